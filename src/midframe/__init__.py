@@ -1,0 +1,1 @@
+"""midframe raises the frame rate of real video."""

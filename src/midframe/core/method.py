@@ -1,0 +1,122 @@
+"""What a method says of itself, and the one call that every method answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol, TypeAlias, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from midframe.core.errors import UsageError
+
+Window: TypeAlias = Float[Tensor, "batch window 3 height width"]
+"""Input frames, RGB in [0, 1], oldest first."""
+Frames: TypeAlias = Float[Tensor, "batch time 3 height width"]
+"""Synthesised frames, RGB in [0, 1], in the order of the times asked for."""
+
+
+@dataclass(frozen=True)
+class AnyTime:
+    """The method synthesises any instant in (0, 1)."""
+
+    def accepts(self, time: Fraction) -> bool:
+        return 0 < time < 1
+
+
+@dataclass(frozen=True)
+class Midpoint:
+    """The method synthesises the instant 1/2 only."""
+
+    def accepts(self, time: Fraction) -> bool:
+        return time == Fraction(1, 2)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The method synthesises the instants k / parts, 0 < k < parts."""
+
+    parts: int
+
+    def accepts(self, time: Fraction) -> bool:
+        return 0 < time < 1 and (time * self.parts).denominator == 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodSpec:
+    """Facts about a method that its callers plan with.
+
+    Attributes:
+        name: Name in the registry and in every file that records the method.
+        context: Input frames on each side of the gap: 1 for two-frame methods, 2 for four-frame ones.
+        times: Instants of the gap that the method can synthesise.
+        size_multiple: Height and width of the input must be multiples of this number.
+        stochastic: The method draws random numbers and needs a generator.
+    """
+
+    name: str
+    context: int = 1
+    times: AnyTime | Midpoint | Grid = AnyTime()
+    size_multiple: int = 1
+    stochastic: bool = False
+
+    @property
+    def window(self) -> int:
+        """Number of input frames."""
+        return 2 * self.context
+
+
+@runtime_checkable
+class Interpolator(Protocol):
+    """Anything that fills the gap between the two middle frames of a window."""
+
+    @property
+    def spec(self) -> MethodSpec: ...
+
+    def interpolate(
+        self,
+        frames: Window,
+        times: Sequence[Fraction],
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Frames:
+        """Synthesise frames strictly between the two middle frames.
+
+        Args:
+            frames: `spec.window` input frames; height and width multiples of `spec.size_multiple`.
+            times: Fractions of the gap in (0, 1), strictly ascending, each accepted by `spec.times`.
+            generator: Source of randomness; needed where `spec.stochastic`.
+
+        Returns:
+            One frame for each time, clamped to [0, 1], float32, on the device of the input.
+
+        Raises:
+            UsageError: A time that the method cannot synthesise, or a window or size that does not fit.
+        """
+        ...
+
+
+def check_request(spec: MethodSpec, frames: Tensor, times: Sequence[Fraction]) -> None:
+    """Refuse a call that `spec` does not cover.
+
+    Raises:
+        UsageError: Wrong window, size, order of times, or a time outside what the method offers.
+    """
+    if frames.ndim != 5 or frames.shape[1] != spec.window or frames.shape[2] != 3:
+        raise UsageError(
+            f"{spec.name} takes frames of shape (batch, {spec.window}, 3, height, width); got {tuple(frames.shape)}."
+        )
+    height, width = frames.shape[-2:]
+    if height % spec.size_multiple or width % spec.size_multiple:
+        raise UsageError(
+            f"{spec.name} needs height and width in multiples of {spec.size_multiple}; got {height}x{width}. "
+            "Pad first (midframe.engine does)."
+        )
+    for time in times:
+        if not spec.times.accepts(time):
+            raise UsageError(f"{spec.name} cannot synthesise the instant {time}; it offers {spec.times}.")
+    if any(later <= earlier for earlier, later in zip(times, times[1:], strict=False)):
+        raise UsageError(f"Times must be strictly ascending; got {', '.join(map(str, times))}.")

@@ -1,0 +1,1 @@
+"""One folder per published method. Methods do not import each other."""

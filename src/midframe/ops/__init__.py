@@ -1,0 +1,1 @@
+"""Pure tensor functions: warping, flow arithmetic, padding, pyramids."""

@@ -1,0 +1,50 @@
+"""Backward warping."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as functional
+from jaxtyping import Float
+from torch import Tensor
+
+from midframe.core.errors import ShapeError
+
+
+def backward_warp(
+    image: Float[Tensor, "batch channel height width"],
+    flow: Float[Tensor, "batch 2 height width"],
+) -> Float[Tensor, "batch channel height width"]:
+    """Fetch, for every output pixel, the image colour that the flow points at.
+
+    Always computed in float32: PyTorch's CPU `grid_sample` is not safe in bfloat16, and a bfloat16
+    coordinate cannot name a pixel of a wide image.
+
+    Args:
+        image: Any value range; left unchanged.
+        flow: Displacement in pixels (x right, y down) from output to image.
+
+    Returns:
+        Bilinear samples in float32. Positions outside the image take the nearest border pixel.
+
+    Raises:
+        ShapeError: image and flow differ in batch, height or width.
+
+    Source: Jaderberg et al. 2015, section 3.3; border rule as in RIFE.
+    """
+    if image.shape[-2:] != flow.shape[-2:] or image.shape[0] != flow.shape[0]:
+        raise ShapeError(f"image {tuple(image.shape)} and flow {tuple(flow.shape)} differ in batch or size.")
+    height, width = flow.shape[-2:]
+    image, flow = image.float(), flow.float()
+    column = torch.arange(width, device=flow.device, dtype=torch.float32)
+    row = torch.arange(height, device=flow.device, dtype=torch.float32)
+    # Pixel centre p of a line of n pixels has the normalised coordinate (2 p + 1) / n - 1 under
+    # align_corners=False: valid for n = 1 too, where the align_corners=True form divides by zero.
+    grid = torch.stack(
+        (
+            (flow[:, 0] + column) * (2 / width) + (1 / width - 1),
+            (flow[:, 1] + row[:, None]) * (2 / height) + (1 / height - 1),
+        ),
+        dim=-1,
+    )
+    with torch.autocast(device_type=flow.device.type, enabled=False):
+        return functional.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=False)

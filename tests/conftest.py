@@ -1,0 +1,20 @@
+"""Shape annotations are checked in every test run; the data folder is found by an environment variable."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+install_import_hook("midframe", "beartype.beartype")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of clips and test sets."""
+    folder = Path(os.environ.get("MIDFRAME_SHARED", Path(__file__).parents[2] / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"no data folder at {folder}; set MIDFRAME_SHARED")
+    return folder
