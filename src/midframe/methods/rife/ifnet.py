@@ -12,7 +12,7 @@ Source: the authors' releases 4.6 and 4.25; the teacher of Huang et al., ECCV 20
 
 from __future__ import annotations
 
-from typing import TypeAlias, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as functional
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from midframe.methods.rife.layouts import EncoderConfig, IFNetConfig
 from midframe.methods.rife.synthesis import (
+    FeatureMap,
     FlowPair,
     Image,
     MaskLogit,
@@ -35,7 +36,6 @@ from midframe.methods.rife.synthesis import (
 )
 from midframe.ops.flow import resize_flow
 
-FeatureMap: TypeAlias = Float[Tensor, "batch channel height width"]
 NEGATIVE_SLOPE = 0.2
 
 

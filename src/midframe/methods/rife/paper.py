@@ -13,8 +13,6 @@ Source: Huang et al., "Real-Time Intermediate Flow Estimation for Video Frame In
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -22,6 +20,7 @@ from torch import Tensor, nn
 from midframe.core.errors import UsageError
 from midframe.methods.rife.layouts import PaperConfig
 from midframe.methods.rife.synthesis import (
+    FeatureMap,
     FlowPair,
     Image,
     MaskLogit,
@@ -36,8 +35,6 @@ from midframe.methods.rife.synthesis import (
 )
 from midframe.ops.flow import resize_flow
 from midframe.ops.warp import backward_warp
-
-FeatureMap: TypeAlias = Float[Tensor, "batch channel height width"]
 
 
 def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

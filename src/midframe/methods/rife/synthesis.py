@@ -19,6 +19,8 @@ FlowPair: TypeAlias = Float[Tensor, "batch 4 height width"]
 """Target to before (x, y), then target to after (x, y), in pixels of the full resolution."""
 MaskLogit: TypeAlias = Float[Tensor, "batch 1 height width"]
 """Its sigmoid is the weight of the warped `before`; the rest is the weight of the warped `after`."""
+FeatureMap: TypeAlias = Float[Tensor, "batch _ _ _"]
+"""Channels, height and width of its own."""
 Time: TypeAlias = Float[Tensor, " batch"]
 """Instant of the target, 0 at `before` and 1 at `after`."""
 
