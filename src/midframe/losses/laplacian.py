@@ -52,24 +52,28 @@ def laplacian_pyramid_loss(
     with torch.autocast(device_type=target.device.type, enabled=False):
         # The pyramid is linear, so the difference of two pyramids is the pyramid of the difference.
         remainder = (prediction.float() - target.float()).reshape(-1, 1, height, width)
+        taps = remainder.new_tensor(BINOMIAL) / sum(BINOMIAL)
         loss = remainder.new_zeros(())
         for _ in range(levels):
-            coarser = _smooth(remainder)[..., ::2, ::2]
-            loss = loss + (remainder - _enlarge(coarser)).abs().mean()
+            coarser = _smooth(remainder, taps)[..., ::2, ::2]
+            loss = loss + (remainder - _enlarge(coarser, taps)).abs().mean()
             remainder = coarser
     return loss
 
 
-def _smooth(image: Float[Tensor, "planes 1 height width"]) -> Float[Tensor, "planes 1 height width"]:
+def _smooth(
+    image: Float[Tensor, "planes 1 height width"], taps: Float[Tensor, " taps"]
+) -> Float[Tensor, "planes 1 height width"]:
     """Binomial 5x5 low-pass with reflected borders, as one pass along each axis."""
-    taps = image.new_tensor(BINOMIAL) / sum(BINOMIAL)
     image = functional.pad(image, (REFLECTION,) * 4, mode="reflect")
     return functional.conv2d(functional.conv2d(image, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1))
 
 
-def _enlarge(image: Float[Tensor, "planes 1 height width"]) -> Float[Tensor, "planes 1 2*height 2*width"]:
+def _enlarge(
+    image: Float[Tensor, "planes 1 height width"], taps: Float[Tensor, " taps"]
+) -> Float[Tensor, "planes 1 2*height 2*width"]:
     """Insert zeros between the pixels and smooth; the factor 4 restores the mean."""
     planes, _, height, width = image.shape
     spread = image.new_zeros(planes, 1, 2 * height, 2 * width)
     spread[..., ::2, ::2] = image
-    return 4 * _smooth(spread)
+    return 4 * _smooth(spread, taps)
