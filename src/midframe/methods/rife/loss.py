@@ -63,7 +63,7 @@ def rife_loss(output: Synthesis, target: Image, weights: LossWeights) -> LossTer
     Raises:
         ShapeError: Shapes differ, or a side does not suit the pyramid.
 
-    Source: Huang et al. 2022 (image losses, privileged distillation); margin and mask as in their released code.
+    Source: Huang et al. 2022 (image losses, privileged distillation); margin and mask as in their code.
     """
     # The frame that is finally shown takes the place of the last block's blend, which may be unrefined.
     shown = (*output.merged[:-1], output.output)
