@@ -1,6 +1,6 @@
 """How close a synthesised frame is to the true one: pure functions of two 8-bit RGB frames.
 
-A prediction is rounded to 8 bit before it is scored (`ops.rounding.round_to_bytes`), as a viewer would see it.
+A prediction is rounded to 8 bit before it is scored (`ops.rounding.round_to_bytes`), as viewers would see it.
 """
 
 from midframe.metrics.difference import interpolation_error, psnr

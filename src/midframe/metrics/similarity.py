@@ -35,7 +35,7 @@ def ssim(prediction: UInt8[Tensor, "3 height width"], target: UInt8[Tensor, "3 h
     """
     check_same_size(prediction, target)
     if min(prediction.shape[-2:]) < WINDOW:
-        raise ShapeError(f"SSIM needs frames of at least {WINDOW}x{WINDOW} pixels; got {tuple(prediction.shape)}.")
+        raise ShapeError(f"SSIM needs at least {WINDOW}x{WINDOW} pixels; got {tuple(prediction.shape)}.")
     return _mean_similarity(prediction, target, lambda volume: _blur_line(_blur_line(volume, 2), 1))
 
 
@@ -75,7 +75,7 @@ def _blur_volume(volume: Volume) -> Volume:
 
 
 def _channel_weights(volume: Volume) -> Float64[Tensor, "output input"]:
-    """The window over a channel axis with repeated ends, as a matrix: it has few rows, and most taps fall outside."""
+    """The window over the channel axis with repeated ends, as a matrix: most of its taps fall outside."""
     channels = volume.shape[0]
     weights = torch.zeros(channels, channels, dtype=torch.float64)
     for output in range(channels):
@@ -95,7 +95,7 @@ def _blur_line(volume: Volume, axis: int) -> Float64[Tensor, "channel shorter_he
     return blurred
 
 
-def _gaussian() -> Float64[Tensor, "window"]:
+def _gaussian() -> Float64[Tensor, " window"]:
     distance = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
     weights = torch.exp(-(distance**2) / (2 * DEVIATION_PIXELS**2))
     return weights / weights.sum()

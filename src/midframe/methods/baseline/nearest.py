@@ -24,5 +24,6 @@ class NearestInterpolator:
     ) -> Frames:
         """See `midframe.core.method.Interpolator.interpolate`."""
         check_request(self.spec, frames, times)
-        closer = torch.tensor([int(time > Fraction(1, 2)) for time in times], dtype=torch.long, device=frames.device)
+        positions = [int(time > Fraction(1, 2)) for time in times]
+        closer = torch.tensor(positions, dtype=torch.long, device=frames.device)
         return frames.float().clamp(0, 1).index_select(1, closer)
