@@ -31,10 +31,12 @@ class FrameStore:
             reads: Every read, with repetitions, that will be asked of the store.
         """
         self._root = root
-        self._remaining_reads = Counter(read for read in reads if read.index is not None)
+        self._remaining_reads: Counter[FrameReference] = Counter()
         self._wanted: dict[Path, set[int]] = defaultdict(set)
-        for reference in self._remaining_reads:
-            self._wanted[reference.path].add(reference.index)
+        for reference in reads:
+            if reference.index is not None:
+                self._remaining_reads[reference] += 1
+                self._wanted[reference.path].add(reference.index)
         self._frames: dict[FrameReference, np.ndarray] = {}
 
     def read(self, reference: FrameReference) -> UInt8[Tensor, "3 height width"]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import av
+import av.error
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
@@ -49,7 +50,7 @@ def read_frames_at(path: Path, indices: Iterable[int]) -> dict[int, np.ndarray]:
                     )
                     frames[decoded] = picture.to_ndarray()
                 decoded += 1
-    except (av.FFmpegError, IndexError) as error:
+    except (av.error.FFmpegError, IndexError) as error:
         raise MediaError(f"{path} does not decode as video: {error}.") from error
     missing = sorted(wanted - frames.keys())
     if missing:
