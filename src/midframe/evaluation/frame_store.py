@@ -39,6 +39,10 @@ class FrameStore:
                 self._wanted[reference.path].add(reference.index)
         self._frames: dict[FrameReference, np.ndarray] = {}
 
+    def __len__(self) -> int:
+        """Number of clip frames in memory."""
+        return len(self._frames)
+
     def read(self, reference: FrameReference) -> UInt8[Tensor, "3 height width"]:
         """Read one RGB frame.
 
