@@ -1,4 +1,4 @@
-"""Which device computes, and in which precision. Decided here and nowhere else; nothing falls back in silence."""
+"""Which device computes, and in which precision: decided here and nowhere else, with no silent fallback."""
 
 from __future__ import annotations
 
@@ -41,9 +41,7 @@ def resolve_device(name: str) -> torch.device:
     if kind == "cpu":
         return torch.device("cpu")
     if not torch.cuda.is_available():
-        raise DeviceError(
-            f"Device '{name}' was asked for, but PyTorch {torch.__version__} sees no CUDA device here."
-        )
+        raise DeviceError(f"Device '{name}' was asked for, but PyTorch sees no CUDA device here.")
     number = int(index or 0)
     if number >= torch.cuda.device_count():
         raise DeviceError(
@@ -56,7 +54,7 @@ def resolve_precision(name: str, device: torch.device) -> torch.dtype:
     """Turn a name into a number format that the device computes in.
 
     Args:
-        name: `fp32`, `bf16`, `fp16`, or `auto`: fp16 on CUDA, bf16 on a CPU with instructions for it, else fp32.
+        name: `fp32`, `bf16`, `fp16`, or `auto`: fp16 on CUDA, bf16 on a CPU that has it, else fp32.
 
     Raises:
         UnknownNameError: Another name.
@@ -86,7 +84,7 @@ def resolve_precision(name: str, device: torch.device) -> torch.dtype:
 
 
 def instructions_for(precision: torch.dtype) -> tuple[str, ...]:
-    """Names of the CPU's own instructions for a 16-bit format; empty where it has none or PyTorch cannot tell."""
+    """Names of the CPU's instructions for a 16-bit format; none where PyTorch cannot tell."""
     capabilities = _cpu_capabilities()
     return tuple(name for name in _SHORT_FORMAT_INSTRUCTIONS[precision] if capabilities.get(name))
 
