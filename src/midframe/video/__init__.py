@@ -1,0 +1,1 @@
+"""Reading and writing video with PyAV, the only room that imports it."""
