@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from flat_clip import gray_of_luma, write_flat_clip
 from midframe.core.errors import MediaError, ShapeError, UsageError
 from midframe.core.method import MethodSpec, Midpoint, check_request
 from midframe.evaluation import evaluate
@@ -46,24 +46,6 @@ class RecordingInterpolator:
 
 def write_flat(path: Path, value: int, size: tuple[int, int] = (WIDTH, HEIGHT)) -> None:
     Image.new("RGB", size, (value, value, value)).save(path)
-
-
-def write_clip(path: Path, frames: int) -> None:
-    """Frame n has the luma 20 + 10 n."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        stream.options = {"qp": "0"}
-        for number in range(frames):
-            luma = np.full((48, 64), 20 + 10 * number, dtype=np.uint8)
-            chroma = np.full((24, 64), 128, dtype=np.uint8)
-            frame = av.VideoFrame.from_ndarray(np.concatenate([luma, chroma]), format="yuv420p")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-
-
-def gray_of_luma(luma: int) -> int:
-    return round((luma - 16) * 255 / 219)
 
 
 @pytest.fixture
@@ -163,38 +145,15 @@ def test_refuses_a_damaged_image(root, tmp_path):
 
 
 def test_evaluates_frames_of_a_clip(tmp_path):
-    write_clip(tmp_path / "clip.mp4", 9)
+    write_flat_clip(tmp_path / "clip.mp4", 9)
     (tmp_path / "clip.tsv").write_text("clip.mp4#2\tclip.mp4#5\tclip.mp4#6\t1/2\t-\t-\n")
     scores = evaluate(BlendInterpolator(), tmp_path / "clip.tsv", tmp_path, tmp_path / "out")
     blend = round((gray_of_luma(40) + gray_of_luma(80)) / 2)
     assert scores.ie == pytest.approx(gray_of_luma(70) - blend, abs=1)
 
 
-def test_reads_exactly_the_frames_asked_for(tmp_path):
-    write_clip(tmp_path / "clip.mp4", 9)
-    frames = read_frames_at(tmp_path / "clip.mp4", [7, 0, 3])
-    assert sorted(frames) == [0, 3, 7]
-    for number, frame in frames.items():
-        assert frame.shape == (48, 64, 3) and frame.dtype == np.uint8
-        assert np.abs(frame.astype(int) - gray_of_luma(20 + 10 * number)).max() <= 1
-
-
-def test_a_frame_beyond_the_end_of_a_clip_is_refused(tmp_path):
-    write_clip(tmp_path / "clip.mp4", 9)
-    with pytest.raises(MediaError, match=r"clip\.mp4 has 9 frames; frame 9 does not exist"):
-        read_frames_at(tmp_path / "clip.mp4", [3, 9])
-
-
-def test_a_file_that_is_no_clip_is_refused(tmp_path):
-    (tmp_path / "clip.mp4").write_bytes(b"not a clip")
-    with pytest.raises(MediaError, match=r"clip\.mp4 does not decode as video"):
-        read_frames_at(tmp_path / "clip.mp4", [0])
-    with pytest.raises(MediaError, match=r"There is no clip .*gone\.mp4"):
-        read_frames_at(tmp_path / "gone.mp4", [0])
-
-
 def test_every_clip_is_decoded_once_and_its_frames_are_forgotten_after_their_last_use(tmp_path, monkeypatch):
-    write_clip(tmp_path / "clip.mp4", 9)
+    write_flat_clip(tmp_path / "clip.mp4", 9)
     decoded = []
 
     def count(path, indices):

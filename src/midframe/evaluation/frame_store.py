@@ -59,7 +59,8 @@ class FrameStore:
         if reference not in self._frames:
             indices = sorted(self._wanted.pop(reference.path))
             decoded = read_frames_at(self._root / reference.path, indices)
-            self._frames |= {FrameReference(reference.path, index): frame for index, frame in decoded.items()}
+            for index, frame in zip(indices, decoded, strict=True):
+                self._frames[FrameReference(reference.path, index)] = frame
         picture = self._frames[reference]
         self._remaining_reads[reference] -= 1
         if not self._remaining_reads[reference]:
