@@ -65,5 +65,5 @@ def find(name: str) -> Path:
         WeightsError: None are shipped for this method, or the file is damaged.
     """
     if name not in catalogue():
-        raise WeightsError(f"This version ships no weights for '{name}'; name a file of your own (--weights).")
+        raise WeightsError(f"This version ships no weights for '{name}'; name a file of your own.")
     return catalogue()[name].verified_path()
