@@ -39,6 +39,10 @@ class FrameStore:
                 self._wanted[reference.path].add(reference.index)
         self._frames: dict[FrameReference, np.ndarray] = {}
 
+    def __len__(self) -> int:
+        """Number of clip frames in memory."""
+        return len(self._frames)
+
     def read(self, reference: FrameReference) -> UInt8[Tensor, "3 height width"]:
         """Read one RGB frame.
 
@@ -55,7 +59,8 @@ class FrameStore:
         if reference not in self._frames:
             indices = sorted(self._wanted.pop(reference.path))
             decoded = read_frames_at(self._root / reference.path, indices)
-            self._frames |= {FrameReference(reference.path, index): frame for index, frame in decoded.items()}
+            for index, frame in zip(indices, decoded, strict=True):
+                self._frames[FrameReference(reference.path, index)] = frame
         picture = self._frames[reference]
         self._remaining_reads[reference] -= 1
         if not self._remaining_reads[reference]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 import av
@@ -13,17 +13,17 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from midframe.core.errors import MediaError
 
 
-def read_frames_at(path: Path, indices: Iterable[int]) -> dict[int, np.ndarray]:
+def read_frames_at(path: Path, indices: Sequence[int]) -> list[np.ndarray]:
     """Decode a clip once and keep the frames asked for.
 
     The clip is taken as BT.709 in limited range, whatever its tags say.
 
     Args:
         path: Any file that FFmpeg reads.
-        indices: Frame numbers in order of presentation, from 0.
+        indices: Frame numbers from 0; any order, repetitions allowed.
 
     Returns:
-        RGB frames of shape (height, width, 3), uint8, by frame number.
+        RGB frames of shape (height, width, 3), uint8, in the order asked for.
 
     Raises:
         MediaError: The clip is missing, does not decode, or ends before one of the frames.
@@ -55,4 +55,4 @@ def read_frames_at(path: Path, indices: Iterable[int]) -> dict[int, np.ndarray]:
     missing = sorted(wanted - frames.keys())
     if missing:
         raise MediaError(f"{path} has {decoded} frames; frame {missing[0]} does not exist (counted from 0).")
-    return frames
+    return [frames[index] for index in indices]
