@@ -2,8 +2,8 @@
 
     python examples/demo.py [METHOD]
 
-The scene's exact frames are known at every instant. Every fourth goes into `demo-output/source.mp4`; the command
-line makes `METHOD.mp4` and `blend.mp4` of it; what both put between is compared with the truth.
+The scene's exact frames are known at every instant. Every fourth goes into `demo-output/source.mp4`; the
+command line makes `METHOD.mp4` and `blend.mp4` of it; what both put between is compared with the truth.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import import_module
@@ -12,7 +12,11 @@ from typing import cast
 from midframe.core.errors import UnknownNameError, UsageError
 from midframe.core.method import Interpolator
 from midframe.core.options import LoadOptions
+from midframe.core.rate import Number, rate_rule
+from midframe.engine import Plan, Progress, RunResult, interpolate_pair, make_plan, run_video
 from midframe.engine.hardware import resolve_device, resolve_precision
+from midframe.video import EncodeOptions, probe
+from midframe.video.picture import read_picture, write_pictures
 from midframe.weights import find
 
 DEFAULT_METHOD = "rife"
@@ -105,6 +109,143 @@ def load(
         tta=tta,
     )
     return registration.create(options)
+
+
+def interpolate_video(
+    source: Path | str,
+    target: Path | str,
+    *,
+    method: str | Interpolator = DEFAULT_METHOD,
+    device: str = "auto",
+    fps: Number | None = None,
+    multi: int | None = None,
+    slow: Number | None = None,
+    vfr: bool = False,
+    cuts: str = "auto",
+    encode: EncodeOptions | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+    skip_damaged: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> RunResult:
+    """Raise the frame rate of a video; twice the frames where nothing else is asked for.
+
+    Args:
+        source: Any video file that FFmpeg reads.
+        target: File to write; its suffix chooses the container. It appears only when it is whole.
+        method: A name from `methods()`, or what `load` gave, or any interpolator of your own.
+        device: Where the method runs (see `load`); for a loaded method, where it was loaded.
+        fps: Frames per second of the output, such as 60 or "60000/1001".
+        multi: Divide each gap between two frames into this many parts.
+        slow: Stretch time by this factor; `fps` then is the rate at which the result is shown.
+        vfr: Keep every instant of the source and add between them.
+        cuts: `auto` detects scene cuts and holds the last frame before each; `off` looks for none.
+        encode: Codec, quality and pixel format; by default a loss that is not seen.
+        seed: Start of the random numbers of a stochastic method.
+        overwrite: Replace a target that exists.
+        skip_damaged: Go on without frames that do not decode, filling their place from the neighbours.
+        progress: Called after each gap.
+
+    Raises:
+        MediaError: The source cannot be read, or is damaged and `skip_damaged` is not set.
+        WriteError: The target cannot be written.
+        UsageError: A request that contradicts itself or does not fit the source.
+        DeviceError, WeightsError: See `load`.
+    """
+    return run_video(
+        Path(source),
+        Path(target),
+        _interpolator(method, device),
+        rate_rule(fps=fps, multi=multi, slow=slow, vfr=vfr),
+        cuts=_detect_cuts(cuts),
+        encode=encode,
+        progress=progress,
+        device=resolve_device(device),
+        seed=seed,
+        overwrite=overwrite,
+        skip_damaged=skip_damaged,
+    )
+
+
+def plan_video(
+    source: Path | str,
+    target: Path | str,
+    *,
+    method: str | Interpolator = DEFAULT_METHOD,
+    device: str = "auto",
+    fps: Number | None = None,
+    multi: int | None = None,
+    slow: Number | None = None,
+    vfr: bool = False,
+    cuts: str = "auto",
+    encode: EncodeOptions | None = None,
+    overwrite: bool = False,
+) -> Plan:
+    """Say what `interpolate_video` would do with the same arguments; it raises what that would raise at its start."""
+    return make_plan(
+        probe(Path(source)),
+        Path(target),
+        rate_rule(fps=fps, multi=multi, slow=slow, vfr=vfr),
+        method=_interpolator(method, device).spec,
+        cuts=_detect_cuts(cuts),
+        encode=encode,
+        overwrite=overwrite,
+    )
+
+
+def interpolate_pictures(
+    before: Path | str,
+    after: Path | str,
+    folder: Path | str,
+    times: Sequence[Fraction] = (Fraction(1, 2),),
+    *,
+    method: str | Interpolator = DEFAULT_METHOD,
+    device: str = "auto",
+    seed: int = 0,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Make pictures between two pictures.
+
+    Args:
+        before: A picture file that FFmpeg reads.
+        after: Another of the same size.
+        folder: Where `0001.png` and so on are written, in order of time; made if missing.
+        times: Fractions of the way in (0, 1), ascending.
+        method: As in `interpolate_video`.
+        device: As in `interpolate_video`.
+        seed: Start of the random numbers of a stochastic method.
+        overwrite: Replace files that exist.
+
+    Returns:
+        The written files, one for each time.
+
+    Raises:
+        MediaError: A picture cannot be read.
+        ShapeError: The pictures differ in size.
+        UsageError: Times outside (0, 1) or out of order, or none.
+        WriteError: The folder or a file cannot be written.
+    """
+    if not times:
+        raise UsageError("At least one time between the two pictures is needed, such as 1/2.")
+    pictures = interpolate_pair(
+        _interpolator(method, device),
+        read_picture(Path(before)),
+        read_picture(Path(after)),
+        times,
+        device=resolve_device(device),
+        seed=seed,
+    )
+    return write_pictures(Path(folder), pictures, overwrite=overwrite)
+
+
+def _interpolator(method: str | Interpolator, device: str) -> Interpolator:
+    return load(method, device=device) if isinstance(method, str) else method
+
+
+def _detect_cuts(cuts: str) -> bool:
+    if cuts not in ("auto", "off"):
+        raise UnknownNameError("way to treat cuts", cuts, ("auto", "off"))
+    return cuts == "auto"
 
 
 def _resolve_scale(scale: str | float | Fraction) -> Fraction | None:

@@ -120,7 +120,9 @@ def test_time_base_falls_back_to_microseconds_where_no_container_could_hold_it()
     assert fine_time_base([Fraction(1, 99_999_989), Fraction(1, 3)]) == Fraction(1, 1_000_000)
 
 
-@pytest.mark.parametrize("impossible", [lambda: ToRate(Fraction(0)), lambda: Multiply(0), lambda: SlowDown(Fraction(-1))])
+@pytest.mark.parametrize(
+    "impossible", [lambda: ToRate(Fraction(0)), lambda: Multiply(0), lambda: SlowDown(Fraction(-1))]
+)
 def test_impossible_rules_are_refused(impossible):
     with pytest.raises(UsageError, match="positive|1 or more"):
         impossible()

@@ -14,7 +14,7 @@ def main() -> None:
     from midframe.cli.app import app
 
     try:
-        app()
+        app(prog_name="midframe")
     except MidframeError as error:
         print(f"midframe: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(MISUSED if isinstance(error, UsageError) else FAILED)

@@ -6,8 +6,13 @@ from typing import Annotated
 
 import typer
 
+from midframe.cli.bench import bench
 from midframe.cli.doctor import doctor
+from midframe.cli.evaluate import evaluate
+from midframe.cli.frames import frames
+from midframe.cli.interpolate import interpolate
 from midframe.cli.methods import methods
+from midframe.cli.plan import plan
 
 app = typer.Typer(
     help="Raise the frame rate of real video.",
@@ -15,8 +20,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(methods)
-app.command()(doctor)
+for command in (interpolate, frames, plan, methods, doctor, evaluate, bench):
+    app.command()(command)
 
 
 def _print_version(wanted: bool) -> None:
