@@ -1,15 +1,15 @@
 """The error tree. Whatever a user can cause raises one of these, with the values in the message.
 
-    MidframeError
-    ├── UsageError            the request itself cannot be carried out (an impossible rate, an unknown name)
-    │   └── UnknownNameError  a method, recipe or metric that does not exist; names the nearest ones
-    ├── MediaError            a file is missing, empty, damaged, or not what it should be
-    │   └── WriteError        an output cannot be written
-    ├── WeightsError          weights are missing, damaged, or of another architecture
-    ├── RecipeError           a recipe has an unknown key, a wrong type or a missing field
-    ├── ShapeError            tensors whose shapes do not fit together
-    ├── DeviceError           a device or precision that this machine does not have
-    └── MissingExtraError     an optional dependency is needed; says what to install
+MidframeError
+├── UsageError            the request itself cannot be carried out (an impossible rate, an unknown name)
+│   └── UnknownNameError  a method, recipe or metric that does not exist; names the nearest ones
+├── MediaError            a file is missing, empty, damaged, or not what it should be
+│   └── WriteError        an output cannot be written
+├── WeightsError          weights are missing, damaged, or of another architecture
+├── RecipeError           a recipe has an unknown key, a wrong type or a missing field
+├── ShapeError            tensors whose shapes do not fit together
+├── DeviceError           a device or precision that this machine does not have
+└── MissingExtraError     an optional dependency is needed; says what to install
 """
 
 from __future__ import annotations

@@ -1,0 +1,260 @@
+"""The wiring: a name becomes a method with its weights, and the method fills a video. Knows the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+from midframe.core.errors import UnknownNameError, UsageError
+from midframe.core.method import Interpolator
+from midframe.core.options import LoadOptions
+from midframe.core.rate import Number, rate_rule
+from midframe.engine import Plan, Progress, RunResult, interpolate_pair, make_plan, run_video
+from midframe.engine.hardware import resolve_device, resolve_precision
+from midframe.video import EncodeOptions, probe
+from midframe.video.picture import read_picture, write_pictures
+from midframe.weights import find
+
+DEFAULT_METHOD = "rife"
+SCALES = (Fraction(1, 4), Fraction(1, 2), Fraction(1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registration:
+    """One method that can be asked for by name.
+
+    Attributes:
+        factory: "module:function"; the function takes `LoadOptions` and gives an `Interpolator`.
+        summary: What it is, in a line.
+        source: The paper behind it; empty for a formula.
+        has_network: It needs weights, and has a flow scale and test-time augmentation.
+    """
+
+    factory: str
+    summary: str
+    source: str = ""
+    has_network: bool = True
+
+    def create(self, options: LoadOptions) -> Interpolator:
+        """Import the module, now and not before, and build the interpolator."""
+        module, function = self.factory.split(":")
+        factory = cast("Callable[[LoadOptions], Interpolator]", getattr(import_module(module), function))
+        return factory(options)
+
+
+_REGISTRY: Mapping[str, Registration] = {
+    "rife": Registration(
+        factory="midframe.methods.rife:create",
+        summary="Flow from the new frame to both neighbours, found coarse to fine; any instant",
+        source="Huang et al., ECCV 2022, arXiv 2011.06294",
+    ),
+    "blend": Registration(
+        factory="midframe.methods.baseline:create_blend",
+        summary="Mean of the two neighbours, weighted by time: motion shows as a double image",
+        has_network=False,
+    ),
+    "nearest": Registration(
+        factory="midframe.methods.baseline:create_nearest",
+        summary="The closer of the two neighbours: motion stutters",
+        has_network=False,
+    ),
+}
+
+
+def methods() -> Mapping[str, Registration]:
+    """All methods by name, the default first. Imports none of them."""
+    return _REGISTRY
+
+
+def load(
+    name: str = DEFAULT_METHOD,
+    *,
+    weights: Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    scale: str | float | Fraction = "auto",
+    tta: bool = False,
+) -> Interpolator:
+    """Build a method with its weights, ready to use.
+
+    Args:
+        name: A name from `methods()`.
+        weights: A file of your own; by default the weights that ship with the package.
+        device: `auto` (the first CUDA device, or else the CPU), `cpu`, `cuda` or `cuda:N`.
+        precision: `auto` (fp16 on CUDA, bf16 on a CPU that has it, else fp32), `fp32`, `bf16` or `fp16`.
+        scale: Resolution of the flow relative to the frame: 1, 1/2, 1/4, or `auto` for the method's choice.
+        tta: Average with the result for the mirrored frames.
+
+    Raises:
+        UsageError: An unknown name or scale, or an option of networks for a method without one.
+        DeviceError: A device or precision that this machine does not have.
+        WeightsError: Weights that are missing, damaged or of another network.
+    """
+    if name not in _REGISTRY:
+        raise UnknownNameError("method", name, _REGISTRY)
+    registration = _REGISTRY[name]
+    resolved_scale = _resolve_scale(scale)
+    if not registration.has_network and (weights is not None or resolved_scale is not None or tta):
+        raise UsageError(f"Method '{name}' has no network: weights, scale and tta do not apply to it.")
+    resolved_device = resolve_device(device)
+    options = LoadOptions(
+        weights=(weights or find(name)) if registration.has_network else None,
+        device=resolved_device,
+        precision=resolve_precision(precision, resolved_device),
+        scale=resolved_scale,
+        tta=tta,
+    )
+    return registration.create(options)
+
+
+def interpolate_video(
+    source: Path | str,
+    target: Path | str,
+    *,
+    method: str | Interpolator = DEFAULT_METHOD,
+    device: str = "auto",
+    fps: Number | None = None,
+    multi: int | None = None,
+    slow: Number | None = None,
+    vfr: bool = False,
+    cuts: str = "auto",
+    encode: EncodeOptions | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+    skip_damaged: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> RunResult:
+    """Raise the frame rate of a video; twice the frames where nothing else is asked for.
+
+    Args:
+        source: Any video file that FFmpeg reads.
+        target: File to write; its suffix chooses the container. It appears only when it is whole.
+        method: A name from `methods()`, or what `load` gave, or any interpolator of your own.
+        device: Where the method runs (see `load`); for a loaded method, where it was loaded.
+        fps: Frames per second of the output, such as 60 or "60000/1001".
+        multi: Divide each gap between two frames into this many parts.
+        slow: Stretch time by this factor; `fps` then is the rate at which the result is shown.
+        vfr: Keep every instant of the source and add between them.
+        cuts: `auto` detects scene cuts and holds the last frame before each; `off` looks for none.
+        encode: Codec, quality and pixel format; by default a loss that is not seen.
+        seed: Start of the random numbers of a stochastic method.
+        overwrite: Replace a target that exists.
+        skip_damaged: Go on without frames that do not decode, filling their place from the neighbours.
+        progress: Called after each gap.
+
+    Raises:
+        MediaError: The source cannot be read, or is damaged and `skip_damaged` is not set.
+        WriteError: The target cannot be written.
+        UsageError: A request that contradicts itself or does not fit the source.
+        DeviceError, WeightsError: See `load`.
+    """
+    return run_video(
+        Path(source),
+        Path(target),
+        _interpolator(method, device),
+        rate_rule(fps=fps, multi=multi, slow=slow, vfr=vfr),
+        cuts=_detect_cuts(cuts),
+        encode=encode,
+        progress=progress,
+        device=resolve_device(device),
+        seed=seed,
+        overwrite=overwrite,
+        skip_damaged=skip_damaged,
+    )
+
+
+def plan_video(
+    source: Path | str,
+    target: Path | str,
+    *,
+    method: str | Interpolator = DEFAULT_METHOD,
+    device: str = "auto",
+    fps: Number | None = None,
+    multi: int | None = None,
+    slow: Number | None = None,
+    vfr: bool = False,
+    cuts: str = "auto",
+    encode: EncodeOptions | None = None,
+    overwrite: bool = False,
+) -> Plan:
+    """Say what `interpolate_video` would do with the same arguments; it raises what that would raise at its start."""
+    return make_plan(
+        probe(Path(source)),
+        Path(target),
+        rate_rule(fps=fps, multi=multi, slow=slow, vfr=vfr),
+        method=_interpolator(method, device).spec,
+        cuts=_detect_cuts(cuts),
+        encode=encode,
+        overwrite=overwrite,
+    )
+
+
+def interpolate_pictures(
+    before: Path | str,
+    after: Path | str,
+    folder: Path | str,
+    times: Sequence[Fraction] = (Fraction(1, 2),),
+    *,
+    method: str | Interpolator = DEFAULT_METHOD,
+    device: str = "auto",
+    seed: int = 0,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Make pictures between two pictures.
+
+    Args:
+        before: A picture file that FFmpeg reads.
+        after: Another of the same size.
+        folder: Where `0001.png` and so on are written, in order of time; made if missing.
+        times: Fractions of the way in (0, 1), ascending.
+        method: As in `interpolate_video`.
+        device: As in `interpolate_video`.
+        seed: Start of the random numbers of a stochastic method.
+        overwrite: Replace files that exist.
+
+    Returns:
+        The written files, one for each time.
+
+    Raises:
+        MediaError: A picture cannot be read.
+        ShapeError: The pictures differ in size.
+        UsageError: Times outside (0, 1) or out of order, or none.
+        WriteError: The folder or a file cannot be written.
+    """
+    if not times:
+        raise UsageError("At least one time between the two pictures is needed, such as 1/2.")
+    pictures = interpolate_pair(
+        _interpolator(method, device),
+        read_picture(Path(before)),
+        read_picture(Path(after)),
+        times,
+        device=resolve_device(device),
+        seed=seed,
+    )
+    return write_pictures(Path(folder), pictures, overwrite=overwrite)
+
+
+def _interpolator(method: str | Interpolator, device: str) -> Interpolator:
+    return load(method, device=device) if isinstance(method, str) else method
+
+
+def _detect_cuts(cuts: str) -> bool:
+    if cuts not in ("auto", "off"):
+        raise UnknownNameError("way to treat cuts", cuts, ("auto", "off"))
+    return cuts == "auto"
+
+
+def _resolve_scale(scale: str | float | Fraction) -> Fraction | None:
+    if scale == "auto":
+        return None
+    try:
+        wanted = Fraction(str(scale))
+    except (ValueError, ZeroDivisionError):
+        wanted = None
+    if wanted not in SCALES:
+        raise UsageError(f"A scale is 'auto', 0.25, 0.5 or 1; got '{scale}'.")
+    return wanted

@@ -1,0 +1,41 @@
+"""All commands under one name: each has a file, an import and a line here."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from midframe.cli.bench import bench
+from midframe.cli.doctor import doctor
+from midframe.cli.evaluate import evaluate
+from midframe.cli.frames import frames
+from midframe.cli.interpolate import interpolate
+from midframe.cli.methods import methods
+from midframe.cli.plan import plan
+
+app = typer.Typer(
+    help="Raise the frame rate of real video.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (interpolate, frames, plan, methods, doctor, evaluate, bench):
+    app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import midframe
+
+        typer.echo(midframe.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass

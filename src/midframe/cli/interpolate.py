@@ -1,0 +1,101 @@
+"""`midframe interpolate`: a video in, a smoother video out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from midframe.cli import options
+from midframe.cli.progress import print_event, show_progress
+
+if TYPE_CHECKING:
+    from midframe.engine import RunResult
+
+
+def interpolate(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="Any video that FFmpeg reads.")],
+    target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Its suffix chooses the container.")],
+    fps: options.Fps = None,
+    multi: options.Multi = None,
+    slow: options.Slow = None,
+    vfr: options.Vfr = False,
+    cuts: options.Cuts = "auto",
+    method: options.Method = "rife",
+    weights: options.Weights = None,
+    scale: options.Scale = "auto",
+    precision: options.Precision = "auto",
+    device: options.Device = "auto",
+    tta: options.Tta = False,
+    seed: options.Seed = 0,
+    codec: options.Codec = None,
+    quality: options.Quality = None,
+    preset: options.Preset = None,
+    pixel_format: options.PixelFormat = None,
+    encoder_option: options.EncoderOption = [],  # noqa: B006  (Typer copies it)
+    allow_loss: options.AllowLoss = False,
+    overwrite: options.Overwrite = False,
+    skip_damaged: Annotated[
+        bool,
+        typer.Option(
+            "--skip-damaged", help="Go on without frames that do not decode.", rich_help_panel=options.OUTPUT
+        ),
+    ] = False,
+) -> None:
+    """Raise the frame rate of a video, with its sound and all else kept.
+
+    Shows a progress bar on a terminal and prints JSON lines elsewhere.
+    """
+    from midframe import api  # Imports PyTorch: not before a command needs it.
+
+    encode = options.encode_options(codec, quality, preset, pixel_format, encoder_option, allow_loss)
+    interpolator = api.load(
+        method, weights=weights, device=device, precision=precision, scale=scale, tta=tta
+    )
+    console = Console(highlight=False)
+    with show_progress(console) as progress:
+        result = api.interpolate_video(
+            source,
+            target,
+            method=interpolator,
+            device=device,
+            fps=fps,
+            multi=multi,
+            slow=slow,
+            vfr=vfr,
+            cuts=cuts,
+            encode=encode,
+            seed=seed,
+            overwrite=overwrite,
+            skip_damaged=skip_damaged,
+            progress=progress,
+        )
+    _report(result, console)
+
+
+def _report(result: RunResult, console: Console) -> None:
+    """What was done, in the words of the place it is shown in."""
+    held = result.held_at_cuts + result.held_between_equals
+    if not console.is_terminal:
+        print_event(
+            "done",
+            target=str(result.target),
+            frames_in=result.frames_in,
+            frames_out=result.frames_out,
+            frames_made=result.made,
+            frames_kept=result.kept,
+            frames_held=held,
+            cut_seconds=[float(time) for time in result.cut_times],
+            duration_seconds=float(result.duration),
+            seconds=round(result.seconds, 3),
+            notes=list(result.notes),
+        )
+        return
+    console.print(
+        f"{result.target}: {result.frames_out} frames ({result.kept} of the source, {result.made} new, "
+        f"{held} held), {len(result.cut_times)} cuts, {result.seconds:.1f} s"
+    )
+    for note in result.notes:
+        console.print(f"Note: {note}")

@@ -1,0 +1,138 @@
+"""Options that several commands share, each described once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from midframe.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from midframe.video import EncodeOptions
+
+RATE, METHOD, OUTPUT = "Rate", "Method", "Output"
+"""Panels of the help page."""
+
+Fps: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="RATE", help="Resample to this rate: 60, 59.94, 60000/1001.", rich_help_panel=RATE),
+]
+Multi: TypeAlias = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Put N-1 frames into each gap. Default: 2.", rich_help_panel=RATE),
+]
+Slow: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="F",
+        help="Stretch time by F and show the result at the source's rate, or at --fps.",
+        rich_help_panel=RATE,
+    ),
+]
+Vfr: TypeAlias = Annotated[
+    bool,
+    typer.Option("--vfr", help="Keep the source's own instants and add between them.", rich_help_panel=RATE),
+]
+Cuts: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|off", help="Detect scene cuts and never blend across them.", rich_help_panel=RATE
+    ),
+]
+
+Method: TypeAlias = Annotated[
+    str, typer.Option(help="Name of the method; `midframe methods` lists them.", rich_help_panel=METHOD)
+]
+Weights: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Weights of your own instead of the shipped ones.", rich_help_panel=METHOD
+    ),
+]
+Scale: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|0.25|0.5|1",
+        help="Resolution of the flow; smaller for large pictures and motions.",
+        rich_help_panel=METHOD,
+    ),
+]
+Precision: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|fp32|bf16|fp16",
+        help="auto: fp16 on CUDA, bf16 on a CPU that has it, else fp32.",
+        rich_help_panel=METHOD,
+    ),
+]
+Device: TypeAlias = Annotated[
+    str, typer.Option(metavar="auto|cpu|cuda|cuda:N", help="Where to compute.", rich_help_panel=METHOD)
+]
+Tta: TypeAlias = Annotated[
+    bool,
+    typer.Option("--tta", help="Average with the mirrored frames: slower, better.", rich_help_panel=METHOD),
+]
+Seed: TypeAlias = Annotated[int, typer.Option(help="Seed of methods that draw.", rich_help_panel=METHOD)]
+
+Codec: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="FFmpeg's encoder. Default: libx264, in webm libvpx-vp9.", rich_help_panel=OUTPUT),
+]
+Quality: TypeAlias = Annotated[
+    int | None,
+    typer.Option(metavar="CRF", help="Lower is better. Default: visually lossless.", rich_help_panel=OUTPUT),
+]
+Preset: TypeAlias = Annotated[
+    str | None, typer.Option(help="Speed of the encoder, in its own words.", rich_help_panel=OUTPUT)
+]
+PixelFormat: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="FFmpeg's name. Default: nearest to the source's.", rich_help_panel=OUTPUT),
+]
+EncoderOption: TypeAlias = Annotated[
+    list[str],
+    typer.Option(
+        metavar="KEY=VALUE", help="Passed to the encoder; give it again for more.", rich_help_panel=OUTPUT
+    ),
+]
+AllowLoss: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--allow-loss", help="Write even where depth or transparency is lost.", rich_help_panel=OUTPUT
+    ),
+]
+Overwrite: TypeAlias = Annotated[
+    bool, typer.Option("--overwrite", "-y", help="Replace a file that exists.", rich_help_panel=OUTPUT)
+]
+
+
+def encode_options(
+    codec: str | None,
+    quality: int | None,
+    preset: str | None,
+    pixel_format: str | None,
+    encoder_option: Sequence[str],
+    allow_loss: bool,
+) -> EncodeOptions:
+    """The output options as one value.
+
+    Raises:
+        UsageError: An encoder option without a key or a value.
+    """
+    from midframe.video import EncodeOptions
+
+    pairs = [option.partition("=") for option in encoder_option]
+    for option, (key, separator, value) in zip(encoder_option, pairs, strict=True):
+        if not (key and separator and value):
+            raise UsageError(f"An encoder option is written as KEY=VALUE; got '{option}'.")
+    return EncodeOptions(
+        codec=codec,
+        quality=quality,
+        preset=preset,
+        pixel_format=pixel_format,
+        encoder_options={key: value for key, _, value in pairs},
+        allow_loss=allow_loss,
+    )

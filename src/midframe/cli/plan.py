@@ -1,0 +1,65 @@
+"""`midframe plan`: what `midframe interpolate` would do with the same words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from midframe.cli import options
+
+
+def plan(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="Any video that FFmpeg reads.")],
+    target: Annotated[
+        Path | None, typer.Argument(metavar="[OUTPUT]", help="Default: INPUT-midframe beside the input.")
+    ] = None,
+    fps: options.Fps = None,
+    multi: options.Multi = None,
+    slow: options.Slow = None,
+    vfr: options.Vfr = False,
+    cuts: options.Cuts = "auto",
+    method: options.Method = "rife",
+    weights: options.Weights = None,
+    scale: options.Scale = "auto",
+    precision: options.Precision = "auto",
+    device: options.Device = "auto",
+    tta: options.Tta = False,
+    codec: options.Codec = None,
+    quality: options.Quality = None,
+    preset: options.Preset = None,
+    pixel_format: options.PixelFormat = None,
+    encoder_option: options.EncoderOption = [],  # noqa: B006  (Typer copies it)
+    allow_loss: options.AllowLoss = False,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Print frames, cuts, colours, memory, and which streams are kept and lost; write nothing."""
+    from midframe import api  # Imports PyTorch: not before a command needs it.
+    from midframe.engine.hardware import resolve_device, resolve_precision
+
+    interpolator = api.load(
+        method, weights=weights, device=device, precision=precision, scale=scale, tta=tta
+    )
+    made = api.plan_video(
+        source,
+        target or source.with_stem(f"{source.stem}-midframe"),
+        method=interpolator,
+        device=device,
+        fps=fps,
+        multi=multi,
+        slow=slow,
+        vfr=vfr,
+        cuts=cuts,
+        encode=options.encode_options(codec, quality, preset, pixel_format, encoder_option, allow_loss),
+        overwrite=overwrite,
+    )
+    resolved = resolve_device(device)
+    number_format = str(resolve_precision(precision, resolved)).removeprefix("torch.")
+    table = Table("", "", box=None, show_header=False)
+    table.add_row("method", f"{interpolator.spec.name}, {number_format} on {resolved}")
+    for heading, text in made.lines():
+        table.add_row(heading, text)
+    Console(highlight=False, soft_wrap=True).print(table)

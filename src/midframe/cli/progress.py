@@ -1,0 +1,75 @@
+"""How far a run is: a bar on a terminal, a line of JSON now and then elsewhere."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+if TYPE_CHECKING:
+    from midframe.engine import Progress
+
+SECONDS_BETWEEN_LINES = 1.0
+
+
+@contextmanager
+def show_progress(console: Console) -> Iterator[Callable[[Progress], None]]:
+    """A callback for the engine that shows frames, speed and time left while the block runs."""
+    if console.is_terminal:
+        with _bar(console) as bar:
+            task = bar.add_task("", total=None, speed="", left="")
+
+            def update(state: Progress) -> None:
+                bar.update(
+                    task,
+                    completed=state.frames_done,
+                    total=state.frames_total,
+                    speed=f"{state.frames_per_second:.1f} frames/s",
+                    left="" if state.seconds_left is None else f"{_clock(state.seconds_left)} left",
+                )
+
+            yield update
+    else:
+        yield _Lines()
+
+
+def print_event(event: str, **values: object) -> None:
+    """One JSON object on a line of its own."""
+    typer.echo(json.dumps({"event": event, **values}))
+
+
+def _bar(console: Console) -> Bar:
+    return Bar(
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TextColumn("{task.fields[left]}"),
+        TimeElapsedColumn(),
+        console=console,
+    )
+
+
+class _Lines:
+    """Prints the first state, the last, and one a second between them."""
+
+    def __init__(self) -> None:
+        self._next_line = 0.0
+
+    def __call__(self, state: Progress) -> None:
+        if time.monotonic() >= self._next_line or state.frames_done == state.frames_total:
+            print_event("progress", **asdict(state))
+            self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
+
+
+def _clock(seconds: float) -> str:
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}"

@@ -1,0 +1,28 @@
+"""What a method's factory is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions:
+    """Everything that building an interpolator depends on, resolved: no `auto` is left but the scale's.
+
+    Attributes:
+        weights: File of the network's weights; None for a method that has none.
+        device: Where the network lives and computes.
+        precision: Number format of the network's convolutions. Warping stays in float32.
+        scale: Resolution of the flow, relative to the frame; None lets the method choose by the frame's size.
+        tta: Average with the result for the mirrored frames: slower by half or more, slightly better.
+    """
+
+    weights: Path | None
+    device: torch.device
+    precision: torch.dtype
+    scale: Fraction | None = None
+    tta: bool = False

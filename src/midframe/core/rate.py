@@ -1,0 +1,79 @@
+"""How a person states a rate, and the rule that the statement means."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TypeAlias
+
+from midframe.core.errors import UsageError
+from midframe.core.timeline import Multiply, RateRule, SlowDown, ToRate
+
+Number: TypeAlias = Fraction | int | float | str
+"""A number, or text such as `60`, `59.94` or `60000/1001`."""
+
+HIGHEST_RATE = 10_000
+"""Frames per second above which a request is taken for a slip of the pen."""
+
+# The NTSC rates have names that are rounded; what is meant is the exact fraction.
+_EXACT = {
+    Fraction(name): Fraction(thousands * 1000, 1001)
+    for name, thousands in (
+        ("23.976", 24),
+        ("23.98", 24),
+        ("29.97", 30),
+        ("47.952", 48),
+        ("59.94", 60),
+        ("119.88", 120),
+        ("239.76", 240),
+    )
+}
+
+
+def parse_rate(value: Number) -> Fraction:
+    """Frames per second as an exact fraction; rounded NTSC names (59.94 and its kin) mean n * 1000 / 1001.
+
+    Raises:
+        UsageError: Not a number, not positive, or above `HIGHEST_RATE`.
+    """
+    rate = _parse(value, "A frame rate")
+    if not 0 < rate <= HIGHEST_RATE:
+        raise UsageError(f"A frame rate lies above 0 and is at most {HIGHEST_RATE}; got {value}.")
+    return _EXACT.get(rate, rate)
+
+
+def rate_rule(
+    *,
+    fps: Number | None = None,
+    multi: int | None = None,
+    slow: Number | None = None,
+    vfr: bool = False,
+) -> RateRule:
+    """The rule that a combination of wishes means; twice the frames where none is stated.
+
+    Args:
+        fps: Frames per second of the output.
+        multi: Divide each gap of the source into this many parts.
+        slow: Stretch time by this factor; `fps` then is the rate at which the result is shown.
+        vfr: Keep every instant of the source and add between them: `multi`, which is 2 where not stated.
+
+    Raises:
+        UsageError: Wishes that contradict each other, or a number that cannot be.
+    """
+    if multi is not None and (fps is not None or slow is not None):
+        raise UsageError("multi sets the number of frames by itself; it goes with neither fps nor slow.")
+    if vfr and (fps is not None or slow is not None):
+        raise UsageError("vfr keeps the source's own instants; it goes with neither fps nor slow.")
+    rate = None if fps is None else parse_rate(fps)
+    if slow is not None:
+        return SlowDown(_parse(slow, "A slow-motion factor"), rate)
+    if rate is not None:
+        return ToRate(rate)
+    return Multiply(2 if multi is None else multi)
+
+
+def _parse(value: Number, what: str) -> Fraction:
+    try:
+        # Text first: a float 59.94 is meant as written, not as its nearest binary fraction.
+        return Fraction(str(value))
+    except (ValueError, ZeroDivisionError):
+        raise UsageError(f"{what} is a number such as 60, 59.94 or 60000/1001; got '{value}'.") from None

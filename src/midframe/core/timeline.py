@@ -1,0 +1,239 @@
+"""Rational time: which instants an output video shows, and where each of them lies in its source.
+
+Source frame i is shown from its time t_i until t_{i+1}; that span is gap i. The last frame is shown until the end of
+the video, and nothing lies behind it to move towards: inside its gap the frame is held.
+
+Every rule is a function of one gap alone, so a video of any length is planned with no look-ahead at all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeAlias
+
+from midframe.core.errors import UsageError
+
+HALF = Fraction(1, 2)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The span in which one source frame is the newest.
+
+    Attributes:
+        index: Number of the source frame, from 0.
+        start: Its time in seconds since the first frame; the first frame is at 0.
+        duration: Seconds until the next frame, or until the end of the video.
+        is_last: No frame follows.
+    """
+
+    index: int
+    start: Fraction
+    duration: Fraction
+    is_last: bool = False
+
+    @property
+    def end(self) -> Fraction:
+        return self.start + self.duration
+
+
+@dataclass(frozen=True)
+class Instant:
+    """One output frame: when it is shown, and where it lies in the source.
+
+    Attributes:
+        time: Output seconds since the first output frame.
+        source: Index of the source frame at or before the instant.
+        local: Place between frame `source` (0) and the next (1); at 0 the source frame itself is shown.
+    """
+
+    time: Fraction
+    source: int
+    local: Fraction
+
+
+@dataclass(frozen=True)
+class TimedInstant(Instant):
+    """An instant with the seconds for which its frame is shown."""
+
+    duration: Fraction
+
+
+@dataclass(frozen=True)
+class ToRate:
+    """Resample to a constant rate: instants k / rate.
+
+    Number of frames: the source's duration times the rate, rounded (half down); at least one, and never fewer than
+    there are instants before the last source frame.
+    """
+
+    rate: Fraction
+
+    def __post_init__(self) -> None:
+        if self.rate <= 0:
+            raise UsageError(f"A frame rate must be positive; got {self.rate}.")
+
+
+@dataclass(frozen=True)
+class Multiply:
+    """Keep every instant of the source and divide each gap into `factor` equal parts, whatever its length.
+
+    A variable frame rate stays variable. Number of frames: (source frames - 1) * factor + 1. The last frame keeps the
+    duration that it has in the source.
+    """
+
+    factor: int
+
+    def __post_init__(self) -> None:
+        if self.factor < 1:
+            raise UsageError(f"Frames can be multiplied by 1 or more; got {self.factor}.")
+
+
+@dataclass(frozen=True)
+class SlowDown:
+    """Stretch time by `factor` and show the result at `rate`, by default the average rate of the source.
+
+    Number of frames: as `ToRate` for a source that lasts `factor` times as long.
+    """
+
+    factor: Fraction
+    rate: Fraction | None = None
+
+    def __post_init__(self) -> None:
+        if self.factor <= 0:
+            raise UsageError(f"Time can be stretched by a positive factor; got {self.factor}.")
+        if self.rate is not None and self.rate <= 0:
+            raise UsageError(f"A frame rate must be positive; got {self.rate}.")
+
+
+RateRule: TypeAlias = ToRate | Multiply | SlowDown
+
+
+def stretch(rule: RateRule) -> Fraction:
+    """How many output seconds one source second lasts."""
+    return rule.factor if isinstance(rule, SlowDown) else Fraction(1)
+
+
+def output_rate(rule: RateRule, source_rate: Fraction | None) -> Fraction | None:
+    """Frames per second of the output; None where it follows a source of unknown or variable rate.
+
+    Raises:
+        UsageError: Slow motion at the source's own rate, where that rate is unknown.
+    """
+    if isinstance(rule, ToRate):
+        return rule.rate
+    if isinstance(rule, Multiply):
+        return None if source_rate is None else source_rate * rule.factor
+    rate = rule.rate or source_rate
+    if rate is None:
+        raise UsageError(
+            "The source does not state its frame rate: slow motion needs the rate of the output."
+        )
+    return rate
+
+
+def instants_in_gap(
+    rule: RateRule, gap: Gap, source_rate: Fraction | None = None, tolerance: Fraction = Fraction(0)
+) -> list[Instant]:
+    """Output instants for which the gap's frame is the newest source frame.
+
+    Args:
+        rule: How output instants follow from source instants.
+        gap: The source frame and the time it stands.
+        source_rate: Average rate of the source; needed for `SlowDown` without a rate of its own.
+        tolerance: Rounding error of the source's time stamps in seconds. An instant this close to a source frame is
+            that frame: a container that counts milliseconds puts the frames of 23.976 fps up to half a millisecond
+            off their true place.
+
+    Returns:
+        Instants in ascending order, possibly none.
+    """
+    if isinstance(rule, Multiply):
+        count = 1 if gap.is_last else rule.factor
+        step = gap.duration / rule.factor
+        return [Instant(gap.start + step * k, gap.index, Fraction(k, rule.factor)) for k in range(count)]
+    rate = output_rate(rule, source_rate)
+    assert rate is not None  # `Multiply` alone has no rate of its own
+    in_source = rate * stretch(rule)  # instants for each second of the source
+    first = max(0, math.ceil((gap.start - tolerance) * in_source))
+    if gap.is_last:
+        stop = math.ceil(gap.end * in_source - HALF)
+        if gap.index == 0:
+            stop = max(stop, 1)
+    else:
+        stop = max(first, math.ceil((gap.end - tolerance) * in_source))
+    instants = []
+    for k in range(first, stop):
+        offset = k / in_source - gap.start
+        held = gap.is_last or abs(offset) <= tolerance
+        instants.append(Instant(k / rate, gap.index, Fraction(0) if held else offset / gap.duration))
+    return instants
+
+
+def gaps(times: Iterable[Fraction], end: Fraction) -> Iterator[Gap]:
+    """Gaps of a source whose frames stand at `times` and whose last frame stands until `end`."""
+    previous: tuple[int, Fraction] | None = None
+    for index, time in enumerate(times):
+        if previous is not None:
+            yield Gap(*previous, time - previous[1])
+        previous = index, time
+    if previous is not None:
+        yield Gap(*previous, end - previous[1], is_last=True)
+
+
+def output_instants(
+    source: Iterable[Gap],
+    rule: RateRule,
+    source_rate: Fraction | None = None,
+    tolerance: Fraction = Fraction(0),
+) -> Iterator[TimedInstant]:
+    """All output instants with their durations, which add up to the source's duration times the stretch."""
+    pending: Instant | None = None
+    end = Fraction(0)
+    for gap in source:
+        for instant in instants_in_gap(rule, gap, source_rate, tolerance):
+            if pending is not None:
+                yield _timed(pending, instant.time)
+            pending = instant
+        end = gap.end * stretch(rule)
+    if pending is not None:
+        yield _timed(pending, end)
+
+
+def count_frames(
+    rule: RateRule,
+    source_frames: int,
+    last_time: Fraction,
+    duration: Fraction,
+    source_rate: Fraction | None = None,
+) -> int:
+    """Number of output frames, by the rule that each class states.
+
+    Args:
+        source_frames: Frames of the source, at least one.
+        last_time: Time of the last source frame in seconds since the first.
+        duration: Seconds from the first source frame to the end of the last.
+    """
+    if isinstance(rule, Multiply):
+        return (source_frames - 1) * rule.factor + 1
+    rate = output_rate(rule, source_rate)
+    assert rate is not None  # `Multiply` alone has no rate of its own
+    in_source = rate * stretch(rule)
+    return max(1, math.ceil(last_time * in_source), math.ceil(duration * in_source - HALF))
+
+
+def fine_time_base(times: Iterable[Fraction], largest_denominator: int = 10_000_000) -> Fraction:
+    """The coarsest time base 1 / n in which all `times` are whole numbers.
+
+    Where n would exceed `largest_denominator` (encoders and containers store it in 32 bits), microseconds are
+    returned, and an instant may be off by half of one.
+    """
+    denominator = math.lcm(*(time.denominator for time in times))
+    return Fraction(1, denominator if denominator <= largest_denominator else 1_000_000)
+
+
+def _timed(instant: Instant, end: Fraction) -> TimedInstant:
+    return TimedInstant(instant.time, instant.source, instant.local, end - instant.time)

@@ -1,0 +1,41 @@
+"""The one place where decoded pixels become tensors, and tensors pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8, UInt16
+from torch import Tensor
+
+from midframe.core.errors import UsageError
+
+Pixels = UInt8[np.ndarray, "height width 3"] | UInt16[np.ndarray, "height width 3"]
+"""RGB with white at the largest value of the type."""
+
+
+def to_tensor(pixels: Pixels, device: torch.device) -> Float[Tensor, "3 height width"]:
+    """Pixels as float32 in [0, 1]; they travel to the device in their own type, which is smaller.
+
+    Raises:
+        UsageError: Pixels that are neither uint8 nor uint16.
+    """
+    white = white_of(pixels.dtype)
+    return torch.from_numpy(pixels).to(device).permute(2, 0, 1).to(torch.float32).div(white).contiguous()
+
+
+def to_pixels(frame: Float[Tensor, "3 height width"], dtype: np.dtype) -> Pixels:
+    """A frame in [0, 1] rounded to the nearest level of `dtype`, uint8 or uint16."""
+    levels = frame.float().clamp(0, 1).mul(white_of(dtype)).round().permute(1, 2, 0)
+    small = levels.to(torch.uint8) if dtype == np.uint8 else levels.to(torch.int32)
+    return np.ascontiguousarray(small.cpu().numpy().astype(dtype))
+
+
+def white_of(dtype: np.dtype) -> int:
+    """The level that stands for white.
+
+    Raises:
+        UsageError: Neither uint8 nor uint16.
+    """
+    if dtype not in (np.dtype(np.uint8), np.dtype(np.uint16)):
+        raise UsageError(f"Pixels must be uint8 or uint16; got {dtype}.")
+    return int(np.iinfo(dtype).max)

@@ -1,0 +1,230 @@
+"""What a run will do, known before it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from midframe.core.errors import UsageError
+from midframe.core.method import AnyTime, MethodSpec
+from midframe.core.timeline import (
+    Instant,
+    Multiply,
+    RateRule,
+    fine_time_base,
+    gaps,
+    output_instants,
+    output_rate,
+    stretch,
+)
+from midframe.engine.synthesis import nearest_offered
+from midframe.video import (
+    EncodeOptions,
+    Encoding,
+    StreamFate,
+    VideoInfo,
+    check_target,
+    decide_streams,
+    resolve_encoding,
+    scan_times,
+)
+from midframe.video.cuts import LOOK_AHEAD
+
+GAPS_WAITING = 4
+FRAMES_WAITING = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run will do.
+
+    Attributes:
+        source: Facts about the source.
+        target: The file that will be written.
+        rule: How output instants follow from source instants.
+        method: Name of the method; None where the plan was made without one.
+        cuts: Scene cuts are detected and held.
+        frames_in: Frames of the source; None where it carries no time stamps and declares no number.
+        frames_out: Frames of the output; None where `frames_in` is.
+        frames_kept: Output frames that fall on a source frame, or lie behind the last one.
+        rate: Nominal frames per second of the output.
+        is_variable: The gaps between source frames differ by more than their stamps are rounded.
+        duration: Seconds that the output lasts; None where the source does not say.
+        time_base: Seconds of one tick of the output's stamps.
+        tolerance: Seconds by which an instant may miss a source frame and still be that frame.
+        encoding: Codec, pixel format and options.
+        streams: What becomes of all other streams.
+        memory_bytes: Largest amount of decoded frames held at once. The method's own memory comes on top.
+        notes: One sentence for each thing worth knowing.
+    """
+
+    source: VideoInfo
+    target: Path
+    rule: RateRule
+    method: str | None
+    cuts: bool
+    frames_in: int | None
+    frames_out: int | None
+    frames_kept: int | None
+    rate: Fraction
+    is_variable: bool
+    duration: Fraction | None
+    time_base: Fraction
+    tolerance: Fraction
+    encoding: Encoding
+    streams: StreamFate
+    memory_bytes: int
+    notes: tuple[str, ...]
+
+    def lines(self) -> list[tuple[str, str]]:
+        """The plan for a person: pairs of a heading and its text."""
+        info = self.source
+        source_rate = f"{float(info.average_rate):.3f} fps" if info.average_rate else "unknown rate"
+        text = [
+            (
+                "source",
+                f"{info.path}: {info.codec}, {info.width}x{info.height}, {info.pixel_format}, {source_rate}",
+            ),
+            (
+                "target",
+                f"{self.target}: {self.encoding.codec}, {self.encoding.pixel_format}, {float(self.rate):.3f} fps",
+            ),
+            (
+                "frames",
+                f"{_number(self.frames_in)} in, {_number(self.frames_out)} out, {_number(self.frames_kept)} kept",
+            ),
+            ("duration", "unknown" if self.duration is None else f"{float(self.duration):.3f} s"),
+            ("colour", info.colour.sentence()),
+            ("cuts", "detected and held" if self.cuts else "not looked for"),
+            ("memory", f"{self.memory_bytes / 2**20:.0f} MiB of frames, and the method's own"),
+        ]
+        text += [("kept", stream.sentence()) for stream in self.streams.kept]
+        text += [("lost", f"{stream.sentence()}: {cause}") for stream, cause in self.streams.lost]
+        text += [("note", note) for note in self.notes]
+        return text
+
+
+def make_plan(
+    info: VideoInfo,
+    target: Path,
+    rule: RateRule,
+    *,
+    method: MethodSpec | None = None,
+    cuts: bool = True,
+    encode: EncodeOptions | None = None,
+    overwrite: bool = False,
+) -> Plan:
+    """Say what a run would do. Reads the source's packets once; decodes and writes nothing.
+
+    Raises:
+        UsageError: The rule, the codec or the container does not fit the source.
+        WriteError: The target must not or cannot be written.
+    """
+    check_target(info.path, target, overwrite)
+    encoding = resolve_encoding(info, target, encode or EncodeOptions())
+    times = scan_times(info.path)
+    frames_in = len(times) if times else info.frame_count
+    end = _end(info, times)
+    tolerance = info.time_base / 2
+    instants = None
+    if times is not None and end is not None:
+        instants = list(output_instants(gaps(times, end), rule, info.average_rate, tolerance))
+    streams = decide_streams(info, target, keeps_time=stretch(rule) == 1)
+    context = method.context if method else 1
+    held = LOOK_AHEAD + 1 + 2 * context + GAPS_WAITING + FRAMES_WAITING + 2
+    return Plan(
+        source=info,
+        target=target,
+        rule=rule,
+        method=method.name if method else None,
+        cuts=cuts,
+        frames_in=frames_in,
+        frames_out=None if instants is None else len(instants),
+        frames_kept=None if instants is None else sum(instant.local == 0 for instant in instants),
+        rate=_rate(info, rule, frames_in, end),
+        is_variable=_is_variable(times, info.time_base),
+        duration=None if end is None else end * stretch(rule),
+        time_base=_time_base(info, rule, end),
+        tolerance=tolerance,
+        encoding=encoding,
+        streams=streams,
+        memory_bytes=held * info.width * info.height * 3 * (1 if info.bit_depth == 8 else 2),
+        notes=tuple(_notes(info, target, rule, encoding, method, instants, times)),
+    )
+
+
+def _end(info: VideoInfo, times: list[Fraction] | None) -> Fraction | None:
+    """When the last frame ends, in seconds since the first."""
+    if times is None:
+        return info.duration
+    step = 1 / info.average_rate if info.average_rate else Fraction(1, 25)
+    if info.duration is not None and times[-1] < info.duration:
+        return info.duration
+    return times[-1] + step
+
+
+def _rate(info: VideoInfo, rule: RateRule, frames_in: int | None, end: Fraction | None) -> Fraction:
+    rate = output_rate(rule, info.average_rate)
+    if rate is None and frames_in and end:
+        rate = output_rate(rule, Fraction(frames_in) / end)
+    if rate is None:
+        raise UsageError(f"{info.path} does not state its frame rate; ask for one instead of a multiple.")
+    return rate.limit_denominator(100_000)
+
+
+def _time_base(info: VideoInfo, rule: RateRule, end: Fraction | None) -> Fraction:
+    """A base in which all output instants and the end of the video are whole numbers."""
+    if isinstance(rule, Multiply):
+        return fine_time_base([info.time_base / rule.factor, info.start_time])
+    rate = output_rate(rule, info.average_rate)
+    assert rate is not None  # `Multiply` alone has no rate of its own
+    return fine_time_base([1 / rate, info.start_time, (end or Fraction(0)) * stretch(rule)])
+
+
+def _is_variable(times: list[Fraction] | None, time_base: Fraction) -> bool:
+    if times is None or len(times) < 3:
+        return False
+    steps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    return max(steps) - min(steps) > 2 * time_base
+
+
+def _notes(
+    info: VideoInfo,
+    target: Path,
+    rule: RateRule,
+    encoding: Encoding,
+    method: MethodSpec | None,
+    instants: list[Instant] | None,
+    times: list[Fraction] | None,
+) -> list[str]:
+    notes = [f"Lost: {loss}." for loss in encoding.losses]
+    if stretch(rule) != 1 and info.streams:
+        notes.append("Slow motion drops sound and subtitles: they would not stay in sync.")
+    if info.interlaced:
+        notes.append(
+            "The source is interlaced; its fields are treated as whole frames. Deinterlace it first."
+        )
+    if info.hdr_metadata:
+        notes.append(
+            f"HDR side data is not carried over: {', '.join(info.hdr_metadata).lower()}. Colour tags are."
+        )
+    if target.suffix.lower() in (".mkv", ".webm"):
+        notes.append("Matroska and WebM store times in whole milliseconds.")
+    if _is_variable(times, info.time_base):
+        notes.append("The source has a variable frame rate.")
+    if times is None:
+        notes.append("The source carries no time stamps; frames are placed at its average rate.")
+    if method is not None and not isinstance(method.times, AnyTime) and instants is not None:
+        moved = max(
+            (abs(nearest_offered(method.times, i.local) - i.local) for i in instants), default=Fraction(0)
+        )
+        if moved:
+            notes.append(
+                f"{method.name} offers {method.times}: instants move by up to {float(moved):.3f} of a gap."
+            )
+    return notes
+
+
+def _number(count: int | None) -> str:
+    return "unknown" if count is None else str(count)

@@ -1,0 +1,224 @@
+"""Runs a method over a whole video: decoding, synthesis and encoding side by side, in bounded memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import torch
+
+from midframe.core.method import Interpolator
+from midframe.core.timeline import RateRule, instants_in_gap, stretch
+from midframe.engine.channel import Channel, Stopped, drain, feed
+from midframe.engine.pixels import Pixels
+from midframe.engine.plan import FRAMES_WAITING, GAPS_WAITING, Plan, make_plan
+from midframe.engine.synthesis import GapFiller
+from midframe.engine.windows import Content, GapWindow, gap_windows
+from midframe.video import (
+    EncodeOptions,
+    TimedFrame,
+    VideoReader,
+    VideoWriter,
+    WriteRequest,
+    mark_cuts,
+    probe,
+)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        frames_done: Output frames made so far.
+        frames_total: Output frames of the whole run; None where the source does not say.
+        frames_per_second: Output frames for each second of work so far.
+        seconds_left: At that speed; None where the total is unknown.
+    """
+
+    frames_done: int
+    frames_total: int | None
+    frames_per_second: float
+    seconds_left: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """What a run did.
+
+    Attributes:
+        target: The file that was written.
+        frames_in: Source frames read.
+        frames_out: Frames written; the sum of the three that follow.
+        made: Synthesised by the method.
+        kept: Source frames shown at their own instant, or held behind the last one.
+        held_at_cuts: Repeated because the next frame opens another scene.
+        held_between_equals: Repeated because the next frame is equal, bit for bit.
+        cut_times: Source seconds at which scenes open.
+        duration: Output seconds.
+        seconds: Time that the run took.
+        notes: The plan's notes, and what was found while reading.
+    """
+
+    target: Path
+    frames_in: int
+    frames_out: int
+    made: int
+    kept: int
+    held_at_cuts: int
+    held_between_equals: int
+    cut_times: tuple[Fraction, ...]
+    duration: Fraction
+    seconds: float
+    notes: tuple[str, ...]
+
+
+def run_video(
+    source: Path,
+    target: Path,
+    interpolator: Interpolator,
+    rule: RateRule,
+    *,
+    cuts: bool = True,
+    encode: EncodeOptions | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    device: torch.device | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+    skip_damaged: bool = False,
+) -> RunResult:
+    """Raise the frame rate of a video file.
+
+    Args:
+        source: Any video file that FFmpeg reads.
+        target: File to write; its suffix chooses the container. It appears only when it is whole.
+        interpolator: The method, on `device` already.
+        rule: Instants of the output.
+        cuts: Detect scene cuts, and repeat the last frame of a scene instead of blending into the next.
+        encode: Codec, quality, pixel format.
+        progress: Called in the calling thread after each gap.
+        device: Where the method runs; the CPU by default.
+        seed: Start of the random numbers of a stochastic method.
+        overwrite: Replace a target that exists.
+        skip_damaged: Go on without frames that do not decode; the gap is then filled from its neighbours.
+
+    Raises:
+        MediaError: The source cannot be read, or is damaged and `skip_damaged` is not set.
+        WriteError: The target cannot be written.
+        UsageError: Rule, codec, container or method do not fit the source.
+    """
+    started = time.monotonic()
+    info = probe(source)
+    plan = make_plan(
+        info, target, rule, method=interpolator.spec, cuts=cuts, encode=encode, overwrite=overwrite
+    )
+    filler = GapFiller(interpolator, device, seed)
+    reader = VideoReader(info, skip_damaged)
+    work = _Work(plan, filler, progress)
+    request = WriteRequest(
+        source=info,
+        target=target,
+        encoding=plan.encoding,
+        streams=plan.streams,
+        time_base=plan.time_base,
+        rate=plan.rate,
+        stretch=stretch(rule),
+        overwrite=overwrite,
+    )
+    with VideoWriter(request) as writer:
+        windows = gap_windows(mark_cuts(reader) if cuts else _unmarked(reader), interpolator.spec.context)
+        _run_side_by_side(windows, work, writer)
+        writer.finish(work.end)
+    return RunResult(
+        target=target,
+        frames_in=work.frames_in,
+        frames_out=work.frames_out,
+        made=work.made,
+        kept=work.kept,
+        held_at_cuts=work.held_at_cuts,
+        held_between_equals=work.held_between_equals,
+        cut_times=tuple(work.cut_times),
+        duration=work.end,
+        seconds=time.monotonic() - started,
+        notes=(*plan.notes, *reader.notes),
+    )
+
+
+class _Work:
+    """Turns gaps into output frames, and counts."""
+
+    def __init__(self, plan: Plan, filler: GapFiller, progress: Callable[[Progress], None] | None) -> None:
+        self._plan = plan
+        self._filler = filler
+        self._progress = progress
+        self._started = time.monotonic()
+        self.frames_in = self.made = self.kept = self.held_at_cuts = self.held_between_equals = 0
+        self.cut_times: list[Fraction] = []
+        self.end = Fraction(0)
+
+    @property
+    def frames_out(self) -> int:
+        return self.made + self.kept + self.held_at_cuts + self.held_between_equals
+
+    def frames(self, windows: Iterable[GapWindow]) -> Iterator[tuple[Pixels, Fraction]]:
+        """Output frames with their times, ascending."""
+        plan = self._plan
+        for window in windows:
+            self.frames_in += 1
+            self.end = window.gap.end * stretch(plan.rule)
+            if window.content is Content.CUT:
+                self.cut_times.append(window.gap.end)
+            instants = instants_in_gap(plan.rule, window.gap, plan.source.average_rate, plan.tolerance)
+            inside = [instant.local for instant in instants if instant.local]
+            between = dict(zip(inside, self._between(window, inside), strict=True))
+            self.kept += len(instants) - len(inside)
+            for instant in instants:
+                yield between.get(instant.local, window.before.pixels), instant.time
+            self._report()
+
+    def _between(self, window: GapWindow, times: list[Fraction]) -> list[Pixels]:
+        if window.content is Content.MOTION and times:
+            self.made += len(times)
+            return self._filler.fill([frame.pixels for frame in window.frames], times, window.gap.index)
+        if window.content is Content.CUT:
+            self.held_at_cuts += len(times)
+        else:
+            self.held_between_equals += len(times)
+        return [window.before.pixels] * len(times)
+
+    def _report(self) -> None:
+        if self._progress is None:
+            return
+        speed = self.frames_out / max(time.monotonic() - self._started, 1e-9)
+        total = self._plan.frames_out
+        left = None if total is None or not speed else max(0, total - self.frames_out) / speed
+        self._progress(Progress(self.frames_out, total, speed, left))
+
+
+def _run_side_by_side(windows: Iterator[GapWindow], work: _Work, writer: VideoWriter) -> None:
+    """Decode in one thread, synthesise in this one, encode in a third; returns when all frames are written.
+
+    Whatever fails in one of them, Ctrl-C in this one included, stops the others before it is raised here.
+    """
+    arriving: Channel[GapWindow] = Channel(GAPS_WAITING)
+    leaving: Channel[tuple[Pixels, Fraction]] = Channel(FRAMES_WAITING)
+    decoder = feed(windows, arriving, "midframe-decode")
+    encoder = drain(leaving, lambda frame: writer.write(*frame), "midframe-encode")
+    try:
+        for frame in work.frames(arriving):
+            leaving.put(frame)
+        leaving.finish()
+        encoder.join()
+        leaving.raise_error()
+    finally:
+        for channel, thread in ((arriving, decoder), (leaving, encoder)):
+            channel.fail(Stopped())
+            thread.join()
+
+
+def _unmarked(frames: Iterable[TimedFrame]) -> Iterator[tuple[TimedFrame, bool]]:
+    for frame in frames:
+        yield frame, False

@@ -1,0 +1,163 @@
+"""Fills one gap with any method: size, instants on offer, recursion, randomness."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from midframe.core.errors import ShapeError, UsageError
+from midframe.core.method import AnyTime, Grid, Interpolator, Midpoint
+from midframe.engine.pixels import Pixels, to_pixels, to_tensor
+from midframe.ops.pad import pad_to_multiple
+
+MIDPOINT_DEPTH = 3
+"""Halvings with which an instant that no number of halvings reaches is approximated: off by at most 1/16 of a gap."""
+TIMES_PER_CALL = 8
+"""Most instants in one call of a method, so that memory does not grow with the rate."""
+
+
+def nearest_offered(offer: AnyTime | Midpoint | Grid, time: Fraction) -> Fraction:
+    """The instant nearest to `time` that a method reaches; 0 and 1 stand for the two source frames.
+
+    `Midpoint` reaches every k / 2^n by halving again and again. Such a time is reached exactly; any other is moved to
+    the nearest multiple of 1 / 2^`MIDPOINT_DEPTH`. `Grid` moves every time to its nearest part.
+    """
+    if isinstance(offer, AnyTime):
+        return time
+    if isinstance(offer, Grid):
+        parts = offer.parts
+    elif time.denominator & (time.denominator - 1) == 0:
+        return time
+    else:
+        parts = 2**MIDPOINT_DEPTH
+    return Fraction(round(time * parts), parts)
+
+
+class GapFiller:
+    """Calls a method on decoded frames.
+
+    Args:
+        interpolator: The method, on `device` already.
+        device: Where its input belongs.
+        seed: Start of the random numbers of a stochastic method. Each gap draws its own, so that a frame does not
+            depend on what was made before it.
+
+    Raises:
+        UsageError: A method for midpoints that looks at more than two frames; halving leaves it without neighbours.
+    """
+
+    def __init__(self, interpolator: Interpolator, device: torch.device | None = None, seed: int = 0) -> None:
+        spec = interpolator.spec
+        if isinstance(spec.times, Midpoint) and spec.context != 1:
+            raise UsageError(
+                f"{spec.name} makes midpoints of {spec.window} frames; halving needs one of 2 frames."
+            )
+        self._interpolator = interpolator
+        self._spec = spec
+        self._device = device or torch.device("cpu")
+        self._seed = seed
+
+    def fill(self, window: Sequence[Pixels], times: Sequence[Fraction], gap: int = 0) -> list[Pixels]:
+        """Frames at instants between the two middle frames of a window.
+
+        Args:
+            window: As many frames as the method takes, oldest first.
+            times: Fractions of the gap in (0, 1), ascending.
+            gap: Number of the gap, for its random numbers.
+
+        Returns:
+            One frame for each time, of the type of the input. Times that the method does not offer are moved as
+            `nearest_offered` says; moved onto a source frame, they return that very frame.
+
+        Raises:
+            UsageError: A window of the wrong length, or times outside (0, 1) or out of order.
+            ShapeError: Frames of different sizes.
+        """
+        self._check(window, times)
+        middle = self._spec.context - 1
+        dtype = window[0].dtype
+        chosen = [nearest_offered(self._spec.times, time) for time in times]
+        wanted = sorted({time for time in chosen if 0 < time < 1})
+        ready: dict[Fraction, Pixels] = {Fraction(0): window[middle], Fraction(1): window[middle + 1]}
+        if wanted:
+            with torch.inference_mode():
+                frames = torch.stack([to_tensor(pixels, self._device) for pixels in window])
+                for time, frame in self._synthesise(frames, wanted, gap).items():
+                    ready[time] = to_pixels(frame, dtype)
+        return [ready[time] for time in chosen]
+
+    def _check(self, window: Sequence[Pixels], times: Sequence[Fraction]) -> None:
+        if len(window) != self._spec.window:
+            raise UsageError(f"{self._spec.name} takes {self._spec.window} frames; got {len(window)}.")
+        if len({pixels.shape for pixels in window}) != 1:
+            raise ShapeError(f"Frames differ in size: {', '.join(str(pixels.shape) for pixels in window)}.")
+        if not all(0 < time < 1 for time in times) or list(times) != sorted(set(times)):
+            raise UsageError(f"Times must ascend strictly inside (0, 1); got {', '.join(map(str, times))}.")
+
+    def _synthesise(self, frames: Tensor, times: Sequence[Fraction], gap: int) -> dict[Fraction, Tensor]:
+        """Frames of shape (3, height, width) by time, from a window (window, 3, height, width)."""
+        height, width = frames.shape[-2:]
+        padded = pad_to_multiple(frames, self._spec.size_multiple)
+        generator = None
+        if self._spec.stochastic:
+            generator = torch.Generator(self._device).manual_seed(self._seed + gap)
+        if isinstance(self._spec.times, Midpoint):
+            made = self._halve(padded, times, generator)
+        else:
+            made = {}
+            for start in range(0, len(times), TIMES_PER_CALL):
+                part = times[start : start + TIMES_PER_CALL]
+                made.update(zip(part, self._call(padded, part, generator), strict=True))
+        return {time: frame[..., :height, :width] for time, frame in made.items()}
+
+    def _halve(
+        self, pair: Tensor, times: Sequence[Fraction], generator: torch.Generator | None
+    ) -> dict[Fraction, Tensor]:
+        """Reach each k / 2^n as the midpoint of its two neighbours one level up, each of them made once."""
+        known = {Fraction(0): pair[0], Fraction(1): pair[1]}
+
+        def at(time: Fraction) -> Tensor:
+            if time not in known:
+                reach = Fraction(1, time.denominator)
+                neighbours = torch.stack((at(time - reach), at(time + reach)))
+                known[time] = self._call(neighbours, [Fraction(1, 2)], generator)[0]
+            return known[time]
+
+        return {time: at(time) for time in times}
+
+    def _call(self, frames: Tensor, times: Sequence[Fraction], generator: torch.Generator | None) -> Tensor:
+        return self._interpolator.interpolate(frames[None], times, generator=generator)[0]
+
+
+def interpolate_pair(
+    interpolator: Interpolator,
+    before: Pixels,
+    after: Pixels,
+    times: Sequence[Fraction],
+    *,
+    device: torch.device | None = None,
+    seed: int = 0,
+) -> list[Pixels]:
+    """Frames between two still pictures.
+
+    Args:
+        before: (height, width, 3) RGB, uint8 or uint16.
+        after: As `before`. A method that takes four frames sees each of the two twice.
+        times: Fractions of the way in (0, 1), ascending.
+
+    Returns:
+        One picture for each time; where the two pictures are equal, `before` itself.
+
+    Raises:
+        ShapeError: The pictures differ in size.
+        UsageError: Times outside (0, 1) or out of order.
+    """
+    filler = GapFiller(interpolator, device, seed)
+    if np.array_equal(before, after):
+        return [before] * len(times)
+    context = interpolator.spec.context
+    return filler.fill([before] * context + [after] * context, times)

@@ -1,0 +1,51 @@
+"""Scores of pixel differences."""
+
+from __future__ import annotations
+
+import math
+
+from jaxtyping import UInt8
+from torch import Tensor
+
+from midframe.core.errors import ShapeError
+
+PEAK = 255
+
+
+def psnr(prediction: UInt8[Tensor, "3 height width"], target: UInt8[Tensor, "3 height width"]) -> float:
+    """Peak signal-to-noise ratio in decibels, over all pixels and channels together.
+
+    Returns:
+        10 log10(255² / mean squared error); infinity where the frames are equal.
+
+    Raises:
+        ShapeError: The frames differ in size.
+    """
+    check_same_size(prediction, target)
+    mean_squared_error = (prediction.double() - target.double()).square().mean().item()
+    return math.inf if mean_squared_error == 0 else 10 * math.log10(PEAK**2 / mean_squared_error)
+
+
+def interpolation_error(
+    prediction: UInt8[Tensor, "3 height width"], target: UInt8[Tensor, "3 height width"]
+) -> float:
+    """Mean absolute difference (IE), from 0 to 255.
+
+    Raises:
+        ShapeError: The frames differ in size.
+    """
+    check_same_size(prediction, target)
+    return (prediction.double() - target.double()).abs().mean().item()
+
+
+def check_same_size(prediction: Tensor, target: Tensor) -> None:
+    """Refuse frames of two sizes.
+
+    Raises:
+        ShapeError: The frames differ in size.
+    """
+    if prediction.shape != target.shape:
+        raise ShapeError(
+            f"Only frames of one size can be compared; the prediction is {tuple(prediction.shape)}, "
+            f"the target {tuple(target.shape)}."
+        )

@@ -1,0 +1,146 @@
+"""What the output is encoded with: codec, quality, pixel format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import av
+
+from midframe.core.errors import UsageError
+from midframe.video.colour import bit_depth, has_alpha, is_rgb
+from midframe.video.probe import VideoInfo
+
+# Codec -> options that make its loss invisible in practice; CRF scales differ between encoders.
+VISUALLY_LOSSLESS: dict[str, dict[str, str]] = {
+    "libx264": {"crf": "16", "preset": "medium"},
+    "libx265": {"crf": "18", "preset": "medium"},
+    "libvpx-vp9": {"crf": "20", "b": "0", "row-mt": "1"},
+    "libsvtav1": {"crf": "20", "preset": "6"},
+    "libaom-av1": {"crf": "20", "cpu-used": "6"},
+}
+DEFAULT_CODEC = "libx264"
+CODEC_OF_SUFFIX = {".webm": "libvpx-vp9"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodeOptions:
+    """How the output video is to be encoded.
+
+    Attributes:
+        codec: FFmpeg's name of an encoder; by default H.264 through libx264, in webm VP9.
+        quality: Constant rate factor, lower is better; by default one whose loss is not seen.
+        preset: Speed of the encoder, in its own words.
+        pixel_format: FFmpeg's name; by default the nearest to the source's that the encoder offers.
+        encoder_options: Further options, passed to the encoder as they are.
+        allow_loss: Write the video even where depth or transparency of the source does not survive.
+    """
+
+    codec: str | None = None
+    quality: int | None = None
+    preset: str | None = None
+    pixel_format: str | None = None
+    encoder_options: Mapping[str, str] = field(default_factory=dict)
+    allow_loss: bool = False
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Options resolved for one source and one target.
+
+    Attributes:
+        codec: Encoder name.
+        pixel_format: What it stores.
+        options: All options of the encoder.
+        losses: One sentence for each property of the source that does not survive.
+    """
+
+    codec: str
+    pixel_format: str
+    options: dict[str, str]
+    losses: tuple[str, ...]
+
+
+def resolve_encoding(info: VideoInfo, target: Path, options: EncodeOptions) -> Encoding:
+    """Choose encoder, pixel format and options for a source.
+
+    Raises:
+        UsageError: An unknown encoder, a pixel format that it does not offer, a quality that it has no scale for, or
+            a loss that was not allowed.
+    """
+    name = options.codec or CODEC_OF_SUFFIX.get(target.suffix.lower(), DEFAULT_CODEC)
+    try:
+        codec = av.Codec(name, "w")
+    except ValueError as error:
+        raise UsageError(f"There is no encoder '{name}' in this build of FFmpeg.") from error
+    if codec.type != "video":
+        raise UsageError(f"'{name}' encodes {codec.type}, not video.")
+    offered = [offer.name for offer in codec.video_formats or ()]
+    pixel_format = options.pixel_format or _nearest_format(info, offered)
+    if offered and pixel_format not in offered:
+        raise UsageError(
+            f"{name} does not offer pixel format '{pixel_format}'; it offers {', '.join(offered)}."
+        )
+    losses = _losses(info, pixel_format)
+    if losses and options.pixel_format is None and not options.allow_loss:
+        raise UsageError(
+            f"With {name}, {'; '.join(losses)}. Choose another codec or pixel format, or allow the loss."
+        )
+    return Encoding(name, pixel_format, _encoder_options(name, options), losses)
+
+
+def _encoder_options(name: str, options: EncodeOptions) -> dict[str, str]:
+    chosen = dict(VISUALLY_LOSSLESS.get(name, {}))
+    if options.quality is not None:
+        if "crf" not in chosen:
+            raise UsageError(f"{name} has no constant rate factor; pass its own quality option instead.")
+        chosen["crf"] = str(options.quality)
+    if options.preset is not None:
+        chosen["preset"] = options.preset
+    return chosen | dict(options.encoder_options)
+
+
+def _nearest_format(info: VideoInfo, offered: list[str]) -> str:
+    """The offered format that keeps most of the source: transparency, then depth, chroma, and the same family."""
+    source = av.VideoFormat(info.pixel_format)
+    chroma = _chroma(info.pixel_format)
+
+    def distance(name: str) -> tuple[bool, int, int, bool, bool, int]:
+        depth, (across, down) = bit_depth(name), _chroma(name)
+        return (
+            has_alpha(name) != info.has_alpha and info.has_alpha,
+            max(0, info.bit_depth - depth),
+            max(0, across - chroma[0]) + max(0, down - chroma[1]),
+            is_rgb(name),  # players expect luma and chroma
+            name != source.name.replace("yuvj", "yuv"),
+            abs(depth - info.bit_depth) + abs(across - chroma[0]) + abs(down - chroma[1]),
+        )
+
+    # Only planar formats: packed ones that encoders offer beside them hold the same pixels.
+    planar = [name for name in offered if name.startswith(("yuv", "gbr")) and not name.startswith("yuvj")]
+    return min(planar or offered or ["yuv420p"], key=distance)
+
+
+def _chroma(pixel_format: str) -> tuple[int, int]:
+    """Subsampling of chroma (1 or 2, and 4 in old formats) across and down."""
+    if is_rgb(pixel_format):
+        return 1, 1
+    described = av.VideoFormat(pixel_format)
+    if len(described.components) < 3:
+        return 2, 2  # grey: any chroma will do
+    return -(-64 // described.chroma_width(64)), -(-64 // described.chroma_height(64))
+
+
+def _losses(info: VideoInfo, pixel_format: str) -> tuple[str, ...]:
+    losses = []
+    if bit_depth(pixel_format) < info.bit_depth:
+        losses.append(f"{info.bit_depth} bits become {bit_depth(pixel_format)} ({pixel_format})")
+    # GIF always declares transparency; its frames arrive composed.
+    if info.has_alpha and info.codec != "gif":
+        losses.append("the transparency of the source is lost")
+    across, down = _chroma(info.pixel_format)
+    stored_across, stored_down = _chroma(pixel_format)
+    if stored_across > across or stored_down > down:
+        losses.append(f"the chroma resolution of {info.pixel_format} is reduced ({pixel_format})")
+    return tuple(losses)

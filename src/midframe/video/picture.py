@@ -1,0 +1,57 @@
+"""Single pictures: read whatever FFmpeg reads, write PNG without loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.codeccontext import VideoCodecContext
+
+from midframe.core.errors import WriteError
+from midframe.video.read import read_frame
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """The picture as (height, width, 3) RGB: uint8, or uint16 with white at 65535 for deeper files.
+
+    Raises:
+        MediaError: The file is missing, empty, damaged or no picture.
+    """
+    return read_frame(path, 0)
+
+
+def write_pictures(folder: Path, pictures: Sequence[np.ndarray], *, overwrite: bool = False) -> list[Path]:
+    """Write `0001.png` and so on; nothing is written where one of them exists and may not be replaced.
+
+    Args:
+        folder: Made if missing.
+        pictures: RGB as `read_picture` gives it.
+        overwrite: Replace files that exist.
+
+    Raises:
+        WriteError: A file exists, or the folder or a file cannot be written.
+    """
+    paths = [folder / f"{number:04d}.png" for number in range(1, len(pictures) + 1)]
+    present = [path for path in paths if path.exists()]
+    if present and not overwrite:
+        raise WriteError(f"{present[0]} exists already; choose another folder or allow it to be replaced.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, pixels in zip(paths, pictures, strict=True):
+            path.write_bytes(_png(pixels))
+    except OSError as error:
+        raise WriteError(f"Pictures cannot be written to {folder}: {error.strerror or error}.") from error
+    return paths
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    pixel_format = "rgb24" if pixels.dtype == np.uint8 else "rgb48le"
+    frame = av.VideoFrame.from_ndarray(pixels, format=pixel_format)
+    # PNG stores 16-bit numbers with the high byte first.
+    stored = frame if pixel_format == "rgb24" else frame.reformat(format="rgb48be")
+    encoder = VideoCodecContext.create("png", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = stored.width, stored.height, stored.format.name
+    encoder.time_base = 1
+    return b"".join(bytes(packet) for packet in (*encoder.encode(stored), *encoder.encode(None)))

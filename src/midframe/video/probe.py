@@ -1,0 +1,218 @@
+"""What a video file says of itself, read before any work starts."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from midframe.core.errors import MediaError
+from midframe.video.colour import Colour, bit_depth, has_alpha, resolve_colour
+
+HDR_SIDE_DATA = ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "DYNAMIC_HDR_PLUS", "DOVI_METADATA")
+
+
+@dataclass(frozen=True)
+class OtherStream:
+    """A stream beside the video that is interpolated.
+
+    Attributes:
+        index: Its number in the file.
+        kind: audio, subtitle, video, data, attachment or unknown.
+        codec: Name of the codec, or "unknown".
+        language: As tagged, or None.
+    """
+
+    index: int
+    kind: str
+    codec: str
+    language: str | None = None
+
+    def sentence(self) -> str:
+        """Its description for a person."""
+        language = f", {self.language}" if self.language else ""
+        return f"{self.kind} stream {self.index} ({self.codec}{language})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoInfo:
+    """Facts about a video file.
+
+    Attributes:
+        container: Format name as FFmpeg gives it, such as "mov,mp4,m4a,3gp,3g2,mj2".
+        codec: Name of the video codec.
+        width: Pixels, before any rotation.
+        height: Pixels, before any rotation.
+        pixel_format: Name as FFmpeg gives it, such as "yuv420p10le".
+        bit_depth: Bits of the widest colour component.
+        has_alpha: Pixels carry transparency.
+        time_base: Seconds of one tick of the time stamps.
+        start_time: Seconds at which the video stream starts, on the clock that all streams share.
+        duration: Seconds that the video stream is declared to last; None where the file does not say.
+        average_rate: Frames per second on average; None where the file does not say.
+        frame_count: Frames that the file declares; None where it does not say.
+        colour: Matrix, range, primaries and transfer, with what was assumed.
+        rotation: Degrees counter-clockwise by which a player turns the picture.
+        display_matrix: The nine numbers behind the rotation; None where there is no rotation.
+        sample_aspect_ratio: Width of a pixel over its height.
+        interlaced: The first frame is interlaced.
+        hdr_metadata: Kinds of HDR side data on the first frame.
+        streams: All other streams.
+        chapter_count: Chapters in the file.
+    """
+
+    path: Path
+    container: str
+    codec: str
+    width: int
+    height: int
+    pixel_format: str
+    bit_depth: int
+    has_alpha: bool
+    time_base: Fraction
+    start_time: Fraction
+    duration: Fraction | None
+    average_rate: Fraction | None
+    frame_count: int | None
+    colour: Colour
+    rotation: int
+    display_matrix: tuple[int, ...] | None
+    sample_aspect_ratio: Fraction
+    interlaced: bool
+    hdr_metadata: tuple[str, ...]
+    streams: tuple[OtherStream, ...]
+    chapter_count: int
+
+
+def probe(path: Path) -> VideoInfo:
+    """Read the facts about a video file; decodes its first frame.
+
+    Raises:
+        MediaError: The file is missing, a folder, empty, not media, without video, or its first frame is damaged.
+    """
+    with open_video(path) as (container, stream):
+        frame = _first_frame(path, container, stream)
+        context = stream.codec_context
+        time_base = stream.time_base or Fraction(1, av.time_base)
+        return VideoInfo(
+            path=path,
+            container=container.format.name,
+            codec=context.codec.canonical_name,
+            width=frame.width,
+            height=frame.height,
+            pixel_format=frame.format.name,
+            bit_depth=bit_depth(frame.format.name),
+            has_alpha=has_alpha(frame.format.name),
+            time_base=time_base,
+            start_time=(stream.start_time or 0) * time_base,
+            duration=_declared_duration(container, stream),
+            average_rate=stream.average_rate or None,
+            frame_count=stream.frames or None,
+            colour=_colour(stream, frame),
+            rotation=frame.rotation,
+            display_matrix=_display_matrix(frame),
+            sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
+            interlaced=frame.interlaced_frame,
+            hdr_metadata=tuple(data.type.name for data in frame.side_data if data.type.name in HDR_SIDE_DATA),
+            streams=tuple(
+                OtherStream(
+                    other.index,
+                    other.type,
+                    other.codec_context.codec.canonical_name if other.codec_context else "unknown",
+                    other.language,
+                )
+                for other in container.streams
+                if other.index != stream.index
+            ),
+            chapter_count=len(container.chapters()),
+        )
+
+
+@contextmanager
+def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """A file opened for reading, and its main video stream.
+
+    Raises:
+        MediaError: The file is missing, a folder, empty, not media, or without video.
+    """
+    if path.is_dir():
+        raise MediaError(f"{path} is a folder, not a video file.")
+    if not path.exists():
+        raise MediaError(f"{path} does not exist.")
+    if not path.is_file():  # a pipe would block for ever
+        raise MediaError(f"{path} is not a regular file.")
+    if path.stat().st_size == 0:
+        raise MediaError(f"{path} is empty.")
+    try:
+        container = av.open(str(path), "r", metadata_errors="replace")
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise MediaError(f"{path} cannot be read as a video: {reason(error)}.") from error
+    with container:
+        stream = container.streams.best("video")
+        if not isinstance(stream, VideoStream) or stream.codec_context is None:
+            raise MediaError(f"{path} has no video stream that can be decoded.")
+        yield container, stream
+
+
+def _declared_duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """Seconds that the file declares for its video stream, or None.
+
+    Matroska declares it as a tag, in which FFmpeg writes the time of the end. The container's own duration counts only where it has no other stream: sound may
+    last longer than the picture.
+    """
+    if stream.duration is not None and stream.time_base is not None:
+        return stream.duration * stream.time_base
+    tag = stream.metadata.get("DURATION", "").split(":")
+    if len(tag) == 3 and all(part.replace(".", "", 1).isdigit() for part in tag):
+        hours, minutes, seconds = (Fraction(part) for part in tag)
+        return hours * 3600 + minutes * 60 + seconds - (stream.start_time or 0) * (stream.time_base or 0)
+    if container.duration is not None and len(container.streams) == 1:
+        return Fraction(container.duration, av.time_base)
+    return None
+
+
+def reason(error: BaseException) -> str:
+    """FFmpeg's own words for an error, without its number."""
+    return (getattr(error, "strerror", None) or str(error)).rstrip(".")
+
+
+def _first_frame(path: Path, container: InputContainer, stream: VideoStream) -> VideoFrame:
+    try:
+        for packet in container.demux(stream):
+            for frame in packet.decode():
+                return frame
+    except (av.FFmpegError, OSError) as error:
+        raise MediaError(f"The first frame of {path} cannot be decoded: {reason(error)}.") from error
+    raise MediaError(f"{path} has a video stream without a single frame.")
+
+
+def _colour(stream: VideoStream, frame: VideoFrame) -> Colour:
+    """Tags of the frame, completed by those of the stream."""
+    context = stream.codec_context
+
+    def stated(of_frame: int, of_stream: int, unspecified: int) -> int:
+        return int(of_frame) if int(of_frame) != unspecified else int(of_stream)
+
+    return resolve_colour(
+        matrix=stated(frame.colorspace, context.colorspace, 2),
+        colour_range=stated(frame.color_range, context.color_range, 0),
+        primaries=stated(frame.color_primaries, context.color_primaries, 2),
+        transfer=stated(frame.color_trc, context.color_trc, 2),
+        pixel_format=frame.format.name,
+        height=frame.height,
+    )
+
+
+def _display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
+    for data in frame.side_data:
+        if data.type.name == "DISPLAYMATRIX":
+            return struct.unpack("=9i", bytes(data)[:36])
+    return None

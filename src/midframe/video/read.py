@@ -1,0 +1,237 @@
+"""Frames of a video, one after the other, each with its exact time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from midframe.core.errors import MediaError, UsageError
+from midframe.video.colour import to_rgb
+from midframe.video.probe import VideoInfo, open_video, probe, reason
+
+# A file that ends earlier than it declares, by more than this, is taken for truncated.
+SHORTEST_TRUNCATION_SECONDS = Fraction(1, 10)
+LARGEST_FRAMES_MISSING = 2
+
+
+@dataclass(frozen=True, eq=False)
+class TimedFrame:
+    """One decoded frame.
+
+    Attributes:
+        index: Its number in the video, from 0, in order of presentation.
+        time: Seconds since the first frame.
+        duration: Seconds until the next frame, or until the end of the video.
+        pixels: (height, width, 3) RGB: uint8 with white at 255 for sources of 8 bits; uint16 with white at 65535 for
+            deeper ones, whatever their depth.
+        is_last: No frame follows.
+    """
+
+    index: int
+    time: Fraction
+    duration: Fraction
+    pixels: np.ndarray
+    is_last: bool
+
+
+@dataclass
+class VideoReader:
+    """Reads the frames of a video in bounded memory: one frame is held back, to know for how long it is shown.
+
+    Args:
+        info: The video, as `probe` describes it.
+        skip_damaged: Leave out frames that do not decode, and go on where the file is truncated; either is noted.
+            Without it both raise.
+
+    Attributes:
+        notes: Filled while reading: one sentence for each thing that was not as it should be.
+    """
+
+    info: VideoInfo
+    skip_damaged: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[TimedFrame]:
+        """Yield all frames in order of presentation.
+
+        A frame without a time stamp follows its predecessor by one average frame duration; a frame whose stamp is
+        not later than its predecessor's is left out. Both are noted.
+
+        Raises:
+            MediaError: A frame is damaged, or the file ends before its declared end, and `skip_damaged` is not set.
+        """
+        with open_video(self.info.path) as (container, stream):
+            stream.thread_type = "AUTO"
+            pending: tuple[int, Fraction, VideoFrame] | None = None
+            step = self._usual_step()
+            for index, (time, frame) in enumerate(self._in_order(self._decoded(container, stream))):
+                if pending is not None:
+                    step = time - pending[1]
+                    yield self._timed(*pending, step, is_last=False)
+                pending = index, time, frame
+            if pending is None:
+                raise MediaError(f"{self.info.path} has no frame that can be decoded.")
+            track_end = None if stream.duration is None else self.info.duration
+            duration = self._last_duration(pending[2], step, track_end)
+            self._check_end(pending[1] + duration, step)
+            yield self._timed(*pending, duration, is_last=True)
+
+    def _timed(
+        self, index: int, time: Fraction, frame: VideoFrame, duration: Fraction, is_last: bool
+    ) -> TimedFrame:
+        return TimedFrame(index, time, duration, to_rgb(frame, self.info.colour), is_last)
+
+    def _usual_step(self) -> Fraction:
+        return 1 / self.info.average_rate if self.info.average_rate else Fraction(1, 25)
+
+    def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+        packets = container.demux(stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except (av.FFmpegError, OSError) as error:
+                self._damage("The file cannot be read further", None, reason(error))
+                return
+            if packet is None:
+                return
+            try:
+                frames = packet.decode()
+            except (av.FFmpegError, OSError) as error:
+                self._damage("A frame does not decode", _seconds(packet), reason(error))
+                continue
+            for frame in frames:
+                if frame.is_corrupt or packet.is_corrupt:
+                    self._damage("A frame is damaged", _seconds(frame), "the decoder reports missing data")
+                elif (frame.width, frame.height) != (self.info.width, self.info.height):
+                    raise MediaError(
+                        f"The picture of {self.info.path} changes from {self.info.width}x{self.info.height} to "
+                        f"{frame.width}x{frame.height} at {_clock(_seconds(frame))}; one size is needed."
+                    )
+                else:
+                    yield frame
+
+    def _in_order(self, frames: Iterator[VideoFrame]) -> Iterator[tuple[Fraction, VideoFrame]]:
+        """Frames with their times since the first; gaps in the stamps filled, steps back left out."""
+        first = previous = None
+        unstamped = backward = 0
+        for frame in frames:
+            stamp = _seconds(frame)
+            if stamp is None:
+                stamp = Fraction(0) if previous is None else previous + self._usual_step()
+                unstamped += 1
+            if previous is not None and stamp <= previous:
+                backward += 1
+                continue
+            first = stamp if first is None else first
+            previous = stamp
+            yield stamp - first, frame
+        if unstamped:
+            self.notes.append(
+                f"{unstamped} frames had no time stamp and were placed one frame duration apart."
+            )
+        if backward:
+            self.notes.append(
+                f"{backward} frames were left out: their time was not later than the frame before."
+            )
+
+    def _last_duration(self, frame: VideoFrame, step: Fraction, track_end: Fraction | None) -> Fraction:
+        """For how long the last frame stands: until the track's end where that is near, else as its packet says.
+
+        The track's end comes first, since a packet's duration in mp4 is a distance in decoding order.
+        """
+        own = frame.duration * frame.time_base if frame.duration and frame.time_base else step
+        start = _seconds(frame)
+        if track_end is not None and start is not None:
+            remaining = self.info.start_time + track_end - start
+            if 0 < remaining <= max(own, step) * (LARGEST_FRAMES_MISSING + 1):
+                return remaining
+        return own
+
+    def _check_end(self, end: Fraction, step: Fraction) -> None:
+        declared = self.info.duration
+        tolerance = max(SHORTEST_TRUNCATION_SECONDS, step * LARGEST_FRAMES_MISSING)
+        if declared is not None and end < declared - tolerance:
+            self._damage("The video is truncated", end, f"it declares {_clock(declared)}")
+
+    def _damage(self, what: str, time: Fraction | None, why: str) -> None:
+        sentence = f"{what} at {_clock(time)}: {why}."
+        if not self.skip_damaged:
+            raise MediaError(f"{self.info.path}: {sentence} Skip damaged frames to go on without them.")
+        self.notes.append(sentence)
+
+
+def read_frames_at(path: Path, indices: Sequence[int]) -> list[np.ndarray]:
+    """Frames of a video by their numbers, in the order asked for, in one pass from the start.
+
+    Args:
+        indices: Numbers from 0; any order, repetitions allowed.
+
+    Returns:
+        RGB pixels as in `TimedFrame`.
+
+    Raises:
+        UsageError: A number below 0, or none at all.
+        MediaError: The video is shorter than asked for, or damaged.
+    """
+    if not indices or min(indices) < 0:
+        raise UsageError(f"Frames are numbered from 0; got {', '.join(map(str, indices)) or 'no number'}.")
+    wanted, found, count = set(indices), {}, 0
+    info = probe(path)
+    with open_video(path) as (container, stream):
+        reader = VideoReader(info)
+        stream.thread_type = "AUTO"
+        for count, (_, frame) in enumerate(reader._in_order(reader._decoded(container, stream)), start=1):
+            if count - 1 in wanted:
+                found[count - 1] = to_rgb(frame, info.colour)
+            if len(found) == len(wanted):
+                return [found[index] for index in indices]
+    raise MediaError(f"{path} has {count} frames; frame {max(wanted)} was asked for, counting from 0.")
+
+
+def read_frame(path: Path, index: int) -> np.ndarray:
+    """One frame of a video by its number; see `read_frames_at`."""
+    return read_frames_at(path, [index])[0]
+
+
+def scan_times(path: Path) -> list[Fraction] | None:
+    """Times of all frames in seconds since the first, read from the packets without decoding.
+
+    Returns:
+        Ascending times; None where packets carry no stamps.
+
+    Raises:
+        MediaError: The file cannot be opened.
+    """
+    times = set()
+    with open_video(path) as (container, stream):
+        try:
+            for packet in container.demux(stream):
+                if packet.size == 0 or packet.is_discard:
+                    continue
+                time = _seconds(packet)
+                if time is None:
+                    return None
+                times.add(time)
+        except (av.FFmpegError, OSError):
+            pass  # a plan covers what can be read; the run names the damage
+    first = min(times, default=Fraction(0))
+    return [time - first for time in sorted(times)] or None
+
+
+def _seconds(stamped: VideoFrame | Packet) -> Fraction | None:
+    if stamped.pts is None or stamped.time_base is None:
+        return None
+    return stamped.pts * stamped.time_base
+
+
+def _clock(seconds: Fraction | None) -> str:
+    return "an unknown time" if seconds is None else f"{float(seconds):.3f} s"

@@ -1,0 +1,190 @@
+"""All streams beside the picture: which of them an output can hold, and their copying, packet for packet."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.stream import AttachmentStream, Stream
+
+from midframe.core.errors import MediaError, UsageError
+from midframe.video.probe import OtherStream, VideoInfo, reason
+
+TIMED_KINDS = ("audio", "subtitle", "video")
+# Written anew by the muxer, or true of the source file alone.
+TAGS_NOT_COPIED = frozenset(
+    (
+        "encoder",
+        "major_brand",
+        "minor_version",
+        "compatible_brands",
+        "duration",
+        "number_of_frames",
+        "number_of_bytes",
+    )
+)
+
+
+@dataclass(frozen=True)
+class StreamFate:
+    """What becomes of the other streams.
+
+    Attributes:
+        kept: Streams that are copied.
+        lost: Streams that are not, each with the reason.
+    """
+
+    kept: tuple[OtherStream, ...]
+    lost: tuple[tuple[OtherStream, str], ...]
+
+
+def container_format(target: Path) -> str:
+    """FFmpeg's name of the container that a file name asks for.
+
+    Raises:
+        UsageError: A suffix that names no container.
+    """
+    try:
+        with av.open(io.BytesIO(), "w", format=_format_name(target)) as container:
+            return container.format.name
+    except (av.FFmpegError, ValueError) as error:
+        known = "mp4, mkv, mov, webm"
+        raise UsageError(f"'{target.suffix}' of {target.name} names no container. Known: {known}.") from error
+
+
+def decide_streams(info: VideoInfo, target: Path, keeps_time: bool) -> StreamFate:
+    """Sort the other streams into those that the target can hold and those that it cannot.
+
+    Args:
+        keeps_time: The output runs at the speed of the source. In slow motion no timed stream would stay in sync,
+            so none is kept.
+    """
+    with av.open(io.BytesIO(), "w", format=_format_name(target)) as container:
+        name, codecs = container.format.name, container.supported_codecs
+    kept, lost = [], []
+    for stream in info.streams:
+        if stream.kind == "attachment":
+            cause = None if name == "matroska" else f"{name} cannot hold attachments"
+        elif stream.kind not in TIMED_KINDS:
+            cause = f"{stream.kind} streams are not carried"
+        elif not keeps_time:
+            cause = "it would not stay in sync with slowed pictures"
+        elif stream.codec not in codecs:
+            cause = f"{name} cannot hold {stream.codec}"
+        else:
+            cause = None
+        if cause is None:
+            kept.append(stream)
+        else:
+            lost.append((stream, cause))
+    return StreamFate(tuple(kept), tuple(lost))
+
+
+class StreamCopy:
+    """Copies packets of the kept streams into an output, in step with its video.
+
+    Args:
+        source: File to copy from.
+        kept: Streams to copy.
+        output: Container before its header is written.
+    """
+
+    def __init__(self, source: Path, kept: tuple[OtherStream, ...], output: OutputContainer) -> None:
+        self._output = output
+        self._input = av.open(str(source), "r", metadata_errors="replace")
+        self._targets: dict[int, Stream] = {}
+        self._shift = Fraction(0)
+        self._next: Packet | None = None
+        for stream in kept:
+            template = self._input.streams[stream.index]
+            if isinstance(template, AttachmentStream):
+                output.add_attachment(template.name or "attachment", template.mimetype or "", template.data)
+                continue
+            target = output.add_stream_from_template(template)
+            target.metadata.update(_tags(template.metadata))
+            target.disposition = template.disposition
+            self._targets[stream.index] = target
+        self._packets = self._demux()
+
+    @property
+    def start(self) -> Fraction | None:
+        """Seconds at which the earliest copied stream starts, on the clock of the source; None without any."""
+        starts = [
+            stream.start_time * stream.time_base
+            for index in self._targets
+            if (stream := self._input.streams[index]).start_time is not None and stream.time_base is not None
+        ]
+        return min(starts, default=None)
+
+    def shift_by(self, seconds: Fraction) -> None:
+        """Move all copied packets later by some seconds."""
+        self._shift = seconds
+
+    def advance(self, time: Fraction | None) -> None:
+        """Copy all packets up to an output time in seconds; all that remain for None.
+
+        Raises:
+            MediaError: The source cannot be read further.
+        """
+        while True:
+            if self._next is None:
+                self._next = next(self._packets, None)
+            packet = self._next
+            if packet is None:
+                return
+            assert packet.dts is not None  # `_demux` leaves out packets without one
+            if time is not None and packet.dts * packet.time_base + self._shift > time:
+                return
+            self._next = None
+            ticks = round(self._shift / packet.time_base)
+            packet.dts += ticks
+            packet.pts = None if packet.pts is None else packet.pts + ticks
+            packet.stream = self._targets[packet.stream_index]
+            self._output.mux_one(packet)
+
+    def close(self) -> None:
+        """Close the source."""
+        self._input.close()
+
+    def _demux(self) -> Iterator[Packet]:
+        streams = [self._input.streams[index] for index in self._targets]
+        if not streams:
+            return
+        try:
+            for packet in self._input.demux(*streams):
+                if packet.dts is not None:
+                    yield packet
+        except (av.FFmpegError, OSError) as error:
+            raise MediaError(f"A stream beside the video cannot be read further: {reason(error)}.") from error
+
+
+def copy_description(
+    source: InputContainer, output: OutputContainer, shift: Fraction, stretch: Fraction
+) -> None:
+    """Copy title and other tags, and the chapters, whose times are stretched and then shifted (seconds)."""
+    output.metadata.update(_tags(source.metadata))
+    chapters = source.chapters()
+    for chapter in chapters:
+        base = chapter["time_base"] or Fraction(1, av.time_base)
+        for edge in ("start", "end"):
+            chapter[edge] = round((chapter[edge] * base * stretch + shift) / base)
+    if chapters:
+        output.set_chapters(chapters)
+
+
+def _tags(metadata: dict[str, str]) -> dict[str, str]:
+    return {
+        key: value
+        for key, value in metadata.items()
+        if key.lower().partition("-")[0] not in TAGS_NOT_COPIED and not key.startswith("_STATISTICS")
+    }
+
+
+def _format_name(target: Path) -> str:
+    return {".mkv": "matroska", ".m4v": "mp4"}.get(target.suffix.lower(), target.suffix.lower().lstrip("."))

@@ -1,0 +1,87 @@
+"""`midframe evaluate` and `midframe bench`, from the command line to the files that they write."""
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from midframe.cli.bench import bench
+from midframe.cli.evaluate import evaluate
+from midframe.core.errors import UnknownNameError, UsageError
+
+app = typer.Typer()
+app.command()(evaluate)
+app.command()(bench)
+
+
+def run(*arguments: str | Path) -> Result:
+    """Run a command in this process; an error of midframe leaves it as it leaves the command."""
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Three flat pictures, and two lists of one target each."""
+    for value in (100, 104, 110):
+        Image.new("RGB", (32, 24), (value, value, value)).save(tmp_path / f"{value}.png")
+    (tmp_path / "middle.tsv").write_text("100.png\t104.png\t110.png\t1/2\t-\t-\n")
+    (tmp_path / "early.tsv").write_text("100.png\t100.png\t110.png\t1/10\t-\t-\n")
+    return tmp_path
+
+
+def test_evaluate_with_one_list_writes_into_the_folder_itself(root, tmp_path):
+    out = tmp_path / "out"
+    result = run(
+        "evaluate", "blend", "--list", root / "middle.tsv", "--root", root, "--out", out, "--save-images"
+    )
+    assert result.exit_code == 0
+    scores = json.loads((out / "scores.json").read_text())
+    assert (scores["method"], scores["list"], scores["targets"], scores["ie"]) == ("blend", "middle", 1, 1)
+    assert (out / "targets.csv").is_file()
+    assert (out / "predictions" / "00001.png").is_file()
+    assert "middle" in result.stdout and "1.00" in result.stdout
+
+
+def test_evaluate_with_two_lists_writes_a_folder_for_each(root, tmp_path):
+    out = tmp_path / "out"
+    lists = ("--list", root / "middle.tsv", "--list", root / "early.tsv")
+    result = run("evaluate", "nearest", *lists, "--root", root, "--out", out)
+    assert result.exit_code == 0
+    errors = {
+        name: json.loads((out / name / "scores.json").read_text())["ie"] for name in ("middle", "early")
+    }
+    assert errors == {"middle": 4, "early": 0}
+    assert "inf" in result.stdout
+
+
+def test_evaluate_refuses_two_lists_of_one_name(root, tmp_path):
+    (root / "other").mkdir()
+    lists = ("--list", root / "middle.tsv", "--list", root / "other" / "middle.tsv")
+    with pytest.raises(UsageError, match="2 lists are called 'middle'"):
+        run("evaluate", "blend", *lists, "--root", root, "--out", tmp_path / "out")
+
+
+def test_evaluate_refuses_an_unknown_method(root, tmp_path):
+    with pytest.raises(UnknownNameError, match=r"no method 'blind'\. Did you mean 'blend'"):
+        run("evaluate", "blind", "--list", root / "middle.tsv", "--root", root, "--out", tmp_path / "out")
+
+
+def test_bench_prints_and_writes_the_speed(tmp_path):
+    path = tmp_path / "speed.json"
+    arguments = ("--size", "64x48", "--runs", "3", "--device", "cpu", "--precision", "fp32", "--json", path)
+    result = run("bench", "blend", *arguments)
+    assert result.exit_code == 0
+    speed = json.loads(path.read_text())
+    assert (speed["method"], speed["size"], speed["precision"]) == ("blend", "64x48", "float32")
+    assert speed["frames_per_second"] > 0
+    assert len(speed["seconds"]) == 3
+    assert result.stdout.startswith("blend at 64x48: ")
+
+
+@pytest.mark.parametrize("size", ["64", "64x", "64*48", "-64x48", "64x48x3"])
+def test_bench_refuses_what_is_not_a_size(size):
+    with pytest.raises(UsageError, match="A size is written as 1280x720"):
+        run("bench", "blend", f"--size={size}")
