@@ -1,7 +1,8 @@
-"""The media room: everything that knows PyAV. Frames leave it as RGB arrays with exact times, and come back as such.
+"""The media room: everything that knows PyAV. Frames leave and enter it as RGB arrays with exact times.
 
 `probe` says what a file is; `VideoReader` streams its frames; `mark_cuts` finds scene cuts on the way;
-`resolve_encoding` and `decide_streams` settle what the output will hold; `VideoWriter` writes it, whole or not at all.
+`resolve_encoding` and `decide_streams` settle what the output will hold; `VideoWriter` writes it, whole or
+not at all.
 """
 
 from midframe.video.colour import Colour
