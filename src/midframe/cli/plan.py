@@ -40,9 +40,7 @@ def plan(
     from midframe import api  # Imports PyTorch: not before a command needs it.
     from midframe.engine.hardware import resolve_device, resolve_precision
 
-    interpolator = api.load(
-        method, weights=weights, device=device, precision=precision, scale=scale, tta=tta
-    )
+    interpolator = api.load(method, weights=weights, device=device, precision=precision, scale=scale, tta=tta)
     made = api.plan_video(
         source,
         target or source.with_stem(f"{source.stem}-midframe"),
