@@ -15,7 +15,8 @@ import torch
 from midframe.core.errors import ShapeError, UsageError, WriteError
 from midframe.core.method import Interpolator
 from midframe.evaluation.clock import seconds_now
-from midframe.evaluation.frame_store import FrameStore, write_image
+from midframe.evaluation.frame_store import FrameStore
+from midframe.evaluation.image_file import write_image
 from midframe.evaluation.target_list import Target, read_target_list, sample_targets
 from midframe.metrics import interpolation_error, psnr, ssim, ssim_3d
 from midframe.ops.pad import pad_to_multiple

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from midframe.core.errors import MediaError, MissingExtraError
+from midframe.evaluation.image_file import read_image
 from midframe.evaluation.target_list import FrameReference
 from midframe.video.read_at import read_frames_at
 
@@ -66,28 +66,3 @@ class FrameStore:
         if not self._remaining_reads[reference]:
             del self._frames[reference]
         return picture
-
-
-def read_image(path: Path) -> np.ndarray:
-    """Read an image as RGB of shape (height, width, 3), uint8.
-
-    Raises:
-        MediaError: The image does not decode.
-        MissingExtraError: Pillow is not installed.
-    """
-    try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError as error:
-        raise MissingExtraError("Reading test images", "Pillow", "eval") from error
-    try:
-        with Image.open(path) as image:
-            return np.array(image.convert("RGB"))
-    except (UnidentifiedImageError, OSError) as error:
-        raise MediaError(f"{path} does not decode as an image: {error}.") from error
-
-
-def write_image(picture: UInt8[Tensor, "3 height width"], path: Path) -> None:
-    """Write an RGB frame as PNG."""
-    from PIL import Image
-
-    Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy()).save(path)

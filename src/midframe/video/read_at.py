@@ -16,7 +16,9 @@ from midframe.core.errors import MediaError
 def read_frames_at(path: Path, indices: Sequence[int]) -> list[np.ndarray]:
     """Decode a clip once and keep the frames asked for.
 
-    The clip is taken as BT.709 in limited range, whatever its tags say.
+    The clip is taken as BT.709 in limited range, whatever its tags say, and converted with swscale's default
+    rounding, as by most tools. An exact conversion is about one level of 255 brighter, which moves scores in
+    the third digit: compare only scores of frames that were converted alike.
 
     Args:
         path: Any file that FFmpeg reads.

@@ -1,0 +1,49 @@
+"""Single pictures on disk, through Pillow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+from jaxtyping import UInt8
+from torch import Tensor
+
+from midframe.core.errors import MediaError, MissingExtraError, WriteError
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Read an image as RGB of shape (height, width, 3), uint8.
+
+    Raises:
+        MediaError: The image does not decode.
+        MissingExtraError: Pillow is not installed.
+    """
+    pillow = _pillow()
+    try:
+        with pillow.open(path) as image:
+            return np.array(image.convert("RGB"))
+    except (OSError, SyntaxError) as error:  # Pillow reports damaged PNG chunks as SyntaxError.
+        raise MediaError(f"{path} does not decode as an image: {error}.") from error
+
+
+def write_image(picture: UInt8[Tensor, "3 height width"], path: Path) -> None:
+    """Write an RGB frame in the format that the path's suffix names.
+
+    Raises:
+        WriteError: The file cannot be written.
+        MissingExtraError: Pillow is not installed.
+    """
+    pillow = _pillow()
+    try:
+        pillow.fromarray(picture.permute(1, 2, 0).contiguous().numpy()).save(path)
+    except OSError as error:
+        raise WriteError(f"{path} cannot be written: {error}.") from error
+
+
+def _pillow() -> ModuleType:
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise MissingExtraError("Reading and writing test images", "Pillow", "eval") from error
+    return Image
