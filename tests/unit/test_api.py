@@ -91,7 +91,7 @@ def test_a_network_without_shipped_weights_is_refused(
 
 @pytest.mark.parametrize("scale", ["2", "1/3", "half", 0.0, "", "1/0"])
 def test_a_scale_that_is_not_offered_is_refused(scale: str | float, told: list[LoadOptions]) -> None:
-    with pytest.raises(UsageError, match="A scale is 'auto', 0.25, 0.5 or 1"):
+    with pytest.raises(UsageError, match=r"A scale is 'auto', 0\.25, 0\.5 or 1"):
         api.load("rife", scale=scale)
 
 
