@@ -92,7 +92,7 @@ def _report(result: RunResult, console: Console) -> None:
         )
         return
     console.print(
-        f"{result.target}: {result.frames_out} frames ({result.kept} of the source, {result.made} new, "
+        f"{result.target}: {result.frames_out} frames ({result.kept} as they were, {result.made} new, "
         f"{held} held), {len(result.cut_times)} cuts, {result.seconds:.1f} s"
     )
     for note in result.notes:
