@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from jaxtyping import install_import_hook
+from jaxtyping import config, install_import_hook
 
 install_import_hook("midframe", "beartype.beartype")
 
@@ -18,3 +19,11 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no data folder at {folder}; set MIDFRAME_SHARED")
     return folder
+
+
+@pytest.fixture
+def without_shape_checks() -> Iterator[None]:
+    """Run as in production, so that a test sees the error a user would see and not the annotation's."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)

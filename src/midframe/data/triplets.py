@@ -1,0 +1,244 @@
+"""Training and validation samples from a clip bank and from synthetic scenes.
+
+A batch is a dict of tensors: `before`, `target`, `after` (batch, 3, size, size) uint8; `time` (batch,) float; and
+for the synthetic part `flow` (batch, 4, size, size) in pixels with `flow_weight` (batch, 2, size, size), which is
+zero for samples from clips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from midframe.core.errors import RecipeError
+from midframe.data.bank import MOTION_CELL, Run, open_bank, split_by_scene
+from midframe.data.synthetic import SceneStyle, random_scenes, render_triplets
+
+HIDDEN_FLOW_WEIGHT = 0.2
+"""Weight of the exact flow where its goal is hidden: right as an extrapolation, useless for blending."""
+TEXTURE_POOL = 256
+"""Textures held at a time."""
+TEXTURE_BATCHES = 150
+"""Batches that draw from one pool."""
+TEXTURE_SIDE = 224
+
+
+@dataclass(frozen=True)
+class TripletRecipe:
+    """How samples are drawn.
+
+    Attributes:
+        size: Side of the square crops, in pixels after scaling.
+        batch: Samples in a batch.
+        strides: Probability of a distance of 1, 2, 3 ... frames between target and input.
+        scales: Factors by which source frames are resized, one drawn for each batch.
+        any_time: Probability that a sample's time is not 1/2.
+        synthetic: Share of each batch that is rendered.
+        motion_focus: Probability that a crop is placed where there is motion.
+        motion_pixels: Largest motion of a rendered layer.
+    """
+
+    size: int = 128
+    batch: int = 16
+    strides: tuple[float, ...] = (0.5, 0.3, 0.2)
+    scales: tuple[float, ...] = (0.5, 0.5, 0.75, 1.0)
+    any_time: float = 0.0
+    synthetic: float = 0.3
+    motion_focus: float = 0.75
+    motion_pixels: float = 48.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.synthetic <= 1:
+            raise RecipeError(f"synthetic is a share in [0, 1]; got {self.synthetic}.")
+        if abs(sum(self.strides) - 1) > 1e-6:
+            raise RecipeError(f"strides are probabilities that sum to 1; got {self.strides}.")
+
+
+class TripletStream(IterableDataset):
+    """An endless stream of batches; equal seeds and first batches give equal streams.
+
+    Args:
+        bank: Folder made by `build_bank`.
+        recipe: How to draw.
+        seed: Of everything random.
+        first: Number of the first batch, so that a resumed run does not repeat what it has seen.
+    """
+
+    def __init__(self, bank: Path, recipe: TripletRecipe, seed: int, first: int = 0) -> None:
+        self.bank, self.recipe, self.seed, self.first = bank, recipe, seed, first
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        worker = torch.utils.data.get_worker_info()
+        offset, step = (worker.id, worker.num_workers) if worker else (0, 1)
+        runs, frames, motion = open_bank(self.bank)
+        sampler = _Sampler(split_by_scene(runs)[0], frames, motion, self.recipe)
+        number = self.first + offset
+        while True:
+            yield sampler.batch(self.seed, number)
+            number += step
+
+
+class _Sampler:
+    def __init__(
+        self,
+        runs: list[Run],
+        frames: dict[str, np.ndarray],
+        motion: dict[str, np.ndarray],
+        recipe: TripletRecipe,
+    ) -> None:
+        self.runs, self.frames, self.motion, self.recipe = runs, frames, motion, recipe
+        # Runs that move count for more than still ones, long ones for more than short ones; both sublinearly.
+        weight = np.array([(run.length * min(max(run.motion, 0.5), 12.0)) ** 0.5 for run in runs])
+        self.weight = weight / weight.sum()
+        self.pool: tuple[int, Tensor] | None = None
+
+    def batch(self, seed: int, number: int) -> dict[str, Tensor]:
+        """Batch `number` of the stream with this seed: a function of both, so that resuming repeats nothing."""
+        recipe = self.recipe
+        random = np.random.default_rng((seed, number))
+        rendered = int(np.floor(recipe.batch * recipe.synthetic + random.random()))
+        real = recipe.batch - rendered
+        scale = float(random.choice(recipe.scales))
+        source = round(recipe.size / scale)
+        # The crop of the source is gathered for all samples first; one resize then serves the batch.
+        raw = np.empty((real, 3, source, source, 3), np.uint8)
+        time = torch.full((recipe.batch,), 0.5)
+        for item in range(real):
+            time[item] = self._crop(random, raw[item], source)
+        # Channels-last bytes: PyTorch resizes those several times faster than planar floats.
+        clips = torch.from_numpy(raw).flatten(0, 1).permute(0, 3, 1, 2)
+        if source != recipe.size:
+            size = (recipe.size, recipe.size)
+            clips = functional.interpolate(clips, size=size, mode="bilinear", antialias=True, align_corners=False)
+        clips = clips.unflatten(0, (real, 3))
+        flow = torch.zeros(recipe.batch, 4, recipe.size, recipe.size)
+        weight = torch.zeros(recipe.batch, 2, recipe.size, recipe.size)
+        if rendered:
+            generator = torch.Generator().manual_seed(int(random.integers(2**62)))
+            style = SceneStyle(motion_pixels=recipe.motion_pixels * recipe.size / 192)
+            size = (recipe.size, recipe.size)
+            scenes = random_scenes(rendered, size, style, generator, self._texture_pool(seed, number))
+            if recipe.any_time:
+                moved = torch.rand(rendered, generator=generator) < recipe.any_time
+                drawn = torch.rand(rendered, generator=generator) * 0.8 + 0.1
+                time[real:] = torch.where(moved, drawn, torch.tensor(0.5))
+            scene_frames, scene_flow, seen = render_triplets(scenes, time[real:], size)
+            clips = torch.cat((clips, (scene_frames * 255).round().to(torch.uint8)))
+            flow[real:] = scene_flow
+            weight[real:] = torch.where(seen, 1.0, HIDDEN_FLOW_WEIGHT)
+        before, target, after = clips.unbind(1)
+        return {
+            "before": before,
+            "target": target,
+            "after": after,
+            "time": time,
+            "flow": flow,
+            "flow_weight": weight,
+        }
+
+    def _crop(self, random: np.random.Generator, out: np.ndarray, source: int) -> float:
+        """Fill `out` (3, source, source, 3) with one augmented triplet; return its time."""
+        recipe = self.recipe
+        run = self.runs[random.choice(len(self.runs), p=self.weight)]
+        before, target, after = self._instants(random, run)
+        frames = self.frames[run.file]
+        height, width = frames.shape[1:3]
+        if min(height, width) < source:
+            return self._crop(random, out, source)
+        top, left = self._place(random, run, before, after, source)
+        indices = [run.first + before, run.first + target, run.first + after]
+        time = (target - before) / (after - before)
+        if random.random() < 0.5:
+            indices.reverse()
+            time = 1 - time
+        crop = np.stack([frames[index, top : top + source, left : left + source] for index in indices])
+        crop = np.rot90(crop, int(random.integers(4)), (1, 2))
+        if random.random() < 0.5:
+            crop = crop[:, :, ::-1]
+        if random.random() < 0.5:
+            crop = crop[..., ::-1]
+        out[:] = crop
+        return time
+
+    def _instants(self, random: np.random.Generator, run: Run) -> tuple[int, int, int]:
+        recipe = self.recipe
+        most = (run.length - 1) // 2
+        stride = min(int(random.choice(len(recipe.strides), p=recipe.strides)) + 1, most)
+        before = int(random.integers(run.length - 2 * stride))
+        after = before + 2 * stride
+        target = before + stride
+        if stride > 1 and random.random() < recipe.any_time:
+            target = int(random.integers(before + 1, after))
+        return before, target, after
+
+    def _place(
+        self, random: np.random.Generator, run: Run, before: int, after: int, source: int
+    ) -> tuple[int, int]:
+        """Top left corner of a crop, drawn where the pictures change."""
+        height, width = self.frames[run.file].shape[1:3]
+        top, left = int(random.integers(height - source + 1)), int(random.integers(width - source + 1))
+        if random.random() >= self.recipe.motion_focus:
+            return top, left
+        cells = self.motion[run.file][run.first + before : run.first + after].astype(np.float32).mean(0)
+        weight = cells.ravel() + 1e-3
+        cell = int(random.choice(weight.size, p=weight / weight.sum()))
+        row, column = divmod(cell, cells.shape[1])
+        # The chosen cell lands anywhere inside the crop.
+        top = int(np.clip(row * MOTION_CELL - random.integers(source), 0, height - source))
+        left = int(np.clip(column * MOTION_CELL - random.integers(source), 0, width - source))
+        return top, left
+
+    def _texture_pool(self, seed: int, number: int) -> Tensor:
+        """Textures cut from the clips, RGB in [0, 1]; cut anew after some batches, so that cutting stays cheap."""
+        block = number // TEXTURE_BATCHES
+        if self.pool is not None and self.pool[0] == block:
+            return self.pool[1]
+        random = np.random.default_rng((seed, block, TEXTURE_BATCHES))
+        cut = np.empty((TEXTURE_POOL, TEXTURE_SIDE, TEXTURE_SIDE, 3), np.uint8)
+        for item in range(TEXTURE_POOL):
+            run = self.runs[int(random.integers(len(self.runs)))]
+            frame = self.frames[run.file][run.first + int(random.integers(run.length))]
+            top = int(random.integers(max(frame.shape[0] - TEXTURE_SIDE, 0) + 1))
+            left = int(random.integers(max(frame.shape[1] - TEXTURE_SIDE, 0) + 1))
+            piece = frame[top : top + TEXTURE_SIDE, left : left + TEXTURE_SIDE]
+            rows, columns = TEXTURE_SIDE - piece.shape[0], TEXTURE_SIDE - piece.shape[1]
+            cut[item] = np.pad(piece, ((0, rows), (0, columns), (0, 0)), mode="symmetric")
+        pool = torch.from_numpy(cut).permute(0, 3, 1, 2).float().div_(255)
+        self.pool = (block, pool)
+        return pool
+
+
+def validation_triplets(bank: Path, *, count: int, size: int = 256, stride: int = 2) -> list[dict[str, Tensor]]:
+    """Fixed centre crops of held-out scenes, one batch a sample, with the mean motion for grouping.
+
+    Args:
+        bank: Folder made by `build_bank`.
+        count: Most samples; evenly spread over the scenes.
+        size: Side of the crop; smaller pictures are cropped to a multiple of 32.
+        stride: Frames between target and input.
+    """
+    runs, frames, _ = open_bank(bank)
+    held = sorted(split_by_scene(runs)[1], key=lambda run: (run.scene, run.first))
+    usable = [run for run in held if run.length > 2 * stride]
+    if not usable:
+        raise RecipeError(f"{bank} leaves no scene for validation; it needs at least six scenes.")
+    samples = []
+    for number in np.linspace(0, len(usable) - 1, min(count, len(usable))).astype(int):
+        run = usable[number]
+        video = frames[run.file]
+        height, width = (min(side // 32 * 32, size) for side in video.shape[1:3])
+        top, left = (video.shape[1] - height) // 2, (video.shape[2] - width) // 2
+        first = run.first + (run.length - 2 * stride) // 2
+        before, target, after = (
+            torch.from_numpy(video[index, top : top + height, left : left + width].copy()).permute(2, 0, 1)[None]
+            for index in (first, first + stride, first + 2 * stride)
+        )
+        samples.append({"before": before, "target": target, "after": after, "time": torch.tensor([0.5])})
+    return samples

@@ -1,0 +1,1 @@
+"""Objectives that two methods or more use."""

@@ -1,0 +1,161 @@
+"""The published architectures as values: the paper's network, and the time-conditioned 4.x line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from midframe.core.errors import UsageError
+
+STRIDE = 4
+"""Every block halves its input twice before its body."""
+FLOW_SCALES = (0.25, 0.5, 1.0)
+"""Resolutions, relative to the image, at which the finest block may estimate flow."""
+
+
+def _check_widths(widths: tuple[int, ...]) -> None:
+    # A block reaches its width in two steps, the first of which has half of it.
+    if any(width < 2 or width % 2 for width in widths):
+        raise UsageError(f"Block widths must be positive and even; got {widths}.")
+
+
+def _divide(scales: tuple[int, ...], scale: float) -> tuple[int, ...]:
+    if scale not in FLOW_SCALES:
+        raise UsageError(
+            f"Flow can be estimated at a scale of {', '.join(map(str, FLOW_SCALES))}; got {scale}."
+        )
+    return tuple(round(block_scale / scale) for block_scale in scales)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperConfig:
+    """The network of the paper: three flow blocks, then a refinement of the blend.
+
+    Attributes:
+        arbitrary_time: Blocks see the instant (RIFEm). Without it the network offers the midpoint only.
+        teacher: Has the privileged block, which training needs and inference does not.
+        widths: Channels of the three flow blocks; the teacher is as wide as the last.
+        context_width: Channels of the finest context map; each coarser one has twice as many, and the fusion
+            network twice as many as the context at each level.
+    """
+
+    arbitrary_time: bool = False
+    teacher: bool = True
+    widths: tuple[int, int, int] = (240, 150, 90)
+    context_width: int = 16
+
+    def __post_init__(self) -> None:
+        _check_widths(self.widths)
+        if self.context_width < 1:
+            raise UsageError(f"context_width must be positive; got {self.context_width}.")
+
+    @property
+    def scales(self) -> tuple[int, ...]:
+        """Each block works at the image's resolution divided by its scale."""
+        return (4, 2, 1)
+
+    def block_scales(self, scale: float = 1.0) -> tuple[int, ...]:
+        """Block scales with flow estimated at `scale` times the image's resolution."""
+        return _divide(self.scales, scale)
+
+    def size_multiple(self, scale: float = 1.0) -> int:
+        """What height and width must be multiples of.
+
+        The refinement needs 16 at any scale. The authors' scripts pad to twice this number.
+        """
+        return STRIDE * self.block_scales(scale)[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderConfig:
+    """The small network that 4.7 and later run once over each image.
+
+    Attributes:
+        hidden: Channels at half resolution.
+        channels: Channels of the full-resolution features that are warped along with the images.
+    """
+
+    hidden: int = 16
+    channels: int = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class IFNetConfig:
+    """A network of the 4.x line: blocks that see the instant, no refinement.
+
+    Attributes:
+        widths: Channels of each block, coarse to fine.
+        scales: Each block works at the image's resolution divided by its scale.
+        encoder: Image features beside the colours, or None.
+        mask_update: Later blocks add to the mask logit, or replace it.
+        recurrent_channels: Features that each block hands to the next.
+        unread_channels: Head channels that exist in released weights and are never read.
+        teacher_width: Channels of a privileged training block, or None for a network without one.
+    """
+
+    widths: tuple[int, ...]
+    scales: tuple[int, ...]
+    encoder: EncoderConfig | None = None
+    mask_update: Literal["accumulate", "replace"] = "replace"
+    recurrent_channels: int = 0
+    unread_channels: int = 0
+    teacher_width: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_widths(self.widths if self.teacher_width is None else (*self.widths, self.teacher_width))
+        if not self.scales or len(self.widths) != len(self.scales):
+            raise UsageError(
+                f"widths {self.widths} and scales {self.scales} must have one entry for each block."
+            )
+        if any(scale < 1 or self.scales[0] % scale for scale in self.scales):
+            raise UsageError(f"Every block scale must be positive and divide the first; got {self.scales}.")
+        if any(finer >= coarser for coarser, finer in zip(self.scales, self.scales[1:], strict=False)):
+            raise UsageError(f"Block scales must fall from block to block; got {self.scales}.")
+        if self.recurrent_channels < 0 or self.unread_channels < 0:
+            raise UsageError(
+                f"Head channels cannot be negative; got recurrent_channels={self.recurrent_channels}, "
+                f"unread_channels={self.unread_channels}."
+            )
+
+    @property
+    def encoded_channels(self) -> int:
+        """Image features of both images together."""
+        return 2 * self.encoder.channels if self.encoder else 0
+
+    @property
+    def first_channels(self) -> int:
+        """Input of the first block: both images, their features, the instant."""
+        return 3 + 3 + self.encoded_channels + 1
+
+    @property
+    def later_channels(self) -> int:
+        """Input of a later block: the first one's, mask, recurrent features, flow."""
+        return self.first_channels + 1 + self.recurrent_channels + 4
+
+    @property
+    def head_channels(self) -> int:
+        """Output of a block: flow, mask, recurrent features, and what is never read."""
+        return 4 + 1 + self.recurrent_channels + self.unread_channels
+
+    def block_scales(self, scale: float = 1.0) -> tuple[int, ...]:
+        """Block scales with flow estimated at `scale` times the image's resolution."""
+        return _divide(self.scales, scale)
+
+    def size_multiple(self, scale: float = 1.0) -> int:
+        """What height and width must be multiples of."""
+        return STRIDE * self.block_scales(scale)[0]
+
+
+VERSION_4_6 = IFNetConfig(
+    widths=(192, 128, 96, 64),
+    scales=(8, 4, 2, 1),
+    mask_update="accumulate",
+    unread_channels=1,
+)
+VERSION_4_25 = IFNetConfig(
+    widths=(192, 128, 96, 64, 32),
+    scales=(16, 8, 4, 2, 1),
+    encoder=EncoderConfig(),
+    recurrent_channels=8,
+)
+"""4.26 has the same layout."""

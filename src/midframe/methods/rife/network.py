@@ -1,0 +1,287 @@
+"""Intermediate flow, coarse to fine, with a matching prior: the default network.
+
+As in RIFE, the network looks at two frames and a time and predicts the flows from the missing frame to both, a
+blend mask and a residual, each block refining what the coarser one found:
+
+    level          block          sees (both frames warped to the target instant by the flow so far)
+    1/32 .. 1/8    CoarseBlock    features, their symmetric correlation, flow, mask, time, memory; one block shared
+    1/4            MiddleBlock    the same, a smaller correlation window
+    1/2            FineBlock      features, flow, mask, time, memory -> flow at 1/2, mask and residual at 1/1
+    1/1            none           output = sigmoid(mask) warp(before) + (1 - sigmoid(mask)) warp(after) + residual
+
+Departures from the published layouts (`paper.py`, `ifnet.py`), each made because plain blocks learn to match over
+distance only from millions of samples: the blocks see a local correlation of encoded features; one block serves
+all coarse levels, so that a larger picture simply gets more of them; the coarse levels encode a smaller picture
+with the same encoder. Time, memory between blocks and the privileged teacher are as published.
+
+Flow is in pixels of its own resolution. Flow, mask and warping are float32; convolutions take the precision of
+the weights, or of autocast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as functional
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from midframe.methods.rife.config import RifeConfig
+from midframe.ops.correlation import symmetric_correlation
+from midframe.ops.flow import resize_flow
+from midframe.ops.warp import backward_warp
+
+FLOW_CHANNELS = 4  # target->before (x, y), then target->after (x, y)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What is known of the missing frame after one block.
+
+    Attributes:
+        flow: (batch, 4, height, width), target->before then target->after, pixels of this resolution.
+        mask: (batch, 1, height, width), logit of the weight of `before`.
+    """
+
+    flow: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True)
+class RifeOutput:
+    """Everything that the objective looks at.
+
+    Attributes:
+        output: The frame, (batch, 3, height, width); not clamped.
+        estimates: After each block, coarse to fine; the last one at full size.
+        teacher: The privileged estimate at 1/4 size, in training with a target only.
+    """
+
+    output: Tensor
+    estimates: tuple[Estimate, ...]
+    teacher: Estimate | None
+
+
+class ResidualConv(nn.Module):
+    """y = leaky(conv(x) * beta + x); beta is learnt per channel (ResConv of the 4.5+ layouts)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, 3, padding=1)
+        self.beta = nn.Parameter(torch.ones(1, width, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.leaky_relu(self.conv(x) * self.beta + x, 0.2)
+
+
+class Encoder(nn.Module):
+    """Features of one picture at 1/2, 1/4 and 1/8 of its size."""
+
+    def __init__(self, widths: tuple[int, int, int]) -> None:
+        super().__init__()
+        half, quarter, eighth = widths
+        self.to_half = nn.Sequential(_down(3, half), nn.Conv2d(half, half, 3, padding=1))
+        self.to_quarter = nn.Sequential(nn.LeakyReLU(0.2), _down(half, quarter), nn.Conv2d(quarter, quarter, 3, padding=1))
+        self.to_eighth = nn.Sequential(
+            nn.LeakyReLU(0.2), _down(quarter, eighth), nn.Conv2d(eighth, eighth, 3, padding=1)
+        )
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        half = self.to_half(image)
+        quarter = self.to_quarter(half)
+        return half, quarter, self.to_eighth(quarter)
+
+    def coarsest(self, image: Tensor) -> Tensor:
+        """Only the features at 1/8."""
+        return self.forward(image)[2]
+
+
+class Block(nn.Module):
+    """A stack of residual convolutions from joined inputs to joined outputs."""
+
+    def __init__(self, inputs: int, width: int, depth: int, outputs: int) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(inputs, width, 3, padding=1)
+        self.body = nn.Sequential(*(ResidualConv(width) for _ in range(depth)))
+        self.leave = nn.Conv2d(width, outputs, 3, padding=1)
+        # A block starts by changing nothing: random flow at the first step would have to be unlearnt.
+        nn.init.normal_(self.leave.weight, std=1e-3)
+        nn.init.zeros_(self.leave.bias) if self.leave.bias is not None else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.leave(self.body(functional.leaky_relu(self.enter(x), 0.2)))
+
+
+class RifeNetwork(nn.Module):
+    """Two frames and a time in, the frame at that time out."""
+
+    def __init__(self, config: RifeConfig) -> None:
+        super().__init__()
+        self.config = config
+        half, quarter, eighth = config.feature_widths
+        state = FLOW_CHANNELS + 1 + 1  # flow, mask, time
+        step = FLOW_CHANNELS + 1 + config.memory
+        coarse_window = (2 * config.coarse_radius + 1) ** 2
+        middle_window = (2 * config.middle_radius + 1) ** 2
+        self.encoder = Encoder(config.feature_widths)
+        self.coarse = Block(
+            2 * eighth + coarse_window + state + config.memory, config.coarse_width, config.coarse_depth, step
+        )
+        self.middle = Block(
+            2 * quarter + middle_window + state + config.memory, config.middle_width, config.middle_depth, step
+        )
+        # Mask and residual leave at four sub-pixels a cell: PixelShuffle brings them to full size.
+        self.fine = Block(
+            2 * half + state + config.memory, config.fine_width, config.fine_depth, FLOW_CHANNELS + 4 * (1 + 3)
+        )
+        self.teacher = (
+            Block(3 * quarter + state, config.middle_width, config.middle_depth, FLOW_CHANNELS + 1)
+            if config.teacher
+            else None
+        )
+
+    @property
+    def size_multiple(self) -> int:
+        """Height and width must be multiples of this."""
+        return 8 * 2 ** (self.config.levels - 1)
+
+    def forward(
+        self,
+        before: Float[Tensor, "batch 3 height width"],
+        after: Float[Tensor, "batch 3 height width"],
+        time: Float[Tensor, " batch"],
+        target: Float[Tensor, "batch 3 height width"] | None = None,
+        *,
+        levels: int | None = None,
+    ) -> RifeOutput:
+        """Predict the frame at `time`.
+
+        Args:
+            before: RGB in [0, 1].
+            after: RGB in [0, 1].
+            time: Fraction of the gap for each item, in (0, 1).
+            target: The true frame, for the teacher; in training only.
+            levels: Visits of the shared coarse block; by default those of the configuration. Each one more
+                doubles the largest motion, and the multiple that the size must have.
+        """
+        levels = self.config.levels if levels is None else levels
+        pair = torch.cat((before, after))
+        half, quarter, eighth = self.encoder(self._cast(pair - 0.5))
+        pyramid = [eighth]
+        for level in range(1, levels):
+            smaller = functional.avg_pool2d(pair, 2**level)
+            pyramid.append(self.encoder.coarsest(self._cast(smaller - 0.5)))
+
+        estimates: list[Estimate] = []
+        estimate, memory = None, None
+        for features in reversed(pyramid):
+            estimate, memory = self._refine(
+                self.coarse, features, self.config.coarse_radius, estimate, memory, time
+            )
+            estimates.append(estimate)
+        estimate, memory = self._refine(self.middle, quarter, self.config.middle_radius, estimate, memory, time)
+        estimates.append(estimate)
+
+        teacher = None
+        if target is not None and self.teacher is not None:
+            teacher = self._teach(quarter, target, estimate, time)
+
+        estimate, residual = self._finish(half, estimate, memory, time)
+        estimates.append(estimate)
+        output = self.merge(pair, estimate) + residual
+        return RifeOutput(output, tuple(estimates), teacher)
+
+    @staticmethod
+    def merge(pair: Tensor, estimate: Estimate) -> Tensor:
+        """Blend both frames, warped by the flow, by the mask.
+
+        Args:
+            pair: before and after along the batch axis, (2 batch, 3, height, width), at the estimate's size.
+            estimate: Flow and mask.
+        """
+        warped_before, warped_after = _warp_pair(pair, estimate.flow)
+        return torch.lerp(warped_after, warped_before, torch.sigmoid(estimate.mask))
+
+    def _refine(
+        self,
+        block: Block,
+        features: Tensor,
+        radius: int,
+        estimate: Estimate | None,
+        memory: Tensor | None,
+        time: Tensor,
+    ) -> tuple[Estimate, Tensor]:
+        """One block on both frames' features: warp to the target instant, compare, correct."""
+        batch, (height, width) = features.shape[0] // 2, features.shape[-2:]
+        if estimate is None or memory is None:
+            flow = features.new_zeros(batch, FLOW_CHANNELS, height, width, dtype=torch.float32)
+            mask = flow[:, :1]
+            memory = features.new_zeros(batch, self.config.memory, height, width)
+            warped_before, warped_after = features[:batch].float(), features[batch:].float()
+        else:
+            flow = resize_flow(estimate.flow, (height, width))
+            mask = _resize(estimate.mask, (height, width))
+            memory = _resize(memory, (height, width))
+            warped_before, warped_after = _warp_pair(features, flow)
+        correlation = symmetric_correlation(warped_before, warped_after, radius)
+        parts = (warped_before, warped_after, correlation, *self._state(flow, mask, time), memory)
+        step = block(self._join(parts))
+        change = step[:, : FLOW_CHANNELS + 1].float()
+        return Estimate(flow + change[:, :FLOW_CHANNELS], mask + change[:, FLOW_CHANNELS:]), step[:, FLOW_CHANNELS + 1 :]
+
+    def _finish(
+        self, features: Tensor, estimate: Estimate, memory: Tensor, time: Tensor
+    ) -> tuple[Estimate, Tensor]:
+        """The fine block: flow at half size, mask and residual at full size."""
+        height, width = features.shape[-2:]
+        flow = resize_flow(estimate.flow, (height, width))
+        mask = _resize(estimate.mask, (height, width))
+        parts = (*_warp_pair(features, flow), *self._state(flow, mask, time), _resize(memory, (height, width)))
+        step = self.fine(self._join(parts)).float()
+        flow = resize_flow(flow + step[:, :FLOW_CHANNELS], (2 * height, 2 * width))
+        full = functional.pixel_shuffle(step[:, FLOW_CHANNELS:], 2)
+        return Estimate(flow, _resize(mask, (2 * height, 2 * width)) + full[:, :1]), full[:, 1:]
+
+    def _teach(self, features: Tensor, target: Tensor, estimate: Estimate, time: Tensor) -> Estimate:
+        """The privileged block: it sees the true frame's features beside the warped ones."""
+        assert self.teacher is not None
+        seen = self.encoder(self._cast(target - 0.5))[1]
+        parts = (*_warp_pair(features, estimate.flow), seen, *self._state(estimate.flow, estimate.mask, time))
+        step = self.teacher(self._join(parts)).float()
+        return Estimate(estimate.flow + step[:, :FLOW_CHANNELS], estimate.mask + step[:, FLOW_CHANNELS:])
+
+    @staticmethod
+    def _state(flow: Tensor, mask: Tensor, time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return flow, mask, time.to(flow.dtype).view(-1, 1, 1, 1).expand_as(mask)
+
+    def _cast(self, x: Tensor) -> Tensor:
+        return x.to(dtype=self._dtype, memory_format=torch.channels_last)
+
+    def _join(self, parts: tuple[Tensor, ...]) -> Tensor:
+        # Cast before joining: a mixed `cat` would promote all of it to float32 and cast the whole back.
+        return torch.cat([self._cast(part) for part in parts], dim=1)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        weight = self.coarse.enter.weight
+        if torch.is_autocast_enabled(weight.device.type):
+            return torch.get_autocast_dtype(weight.device.type)
+        return weight.dtype
+
+
+def _down(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.LeakyReLU(0.2))
+
+
+def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:
+    if x.shape[-2:] == size:
+        return x
+    return functional.interpolate(x, size=size, mode="bilinear", align_corners=False)
+
+
+def _warp_pair(pair: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+    """Warp before and after, joined along the batch axis, by the two halves of the flow."""
+    warped = backward_warp(pair, torch.cat((flow[:, :2], flow[:, 2:])))
+    before, after = warped.chunk(2)
+    return before, after

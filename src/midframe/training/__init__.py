@@ -1,0 +1,1 @@
+"""One loop for every method: it knows tasks, not methods."""

@@ -1,0 +1,56 @@
+"""Decode a clip small, for data sets: 8-bit RGB at a given short side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace, Interpolation
+
+from midframe.core.errors import MediaError
+
+
+def read_scaled(path: Path, short_side: int) -> Iterator[np.ndarray]:
+    """Yield the frames of a clip, scaled so that the shorter side has `short_side` pixels.
+
+    A clip that is smaller already keeps its size. Sizes are even. Colours are read as BT.709 limited range
+    unless the stream says BT.601.
+
+    Args:
+        path: Any video that FFmpeg reads.
+        short_side: Pixels.
+
+    Yields:
+        Arrays (height, width, 3), uint8, RGB.
+
+    Raises:
+        MediaError: The file cannot be opened or has no video stream.
+    """
+    try:
+        container = av.open(str(path))
+    except (OSError, av.FFmpegError) as error:
+        raise MediaError(f"cannot open {path} as a video: {error}.") from error
+    with container:
+        if not container.streams.video:
+            raise MediaError(f"{path} has no video stream.")
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        factor = min(Fraction(1), Fraction(short_side, min(stream.width, stream.height)))
+        width, height = (2 * round(side * factor / 2) for side in (stream.width, stream.height))
+        for frame in container.decode(stream):
+            # 5 and 6 are FFmpeg's numbers for the two BT.601 matrices.
+            matrix = Colorspace.ITU601 if int(frame.colorspace) in (5, 6) else Colorspace.ITU709
+            full = int(frame.color_range) == int(ColorRange.JPEG)
+            yield frame.to_ndarray(
+                format="rgb24",
+                width=width,
+                height=height,
+                src_colorspace=matrix,
+                dst_colorspace=matrix,
+                src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
+                dst_color_range=ColorRange.JPEG,
+                interpolation=Interpolation.AREA,
+            )
