@@ -25,7 +25,7 @@ SIZE = 272, 480
 FACTOR = 4
 SOURCE_RATE = 15
 GAPS = 16
-SCENE_GAPS = 4
+SCENE_GAPS = 6
 """Length of the motion in the renderer's own unit, in which a sprite crosses up to 48 pixels."""
 SEED = 7
 

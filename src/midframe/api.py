@@ -181,7 +181,11 @@ def plan_video(
     encode: EncodeOptions | None = None,
     overwrite: bool = False,
 ) -> Plan:
-    """Say what `interpolate_video` would do with the same arguments; it raises what that would raise at its start."""
+    """Say what `interpolate_video` would do with the same arguments.
+
+    Raises:
+        MidframeError: What `interpolate_video` would raise before its first frame.
+    """
     return make_plan(
         probe(Path(source)),
         Path(target),

@@ -24,12 +24,13 @@ for command in (interpolate, frames, plan, methods, doctor, evaluate, bench):
     app.command()(command)
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> bool:
     if wanted:
         import midframe
 
         typer.echo(midframe.__version__)
         raise typer.Exit
+    return wanted
 
 
 @app.callback()

@@ -32,9 +32,7 @@ def frames(
     from midframe import api  # Imports PyTorch: not before a command needs it.
 
     instants = _parse_times(times)
-    interpolator = api.load(
-        method, weights=weights, device=device, precision=precision, scale=scale, tta=tta
-    )
+    interpolator = api.load(method, weights=weights, device=device, precision=precision, scale=scale, tta=tta)
     written = api.interpolate_pictures(
         before, after, folder, instants, method=interpolator, device=device, seed=seed, overwrite=overwrite
     )
@@ -46,4 +44,6 @@ def _parse_times(text: str) -> list[Fraction]:
     try:
         return [Fraction(part.strip()) for part in text.split(",")]
     except (ValueError, ZeroDivisionError):
-        raise UsageError(f"Times are fractions with commas between, such as 1/4,1/2,3/4; got '{text}'.") from None
+        raise UsageError(
+            f"Times are fractions with commas between, such as 1/4,1/2,3/4; got '{text}'."
+        ) from None

@@ -51,9 +51,7 @@ def interpolate(
     from midframe import api  # Imports PyTorch: not before a command needs it.
 
     encode = options.encode_options(codec, quality, preset, pixel_format, encoder_option, allow_loss)
-    interpolator = api.load(
-        method, weights=weights, device=device, precision=precision, scale=scale, tta=tta
-    )
+    interpolator = api.load(method, weights=weights, device=device, precision=precision, scale=scale, tta=tta)
     console = Console(highlight=False)
     with show_progress(console) as progress:
         result = api.interpolate_video(
@@ -94,7 +92,7 @@ def _report(result: RunResult, console: Console) -> None:
         )
         return
     console.print(
-        f"{result.target}: {result.frames_out} frames ({result.kept} of the source, {result.made} new, "
+        f"{result.target}: {result.frames_out} frames ({result.kept} as they were, {result.made} new, "
         f"{held} held), {len(result.cut_times)} cuts, {result.seconds:.1f} s"
     )
     for note in result.notes:

@@ -40,9 +40,7 @@ def plan(
     from midframe import api  # Imports PyTorch: not before a command needs it.
     from midframe.engine.hardware import resolve_device, resolve_precision
 
-    interpolator = api.load(
-        method, weights=weights, device=device, precision=precision, scale=scale, tta=tta
-    )
+    interpolator = api.load(method, weights=weights, device=device, precision=precision, scale=scale, tta=tta)
     made = api.plan_video(
         source,
         target or source.with_stem(f"{source.stem}-midframe"),
@@ -56,10 +54,12 @@ def plan(
         encode=options.encode_options(codec, quality, preset, pixel_format, encoder_option, allow_loss),
         overwrite=overwrite,
     )
-    resolved = resolve_device(device)
-    number_format = str(resolve_precision(precision, resolved)).removeprefix("torch.")
     table = Table("", "", box=None, show_header=False)
-    table.add_row("method", f"{interpolator.spec.name}, {number_format} on {resolved}")
+    table.add_row("method", interpolator.spec.name)
+    if api.methods()[method].has_network:  # A formula has no precision of its own.
+        resolved = resolve_device(device)
+        number_format = str(resolve_precision(precision, resolved)).removeprefix("torch.")
+        table.add_row("network", f"{number_format} on {resolved}")
     for heading, text in made.lines():
         table.add_row(heading, text)
     Console(highlight=False, soft_wrap=True).print(table)

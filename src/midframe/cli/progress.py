@@ -24,19 +24,23 @@ SECONDS_BETWEEN_LINES = 1.0
 def show_progress(console: Console) -> Iterator[Callable[[Progress], None]]:
     """A callback for the engine that shows frames, speed and time left while the block runs."""
     if console.is_terminal:
-        with _bar(console) as bar:
-            task = bar.add_task("", total=None, speed="", left="")
+        bar = _bar(console)
+        task = bar.add_task("", total=None, speed="", left="")
 
-            def update(state: Progress) -> None:
-                bar.update(
-                    task,
-                    completed=state.frames_done,
-                    total=state.frames_total,
-                    speed=f"{state.frames_per_second:.1f} frames/s",
-                    left="" if state.seconds_left is None else f"{_clock(state.seconds_left)} left",
-                )
+        def update(state: Progress) -> None:
+            bar.start()  # Not before there is something to show: what fails at once shows its error alone.
+            bar.update(
+                task,
+                completed=state.frames_done,
+                total=state.frames_total,
+                speed=f"{state.frames_per_second:.1f} frames/s",
+                left="" if state.seconds_left is None else f"{_clock(state.seconds_left)} left",
+            )
 
+        try:
             yield update
+        finally:
+            bar.stop()
     else:
         yield _Lines()
 

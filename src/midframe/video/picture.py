@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -53,5 +54,5 @@ def _png(pixels: np.ndarray) -> bytes:
     stored = frame if pixel_format == "rgb24" else frame.reformat(format="rgb48be")
     encoder = VideoCodecContext.create("png", "w")
     encoder.width, encoder.height, encoder.pix_fmt = stored.width, stored.height, stored.format.name
-    encoder.time_base = 1
+    encoder.time_base = Fraction(1)
     return b"".join(bytes(packet) for packet in (*encoder.encode(stored), *encoder.encode(None)))

@@ -1,0 +1,213 @@
+"""The command line as a person meets it: files in, files out, and one sentence where something is wrong."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from clips import Recipe, flat, make_clip, make_sound, packet_times, textures
+from midframe.cli.app import app
+from midframe.core.errors import MidframeError
+from midframe.video.picture import read_picture, write_pictures
+
+BLEND = ("--method", "blend")
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    return make_clip(tmp_path / "clip.mp4", textures(12), Recipe(rate=Fraction(12), audio=1))
+
+
+def run(*arguments: str | Path) -> Result:
+    """A command in this process; errors of midframe pass through."""
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own."""
+    line = [sys.executable, "-m", "midframe.cli", *map(str, arguments)]
+    return subprocess.run(line, capture_output=True, text=True, timeout=120)
+
+
+def events(text: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("wish", "times"),
+    [
+        (("--fps", "60"), [Fraction(k, 60) for k in range(60)]),
+        (("--multi", "3"), [Fraction(k, 36) for k in range(34)]),
+        ((), [Fraction(k, 24) for k in range(23)]),
+        (("--vfr",), [Fraction(k, 24) for k in range(23)]),
+        (("--slow", "2"), [Fraction(k, 12) for k in range(24)]),
+    ],
+)
+def test_interpolate_shows_a_frame_at_every_instant_asked_for(
+    wish: tuple[str, ...], times: list[Fraction], clip: Path, tmp_path: Path
+) -> None:
+    result = run("interpolate", clip, tmp_path / "out.mp4", *wish, *BLEND)
+    assert result.exit_code == 0
+    assert packet_times(tmp_path / "out.mp4", "video") == times
+
+
+def test_progress_and_result_are_json_lines_away_from_a_terminal(clip: Path, tmp_path: Path) -> None:
+    lines = events(run("interpolate", clip, tmp_path / "out.mp4", *BLEND).stdout)
+    *before, last = lines
+    assert {line["event"] for line in before} == {"progress"}
+    assert (before[-1]["frames_done"], before[-1]["frames_total"]) == (23, 23)
+    assert last["event"] == "done"
+    assert (last["frames_in"], last["frames_out"], last["frames_made"], last["frames_kept"]) == (
+        12,
+        23,
+        11,
+        12,
+    )
+    assert last["target"] == str(tmp_path / "out.mp4")
+
+
+def test_cuts_are_held_unless_switched_off(tmp_path: Path) -> None:
+    scenes = [*textures(8), *textures(8, seed=1, brightness=90)]
+    source = make_clip(tmp_path / "cut.mp4", scenes)
+    with_cuts = events(run("interpolate", source, tmp_path / "a.mp4", *BLEND).stdout)[-1]
+    without = events(run("interpolate", source, tmp_path / "b.mp4", "--cuts", "off", *BLEND).stdout)[-1]
+    assert with_cuts["cut_seconds"] == [pytest.approx(8 / 24)]
+    assert with_cuts["frames_held"] == 1
+    assert without["cut_seconds"] == []
+    assert without["frames_held"] == 0
+
+
+def test_output_options_reach_the_encoder(clip: Path, tmp_path: Path) -> None:
+    rough, fine = tmp_path / "rough.mp4", tmp_path / "fine.mp4"
+    encoder = ("--codec", "libx264", "--preset", "ultrafast", "--pixel-format", "yuv444p")
+    for path, quality in ((rough, "45"), (fine, "5")):
+        run("interpolate", clip, path, "--quality", quality, "--encoder-option", "g=1", *encoder, *BLEND)
+    assert rough.stat().st_size < fine.stat().st_size
+    assert "yuv444p" in run("plan", fine, *BLEND).stdout
+
+
+def test_plan_prints_what_interpolate_would_do_and_writes_nothing(clip: Path, tmp_path: Path) -> None:
+    result = run("plan", clip, "--fps", "60", *BLEND)
+    assert "12 in, 60 out" in result.stdout
+    assert "blend" in result.stdout
+    assert "aac" in result.stdout
+    assert list(tmp_path.iterdir()) == [clip]
+
+
+def test_frames_writes_a_picture_for_each_time(tmp_path: Path) -> None:
+    before, after = write_pictures(tmp_path, [flat(40, 1)[0], flat(80, 1)[0]])
+    result = run("frames", before, after, tmp_path / "out", "--times", "1/4, 1/2, 3/4", *BLEND)
+    assert result.stdout.split()[::2] == ["1/4", "1/2", "3/4"]
+    written = [read_picture(Path(path)) for path in result.stdout.split()[1::2]]
+    for picture, level in zip(written, (50, 60, 70), strict=True):
+        np.testing.assert_array_equal(picture, flat(level, 1)[0])
+
+
+def test_methods_lists_every_method_and_the_state_of_its_weights() -> None:
+    lines = run("methods").stdout.splitlines()
+    for name in ("rife", "blend", "nearest"):
+        assert [line for line in lines if line.split()[:1] == [name]], name
+
+
+def test_doctor_finds_this_installation_whole() -> None:
+    result = run("doctor")
+    assert result.exit_code == 0
+    assert "BROKEN" not in result.stdout
+    for part in ("python", "torch", "threads", "bf16", "CUDA", "PyAV", "libx264", "weights"):
+        assert part in result.stdout
+
+
+def test_doctor_fails_where_shipped_weights_are_damaged(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from midframe import weights
+
+    row = weights.ShippedWeights(file="gone", sha256="0", licence="MIT", recipe="none", score="none")
+    monkeypatch.setattr(weights, "catalogue", lambda: {"rife": row})
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "BROKEN" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("{clip}", "{out}", "--fps", "0"), "A frame rate lies above 0"),
+        (("{clip}", "{out}", "--fps", "fast"), "A frame rate is a number"),
+        (("{clip}", "{out}", "--multi", "0"), "multiplied by 1 or more"),
+        (("{clip}", "{out}", "--multi", "2", "--fps", "60"), "goes with neither fps nor slow"),
+        (("{clip}", "{out}", "--encoder-option", "crf"), "KEY=VALUE"),
+        (("{clip}", "{out}", "--codec", "nothing"), "no encoder 'nothing'"),
+        (("{clip}", "{clip}"), "is the source itself"),
+        (("{clip}", "{folder}/none/out.mp4"), "there is no folder"),
+        (("{clip}", "{folder}/out.words"), "names no container"),
+        (("{folder}/gone.mp4", "{out}"), "does not exist"),
+        (("{folder}", "{out}"), "is a folder"),
+    ],
+)
+def test_a_request_that_cannot_be_met_is_refused_and_leaves_no_file(
+    arguments: tuple[str, ...], message: str, clip: Path, tmp_path: Path
+) -> None:
+    places = {"clip": clip, "out": tmp_path / "out.mp4", "folder": tmp_path}
+    with pytest.raises(MidframeError, match=message):
+        run("interpolate", *(argument.format(**places) for argument in arguments), *BLEND)
+    assert list(tmp_path.iterdir()) == [clip]
+
+
+def bad_inputs(folder: Path) -> dict[str, Path]:
+    (folder / "empty.mp4").touch()
+    (folder / "words.mp4").write_text("not a video" * 100)
+    make_sound(folder / "sound.mp4")
+    whole = make_clip(folder / "whole.mkv", textures(48), Recipe(options={"qp": "10"}))
+    (folder / "truncated.mkv").write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
+    names = ("missing.mp4", "empty.mp4", "words.mp4", "sound.mp4", "truncated.mkv")
+    return {name.split(".")[0]: folder / name for name in names}
+
+
+def test_bad_input_gets_one_sentence_and_a_failing_exit_code(tmp_path: Path) -> None:
+    for kind, path in bad_inputs(tmp_path).items():
+        finished = command("interpolate", path, tmp_path / "out.mp4", *BLEND)
+        assert finished.returncode == 1, kind
+        assert finished.stderr.startswith("midframe: "), kind
+        assert len(finished.stderr.splitlines()) == 1, kind
+        assert path.name in finished.stderr, kind
+        assert not (tmp_path / "out.mp4").exists(), kind
+
+
+def test_a_misused_command_exits_with_2(clip: Path, tmp_path: Path) -> None:
+    unknown = command("interpolate", clip, tmp_path / "out.mp4", "--method", "blnd")
+    assert unknown.returncode == 2
+    assert unknown.stderr == (
+        "midframe: There is no method 'blnd'. Did you mean 'blend'? Known: blend, nearest, rife.\n"
+    )
+    assert command("interpolate", clip).returncode == 2
+    assert "Traceback" not in command("interpolate", clip, "--nonsense").stderr
+
+
+def test_an_interrupt_exits_with_130_and_leaves_no_output(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "clip.mp4", textures(200))
+    line = [sys.executable, "-m", "midframe.cli", "interpolate", str(source), str(tmp_path / "out.mp4")]
+    process = subprocess.Popen([*line, "--multi", "500", *BLEND], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline())["event"] == "progress"
+    process.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert time.monotonic() - started < 60
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_version_is_printed() -> None:
+    import midframe
+
+    assert run("--version").stdout.strip() == midframe.__version__

@@ -1,0 +1,113 @@
+"""A name becomes a method; what does not fit together is refused before any work."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import torch
+
+from midframe import api
+from midframe.core.errors import UnknownNameError, UsageError, WeightsError
+from midframe.core.method import Interpolator
+from midframe.core.options import LoadOptions
+
+FORMULAS = [name for name, registration in api.methods().items() if not registration.has_network]
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[LoadOptions]:
+    """What the factory of the default method is told, without building its network."""
+    heard: list[LoadOptions] = []
+
+    def create(self: api.Registration, options: LoadOptions) -> Interpolator:
+        heard.append(options)
+        return import_module("midframe.methods.baseline").create_blend(options)
+
+    monkeypatch.setattr(api.Registration, "create", create)
+    return heard
+
+
+def test_the_default_method_is_registered() -> None:
+    assert api.DEFAULT_METHOD in api.methods()
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_a_method_answers_to_the_name_it_is_registered_under(name: str) -> None:
+    assert api.load(name).spec.name == name
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_a_loaded_method_is_an_interpolator(name: str) -> None:
+    assert isinstance(api.load(name), Interpolator)
+
+
+def test_an_unknown_method_suggests_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match=r"There is no method 'blnd'\. Did you mean 'blend'\?"):
+        api.load("blnd")
+
+
+@pytest.mark.parametrize("options", [{"weights": Path("net.safetensors")}, {"scale": 0.5}, {"tta": True}])
+def test_a_formula_refuses_the_options_of_networks(options: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="'blend' has no network"):
+        api.load("blend", **options)  # type: ignore[arg-type]
+
+
+def test_a_factory_is_told_everything_resolved(told: list[LoadOptions], tmp_path: Path) -> None:
+    api.load("rife", weights=tmp_path / "own", device="cpu", precision="fp32", scale="0.25", tta=True)
+    assert told == [
+        LoadOptions(
+            weights=tmp_path / "own",
+            device=torch.device("cpu"),
+            precision=torch.float32,
+            scale=Fraction(1, 4),
+            tta=True,
+        )
+    ]
+
+
+def test_a_factory_is_told_the_shipped_weights(
+    told: list[LoadOptions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "find", lambda name: tmp_path / name)
+    api.load("rife", device="cpu")
+    assert told[0].weights == tmp_path / "rife"
+    assert told[0].scale is None
+
+
+def test_a_network_without_shipped_weights_is_refused(
+    told: list[LoadOptions], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find(name: str) -> Path:
+        raise WeightsError(f"none for {name}")
+
+    monkeypatch.setattr(api, "find", find)
+    with pytest.raises(WeightsError, match="none for rife"):
+        api.load("rife")
+    assert told == []
+
+
+@pytest.mark.parametrize("scale", ["2", "1/3", "half", 0.0, "", "1/0"])
+def test_a_scale_that_is_not_offered_is_refused(scale: str | float, told: list[LoadOptions]) -> None:
+    with pytest.raises(UsageError, match=r"A scale is 'auto', 0\.25, 0\.5 or 1"):
+        api.load("rife", scale=scale)
+
+
+@pytest.mark.parametrize("scale", ["0.5", "1/2", 0.5, Fraction(1, 2)])
+def test_a_scale_may_be_stated_in_any_form(
+    scale: str | float | Fraction, told: list[LoadOptions], tmp_path: Path
+) -> None:
+    api.load("rife", scale=scale, weights=tmp_path)
+    assert told[0].scale == Fraction(1, 2)
+
+
+def test_an_unknown_treatment_of_cuts_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="no way to treat cuts 'on'"):
+        api.interpolate_video(tmp_path / "a.mp4", tmp_path / "b.mp4", method="blend", cuts="on")
+
+
+def test_pictures_need_a_time(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="At least one time"):
+        api.interpolate_pictures(tmp_path / "a.png", tmp_path / "b.png", tmp_path, (), method="blend")

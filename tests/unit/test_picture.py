@@ -1,0 +1,49 @@
+"""Pictures come back as they were written, or are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from midframe.core.errors import MediaError, WriteError
+from midframe.video.picture import read_picture, write_pictures
+
+
+def noise(dtype: type, seed: int = 0) -> np.ndarray:
+    high = np.iinfo(dtype).max
+    return np.random.default_rng(seed).integers(0, high, (48, 63, 3), dtype=dtype, endpoint=True)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_picture_survives_being_written(dtype: type, tmp_path: Path) -> None:
+    pictures = [noise(dtype, seed) for seed in (0, 1)]
+    paths = write_pictures(tmp_path / "new" / "folder", pictures)
+    assert [path.name for path in paths] == ["0001.png", "0002.png"]
+    for path, picture in zip(paths, pictures, strict=True):
+        read = read_picture(path)
+        assert read.dtype == dtype
+        np.testing.assert_array_equal(read, picture)
+
+
+def test_a_file_that_is_there_is_not_replaced_unasked(tmp_path: Path) -> None:
+    (tmp_path / "0002.png").write_text("precious")
+    with pytest.raises(WriteError, match=r"0002\.png exists already"):
+        write_pictures(tmp_path, [noise(np.uint8)] * 2)
+    assert (tmp_path / "0002.png").read_text() == "precious"
+    assert not (tmp_path / "0001.png").exists()
+    write_pictures(tmp_path, [noise(np.uint8)] * 2, overwrite=True)
+    np.testing.assert_array_equal(read_picture(tmp_path / "0002.png"), noise(np.uint8))
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(WriteError, match="cannot be written to"):
+        write_pictures(tmp_path / "file" / "folder", [noise(np.uint8)])
+
+
+def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "words.png").write_text("not a picture")
+    with pytest.raises(MediaError, match=r"words\.png"):
+        read_picture(tmp_path / "words.png")
