@@ -292,6 +292,9 @@ def train(
         raise UnknownNameError("method", name, _REGISTRY)
     if not _REGISTRY[name].trainer:
         raise UsageError(f"Method '{name}' is not trained: it has no weights.")
+    process, processes = run.place()
+    if process:
+        report = _say_nothing
     bank = run.bank_for(
         [Path(folder) for folder in data],
         Path(out),
@@ -299,8 +302,14 @@ def train(
         frames_per_clip=frames_per_clip,
         report=report,
     )
-    options = TrainOptions(recipe=find_recipe(recipe), bank=bank, seed=seed, workers=workers)
+    options = TrainOptions(
+        recipe=find_recipe(recipe), bank=bank, seed=seed, workers=workers, process=process, processes=processes
+    )
     return run.run(_REGISTRY[name].prepare(options), Path(out), seed=seed, resume=resume, until=until, report=report)
+
+
+def _say_nothing(line: str) -> None:
+    """Several processes train together, and one of them speaks."""
 
 
 def _imported(place: str) -> object:

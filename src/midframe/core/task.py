@@ -106,13 +106,17 @@ class TrainOptions:
         recipe: TOML file with the numbers of the experiment.
         bank: Folder of decoded clips.
         seed: Of everything random.
-        workers: Processes that prepare batches.
+        workers: Processes that prepare batches, for each training process.
+        process: Number of this training process, from 0.
+        processes: Training processes that step together; each takes an equal share of every batch.
     """
 
     recipe: Path
     bank: Path
     seed: int
     workers: int
+    process: int = 0
+    processes: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,20 +69,21 @@ class TripletStream(IterableDataset):
         recipe: How to draw.
         seed: Of everything random.
         first: Number of the first batch, so that a resumed run does not repeat what it has seen.
+        stride: Distance to the next number; more than 1 where several training processes share the numbers.
     """
 
-    def __init__(self, bank: Path, recipe: TripletRecipe, seed: int, first: int = 0) -> None:
-        self.bank, self.recipe, self.seed, self.first = bank, recipe, seed, first
+    def __init__(self, bank: Path, recipe: TripletRecipe, seed: int, first: int = 0, stride: int = 1) -> None:
+        self.bank, self.recipe, self.seed, self.first, self.stride = bank, recipe, seed, first, stride
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         worker = torch.utils.data.get_worker_info()
         offset, step = (worker.id, worker.num_workers) if worker else (0, 1)
         runs, frames, motion = open_bank(self.bank)
         sampler = _Sampler(split_by_scene(runs)[0], frames, motion, self.recipe)
-        number = self.first + offset
+        number = self.first + offset * self.stride
         while True:
             yield sampler.batch(self.seed, number)
-            number += step
+            number += step * self.stride
 
 
 class _Sampler:

@@ -45,7 +45,8 @@ def train(
     Returns:
         The averaged weights of each network, as they are at the end.
     """
-    accelerator = Accelerator()
+    # Without `cpu=True` accelerate ignores torchrun on a machine that has no GPU, and every process trains alone.
+    accelerator = Accelerator(cpu=not torch.cuda.is_available())
     device = accelerator.device
     state = _State(task, schedule, device)
     out.mkdir(parents=True, exist_ok=True)
@@ -70,14 +71,14 @@ def train(
             log.write(state.step, values)
             report(f"step {state.step}: " + "  ".join(f"{name} {value:.4g}" for name, value in values.items()))
         finished = state.step >= last
-        if validation and (state.step % schedule.validate_every == 0 or finished):
+        validating = state.step % schedule.validate_every == 0 or finished
+        if validation and validating and accelerator.is_main_process:
             scores = validate(task, state.averages, validation, device)
             log.write(state.step, scores)
             report(f"step {state.step}: " + "  ".join(f"{name} {value:.3f}" for name, value in scores.items()))
             if scores["validation_psnr"] > state.best:
                 state.best = scores["validation_psnr"]
-                if accelerator.is_main_process:
-                    write_whole(out / "best.pt", state.weights(task))
+                write_whole(out / "best.pt", state.weights(task))
         due = time.monotonic() - saved > 60 * schedule.checkpoint_minutes
         if (due or finished) and accelerator.is_main_process:
             save_checkpoint(out / "checkpoints", state.step, state.dump(task))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,8 +38,16 @@ def bank_for(
         return bank
     if not folders:
         raise MediaError("name at least one folder of clips with --data.")
-    build_bank(folders, bank, short_side=short_side, frames_per_clip=frames_per_clip, report=report)
+    if place()[0] == 0:
+        build_bank(folders, bank, short_side=short_side, frames_per_clip=frames_per_clip, report=report)
+    while not (bank / "index.json").is_file():  # Written last, by the first process.
+        time.sleep(1)
     return bank
+
+
+def place() -> tuple[int, int]:
+    """Number of this process and number of all, as `torchrun` tells them; (0, 1) without it."""
+    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
 def run(
@@ -66,7 +76,9 @@ def run(
     if not resume and any((out / "checkpoints").glob("step-*.pt")):
         raise UsageError(f"{out} holds a run already: continue it with --resume, or choose another folder.")
     out.mkdir(parents=True, exist_ok=True)
-    _record(setup, out, seed)
+    first = place()[0] == 0
+    if first:
+        _record(setup, out, seed)
     averaged = train(
         setup.task,
         setup.batches,
@@ -78,8 +90,9 @@ def run(
         report=report,
     )
     path = out / "weights.safetensors"
-    setup.export(averaged, path)
-    report(f"wrote {path}")
+    if first:
+        setup.export(averaged, path)
+        report(f"wrote {path}")
     return path
 
 

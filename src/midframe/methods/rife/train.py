@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +143,13 @@ def _stream(stages: tuple[Stage, ...], options: TrainOptions, first: int) -> Ite
     for stage in stages:
         if step >= stage.until:
             continue
-        stream = TripletStream(options.bank, stage.samples, options.seed, step)
+        if stage.samples.batch % options.processes:
+            raise RecipeError(
+                f"a batch of {stage.samples.batch} cannot be shared equally by {options.processes} processes."
+            )
+        share = replace(stage.samples, batch=stage.samples.batch // options.processes)
+        number = step * options.processes + options.process
+        stream = TripletStream(options.bank, share, options.seed, number, options.processes)
         loader = DataLoader(
             stream,
             batch_size=None,
