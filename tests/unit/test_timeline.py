@@ -1,3 +1,4 @@
+import itertools
 from fractions import Fraction
 
 import pytest
@@ -47,7 +48,7 @@ def test_durations_are_positive_and_add_up_to_the_stretched_source(source, rule)
     made = list(output_instants(gaps(times, end), rule))
     assert made[0].time == 0
     assert all(instant.duration > 0 for instant in made)
-    assert all(a.time + a.duration == b.time for a, b in zip(made, made[1:], strict=False))
+    assert all(a.time + a.duration == b.time for a, b in itertools.pairwise(made))
     assert sum(instant.duration for instant in made) == end * stretch(rule)
 
 
@@ -124,7 +125,7 @@ def test_time_base_falls_back_to_microseconds_where_no_container_could_hold_it()
     "impossible", [lambda: ToRate(Fraction(0)), lambda: Multiply(0), lambda: SlowDown(Fraction(-1))]
 )
 def test_impossible_rules_are_refused(impossible):
-    with pytest.raises(UsageError, match="positive|1 or more"):
+    with pytest.raises(UsageError, match=r"positive|1 or more"):
         impossible()
 
 

@@ -1,7 +1,7 @@
 """Rational time: which instants an output video shows, and where each of them lies in its source.
 
-Source frame i is shown from its time t_i until t_{i+1}; that span is gap i. The last frame is shown until the end of
-the video, and nothing lies behind it to move towards: inside its gap the frame is held.
+Source frame i is shown from its time t_i until t_{i+1}; that span is gap i. The last frame is shown until the
+end of the video, and nothing lies behind it to move towards: inside its gap the frame is held.
 
 Every rule is a function of one gap alone, so a video of any length is planned with no look-ahead at all.
 """
@@ -66,8 +66,8 @@ class TimedInstant(Instant):
 class ToRate:
     """Resample to a constant rate: instants k / rate.
 
-    Number of frames: the source's duration times the rate, rounded (half down); at least one, and never fewer than
-    there are instants before the last source frame.
+    Number of frames: the source's duration times the rate, rounded (half down); at least one, and never fewer
+    than there are instants before the last source frame.
     """
 
     rate: Fraction
@@ -81,8 +81,8 @@ class ToRate:
 class Multiply:
     """Keep every instant of the source and divide each gap into `factor` equal parts, whatever its length.
 
-    A variable frame rate stays variable. Number of frames: (source frames - 1) * factor + 1. The last frame keeps the
-    duration that it has in the source.
+    A variable frame rate stays variable. Number of frames: (source frames - 1) * factor + 1. The last frame
+    keeps the duration that it has in the source.
     """
 
     factor: int
@@ -144,9 +144,9 @@ def instants_in_gap(
         rule: How output instants follow from source instants.
         gap: The source frame and the time it stands.
         source_rate: Average rate of the source; needed for `SlowDown` without a rate of its own.
-        tolerance: Rounding error of the source's time stamps in seconds. An instant this close to a source frame is
-            that frame: a container that counts milliseconds puts the frames of 23.976 fps up to half a millisecond
-            off their true place.
+        tolerance: Rounding error of the source's time stamps in seconds. An instant this close to a source
+            frame is that frame: a container that counts milliseconds puts the frames of 23.976 fps up to half
+            a millisecond off their true place.
 
     Returns:
         Instants in ascending order, possibly none.

@@ -1,6 +1,7 @@
 """Runs any `Interpolator` over a video, or between two pictures. It knows no method by name.
 
-`make_plan` says what a run will do; `run_video` does it; `interpolate_pair` fills the gap between two pictures.
+`make_plan` says what a run will do; `run_video` does it; `interpolate_pair` fills the gap between two
+pictures.
 """
 
 from midframe.engine.pixels import Pixels, to_pixels, to_tensor

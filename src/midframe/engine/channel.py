@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 
-class Stopped(Exception):  # noqa: N818  (a signal between threads, which no user sees)
+class Stopped(Exception):
     """The other side of a channel no longer takes part."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8, UInt16
@@ -9,8 +11,8 @@ from torch import Tensor
 
 from midframe.core.errors import UsageError
 
-Pixels = UInt8[np.ndarray, "height width 3"] | UInt16[np.ndarray, "height width 3"]
-"""RGB with white at the largest value of the type."""
+Pixels: TypeAlias = UInt8[np.ndarray, "_ _ 3"] | UInt16[np.ndarray, "_ _ 3"]
+"""RGB of shape (height, width, 3) with white at the largest value of the type."""
 
 
 def to_tensor(pixels: Pixels, device: torch.device) -> Float[Tensor, "3 height width"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -79,25 +80,18 @@ class Plan:
 
     def lines(self) -> list[tuple[str, str]]:
         """The plan for a person: pairs of a heading and its text."""
-        info = self.source
+        info, size = self.source, f"{self.source.width}x{self.source.height}"
         source_rate = f"{float(info.average_rate):.3f} fps" if info.average_rate else "unknown rate"
+        encoded = f"{self.encoding.codec}, {self.encoding.pixel_format}, {float(self.rate):.3f} fps"
+        counts = [_number(count) for count in (self.frames_in, self.frames_out, self.frames_kept)]
         text = [
-            (
-                "source",
-                f"{info.path}: {info.codec}, {info.width}x{info.height}, {info.pixel_format}, {source_rate}",
-            ),
-            (
-                "target",
-                f"{self.target}: {self.encoding.codec}, {self.encoding.pixel_format}, {float(self.rate):.3f} fps",
-            ),
-            (
-                "frames",
-                f"{_number(self.frames_in)} in, {_number(self.frames_out)} out, {_number(self.frames_kept)} kept",
-            ),
+            ("source", f"{info.path}: {info.codec}, {size}, {info.pixel_format}, {source_rate}"),
+            ("target", f"{self.target}: {encoded}"),
+            ("frames", "{} in, {} out, {} kept".format(*counts)),
             ("duration", "unknown" if self.duration is None else f"{float(self.duration):.3f} s"),
             ("colour", info.colour.sentence()),
             ("cuts", "detected and held" if self.cuts else "not looked for"),
-            ("memory", f"{self.memory_bytes / 2**20:.0f} MiB of frames, and the method's own"),
+            ("memory", f"{self.memory_bytes / 2**20:.1f} MiB of frames, and the method's own"),
         ]
         text += [("kept", stream.sentence()) for stream in self.streams.kept]
         text += [("lost", f"{stream.sentence()}: {cause}") for stream, cause in self.streams.lost]
@@ -185,7 +179,7 @@ def _time_base(info: VideoInfo, rule: RateRule, end: Fraction | None) -> Fractio
 def _is_variable(times: list[Fraction] | None, time_base: Fraction) -> bool:
     if times is None or len(times) < 3:
         return False
-    steps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    steps = [later - earlier for earlier, later in itertools.pairwise(times)]
     return max(steps) - min(steps) > 2 * time_base
 
 

@@ -15,7 +15,7 @@ from midframe.engine.pixels import Pixels, to_pixels, to_tensor
 from midframe.ops.pad import pad_to_multiple
 
 MIDPOINT_DEPTH = 3
-"""Halvings with which an instant that no number of halvings reaches is approximated: off by at most 1/16 of a gap."""
+"""Halvings that approximate an instant which no number of halvings reaches: off by at most 1/16 of a gap."""
 TIMES_PER_CALL = 8
 """Most instants in one call of a method, so that memory does not grow with the rate."""
 
@@ -23,8 +23,8 @@ TIMES_PER_CALL = 8
 def nearest_offered(offer: AnyTime | Midpoint | Grid, time: Fraction) -> Fraction:
     """The instant nearest to `time` that a method reaches; 0 and 1 stand for the two source frames.
 
-    `Midpoint` reaches every k / 2^n by halving again and again. Such a time is reached exactly; any other is moved to
-    the nearest multiple of 1 / 2^`MIDPOINT_DEPTH`. `Grid` moves every time to its nearest part.
+    `Midpoint` reaches every k / 2^n by halving again and again. Such a time is reached exactly; any other is
+    moved to the nearest multiple of 1 / 2^`MIDPOINT_DEPTH`. `Grid` moves every time to its nearest part.
     """
     if isinstance(offer, AnyTime):
         return time
@@ -43,11 +43,12 @@ class GapFiller:
     Args:
         interpolator: The method, on `device` already.
         device: Where its input belongs.
-        seed: Start of the random numbers of a stochastic method. Each gap draws its own, so that a frame does not
-            depend on what was made before it.
+        seed: Start of the random numbers of a stochastic method. Each gap draws its own, so that a frame does
+            not depend on what was made before it.
 
     Raises:
-        UsageError: A method for midpoints that looks at more than two frames; halving leaves it without neighbours.
+        UsageError: A method for midpoints that looks at more than two frames; halving leaves it without
+            neighbours.
     """
 
     def __init__(self, interpolator: Interpolator, device: torch.device | None = None, seed: int = 0) -> None:
@@ -70,8 +71,8 @@ class GapFiller:
             gap: Number of the gap, for its random numbers.
 
         Returns:
-            One frame for each time, of the type of the input. Times that the method does not offer are moved as
-            `nearest_offered` says; moved onto a source frame, they return that very frame.
+            One frame for each time, of the type of the input. Times that the method does not offer are moved
+            as `nearest_offered` says; moved onto a source frame, they return that very frame.
 
         Raises:
             UsageError: A window of the wrong length, or times outside (0, 1) or out of order.

@@ -28,8 +28,8 @@ class GapWindow:
 
     Attributes:
         gap: Its place in time.
-        frames: `context` frames on each side, oldest first. Where the video or the scene ends, its border frame is
-            repeated; beyond a cut nothing is seen.
+        frames: `context` frames on each side, oldest first. Where the video or the scene ends, its border
+            frame is repeated; beyond a cut nothing is seen.
         content: What belongs inside.
         before: The frame on which the gap starts.
     """

@@ -1,1 +1,35 @@
-"""Everything that touches PyAV."""
+"""The media room: everything that knows PyAV. Frames leave and enter it as RGB arrays with exact times.
+
+`probe` says what a file is; `VideoReader` streams its frames; `mark_cuts` finds scene cuts on the way;
+`resolve_encoding` and `decide_streams` settle what the output will hold; `VideoWriter` writes it, whole or
+not at all.
+"""
+
+from midframe.video.colour import Colour
+from midframe.video.cuts import mark_cuts
+from midframe.video.encode import EncodeOptions, Encoding, resolve_encoding
+from midframe.video.probe import OtherStream, VideoInfo, probe
+from midframe.video.read import TimedFrame, VideoReader, read_frame, read_frames_at, scan_times
+from midframe.video.streams import StreamFate, decide_streams
+from midframe.video.write import VideoWriter, WriteRequest, check_target
+
+__all__ = [
+    "Colour",
+    "EncodeOptions",
+    "Encoding",
+    "OtherStream",
+    "StreamFate",
+    "TimedFrame",
+    "VideoInfo",
+    "VideoReader",
+    "VideoWriter",
+    "WriteRequest",
+    "check_target",
+    "decide_streams",
+    "mark_cuts",
+    "probe",
+    "read_frame",
+    "read_frames_at",
+    "resolve_encoding",
+    "scan_times",
+]

@@ -1,9 +1,9 @@
 """One conversion between the pixels that a codec stores and RGB, with matrix and range always explicit.
 
-Pixels of 8 bits in limited range, nearly all video, go through swscale, whose error there is below 0.57 of a level in
-each direction. Elsewhere swscale is not exact enough: up to 1.1 levels of chroma in 8-bit full range, and about four
-10-bit levels of luma through its 16-bit RGB. There only chroma is resampled by swscale, and the matrix is
-applied here in float32.
+Pixels of 8 bits in limited range, nearly all video, go through swscale, whose error there is below 0.57 of a
+level in each direction. Elsewhere swscale is not exact enough: up to 1.1 levels of chroma in 8-bit full
+range, and about four 10-bit levels of luma through its 16-bit RGB. There only chroma is resampled by swscale,
+and the matrix is applied here in float32.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def resolve_colour(
     """Complete what a source states with the usual rule for what it leaves open.
 
     Raises:
-        MediaError: A matrix that is not a weighting of red, green and blue (YCgCo, ICtCp, constant luminance).
+        MediaError: A matrix that is not a weighting of red, green and blue (YCgCo, ICtCp, constant
+            luminance).
     """
     assumed = matrix == UNSPECIFIED or is_rgb(pixel_format)
     if assumed:

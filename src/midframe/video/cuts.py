@@ -20,9 +20,9 @@ RETURN_RATIO = 0.5
 def mark_cuts(frames: Iterable[TimedFrame]) -> Iterator[tuple[TimedFrame, bool]]:
     """Say of each frame whether it is the first of a new scene; the first frame of all is not.
 
-    PySceneDetect's adaptive detector proposes a cut where a frame differs from its predecessor three times as much
-    as its neighbours do from theirs, so a fast pan is no cut. A proposal is dropped where the old picture comes back
-    within `LOOK_AHEAD` frames: that is a flash. Memory: `LOOK_AHEAD` frames.
+    PySceneDetect's adaptive detector proposes a cut where a frame differs from its predecessor three times as
+    much as its neighbours do from theirs, so a fast pan is no cut. A proposal is dropped where the old
+    picture comes back within `LOOK_AHEAD` frames: that is a flash. Memory: `LOOK_AHEAD` frames.
     """
     finder = _CutFinder()
     waiting: deque[TimedFrame] = deque()
@@ -39,7 +39,8 @@ def mark_cuts(frames: Iterable[TimedFrame]) -> Iterator[tuple[TimedFrame, bool]]
 class _CutFinder:
     """Feeds the detector, whose verdict on a frame comes `LOOK_AHEAD` frames later.
 
-    The detector needs as many frames before the one it judges: the first and the last frame are fed repeatedly.
+    The detector needs as many frames before the one it judges: the first and the last frame are fed
+    repeatedly.
     """
 
     def __init__(self) -> None:

@@ -20,6 +20,7 @@ VISUALLY_LOSSLESS: dict[str, dict[str, str]] = {
     "libsvtav1": {"crf": "20", "preset": "6"},
     "libaom-av1": {"crf": "20", "cpu-used": "6"},
 }
+RATE_CONTROLS = frozenset(("crf", "qp", "b", "lossless"))
 DEFAULT_CODEC = "libx264"
 CODEC_OF_SUFFIX = {".webm": "libvpx-vp9"}
 
@@ -66,8 +67,8 @@ def resolve_encoding(info: VideoInfo, target: Path, options: EncodeOptions) -> E
     """Choose encoder, pixel format and options for a source.
 
     Raises:
-        UsageError: An unknown encoder, a pixel format that it does not offer, a quality that it has no scale for, or
-            a loss that was not allowed.
+        UsageError: An unknown encoder, a pixel format that it does not offer, a quality that it has no scale
+            for, or a loss that was not allowed.
     """
     name = options.codec or CODEC_OF_SUFFIX.get(target.suffix.lower(), DEFAULT_CODEC)
     try:
@@ -92,8 +93,10 @@ def resolve_encoding(info: VideoInfo, target: Path, options: EncodeOptions) -> E
 
 def _encoder_options(name: str, options: EncodeOptions) -> dict[str, str]:
     chosen = dict(VISUALLY_LOSSLESS.get(name, {}))
+    if options.quality is None and not RATE_CONTROLS.isdisjoint(options.encoder_options):
+        chosen.pop("crf", None)  # encoders let it win over the control that was asked for
     if options.quality is not None:
-        if "crf" not in chosen:
+        if name not in VISUALLY_LOSSLESS:
             raise UsageError(f"{name} has no constant rate factor; pass its own quality option instead.")
         chosen["crf"] = str(options.quality)
     if options.preset is not None:
@@ -102,7 +105,7 @@ def _encoder_options(name: str, options: EncodeOptions) -> dict[str, str]:
 
 
 def _nearest_format(info: VideoInfo, offered: list[str]) -> str:
-    """The offered format that keeps most of the source: transparency, then depth, chroma, and the same family."""
+    """The offered format that keeps most of the source: transparency, then depth, then chroma."""
     source = av.VideoFormat(info.pixel_format)
     chroma = _chroma(info.pixel_format)
 

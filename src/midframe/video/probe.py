@@ -96,7 +96,8 @@ def probe(path: Path) -> VideoInfo:
     """Read the facts about a video file; decodes its first frame.
 
     Raises:
-        MediaError: The file is missing, a folder, empty, not media, without video, or its first frame is damaged.
+        MediaError: The file is missing, a folder, empty, not media, without video, or its first frame is
+            damaged.
     """
     with open_video(path) as (container, stream):
         frame = _first_frame(path, container, stream)
@@ -165,8 +166,8 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 def _declared_duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
     """Seconds that the file declares for its video stream, or None.
 
-    Matroska declares it as a tag, in which FFmpeg writes the time of the end. The container's own duration counts only where it has no other stream: sound may
-    last longer than the picture.
+    Matroska declares it as a tag, in which FFmpeg writes the time of the end. The container's own duration
+    counts only where it has no other stream: sound may last longer than the picture.
     """
     if stream.duration is not None and stream.time_base is not None:
         return stream.duration * stream.time_base

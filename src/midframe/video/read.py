@@ -31,8 +31,8 @@ class TimedFrame:
         index: Its number in the video, from 0, in order of presentation.
         time: Seconds since the first frame.
         duration: Seconds until the next frame, or until the end of the video.
-        pixels: (height, width, 3) RGB: uint8 with white at 255 for sources of 8 bits; uint16 with white at 65535 for
-            deeper ones, whatever their depth.
+        pixels: (height, width, 3) RGB: uint8 with white at 255 for sources of 8 bits; uint16 with white at
+            65535 for deeper ones, whatever their depth.
         is_last: No frame follows.
     """
 
@@ -45,12 +45,12 @@ class TimedFrame:
 
 @dataclass
 class VideoReader:
-    """Reads the frames of a video in bounded memory: one frame is held back, to know for how long it is shown.
+    """Reads the frames of a video, one held back until it is known for how long it is shown.
 
     Args:
         info: The video, as `probe` describes it.
-        skip_damaged: Leave out frames that do not decode, and go on where the file is truncated; either is noted.
-            Without it both raise.
+        skip_damaged: Leave out frames that do not decode, and go on where the file is truncated; either is
+            noted. Without it both raise.
 
     Attributes:
         notes: Filled while reading: one sentence for each thing that was not as it should be.
@@ -63,11 +63,12 @@ class VideoReader:
     def __iter__(self) -> Iterator[TimedFrame]:
         """Yield all frames in order of presentation.
 
-        A frame without a time stamp follows its predecessor by one average frame duration; a frame whose stamp is
-        not later than its predecessor's is left out. Both are noted.
+        A frame without a time stamp follows its predecessor by one average frame duration; a frame whose
+        stamp is not later than its predecessor's is left out. Both are noted.
 
         Raises:
-            MediaError: A frame is damaged, or the file ends before its declared end, and `skip_damaged` is not set.
+            MediaError: A frame is damaged, or the file ends before its declared end, and `skip_damaged` is
+                not set.
         """
         with open_video(self.info.path) as (container, stream):
             stream.thread_type = "AUTO"
@@ -113,7 +114,8 @@ class VideoReader:
                     self._damage("A frame is damaged", _seconds(frame), "the decoder reports missing data")
                 elif (frame.width, frame.height) != (self.info.width, self.info.height):
                     raise MediaError(
-                        f"The picture of {self.info.path} changes from {self.info.width}x{self.info.height} to "
+                        f"The picture of {self.info.path} changes from "
+                        f"{self.info.width}x{self.info.height} to "
                         f"{frame.width}x{frame.height} at {_clock(_seconds(frame))}; one size is needed."
                     )
                 else:
@@ -144,7 +146,7 @@ class VideoReader:
             )
 
     def _last_duration(self, frame: VideoFrame, step: Fraction, track_end: Fraction | None) -> Fraction:
-        """For how long the last frame stands: until the track's end where that is near, else as its packet says.
+        """How long the last frame stands: until the track's end where that is near, else as its packet says.
 
         The track's end comes first, since a packet's duration in mp4 is a distance in decoding order.
         """

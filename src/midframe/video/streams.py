@@ -44,29 +44,30 @@ class StreamFate:
     lost: tuple[tuple[OtherStream, str], ...]
 
 
-def container_format(target: Path) -> str:
-    """FFmpeg's name of the container that a file name asks for.
+def container_abilities(target: Path) -> tuple[str, frozenset[str]]:
+    """FFmpeg's name of the container that a file name asks for, and the codecs that it can hold.
 
     Raises:
         UsageError: A suffix that names no container.
     """
+    suffix = target.suffix.lower()
+    name = {".mkv": "matroska", ".m4v": "mp4"}.get(suffix, suffix.lstrip("."))
     try:
-        with av.open(io.BytesIO(), "w", format=_format_name(target)) as container:
-            return container.format.name
+        with av.open(io.BytesIO(), "w", format=name) as container:
+            return container.format.name, frozenset(container.supported_codecs)
     except (av.FFmpegError, ValueError) as error:
         known = "mp4, mkv, mov, webm"
-        raise UsageError(f"'{target.suffix}' of {target.name} names no container. Known: {known}.") from error
+        raise UsageError(f"'{suffix}' of {target.name} names no container. Known: {known}.") from error
 
 
 def decide_streams(info: VideoInfo, target: Path, keeps_time: bool) -> StreamFate:
     """Sort the other streams into those that the target can hold and those that it cannot.
 
     Args:
-        keeps_time: The output runs at the speed of the source. In slow motion no timed stream would stay in sync,
-            so none is kept.
+        keeps_time: The output runs at the speed of the source. In slow motion no timed stream would stay in
+            sync, so none is kept.
     """
-    with av.open(io.BytesIO(), "w", format=_format_name(target)) as container:
-        name, codecs = container.format.name, container.supported_codecs
+    name, codecs = container_abilities(target)
     kept, lost = [], []
     for stream in info.streams:
         if stream.kind == "attachment":
@@ -114,7 +115,7 @@ class StreamCopy:
 
     @property
     def start(self) -> Fraction | None:
-        """Seconds at which the earliest copied stream starts, on the clock of the source; None without any."""
+        """When the earliest copied stream starts, in seconds on the source's clock; None without any."""
         starts = [
             stream.start_time * stream.time_base
             for index in self._targets
@@ -184,7 +185,3 @@ def _tags(metadata: dict[str, str]) -> dict[str, str]:
         for key, value in metadata.items()
         if key.lower().partition("-")[0] not in TAGS_NOT_COPIED and not key.startswith("_STATISTICS")
     }
-
-
-def _format_name(target: Path) -> str:
-    return {".mkv": "matroska", ".m4v": "mp4"}.get(target.suffix.lower(), target.suffix.lower().lstrip("."))

@@ -19,7 +19,7 @@ from midframe.core.errors import WriteError
 from midframe.video.colour import from_rgb
 from midframe.video.encode import Encoding
 from midframe.video.probe import VideoInfo, open_video, reason
-from midframe.video.streams import StreamCopy, StreamFate, copy_description, container_format
+from midframe.video.streams import StreamCopy, StreamFate, container_abilities, copy_description
 
 MOV_FAMILY = ("mp4", "mov")
 
@@ -56,7 +56,8 @@ class VideoWriter:
     no file is left. The end of the last frame is to be told with `finish` inside the block.
 
     Raises:
-        WriteError: The target is the source, exists, lies in no folder, or cannot be written; or the encoder refuses.
+        WriteError: The target is the source, exists, lies in no folder, or cannot be written; or the encoder
+            refuses.
     """
 
     def __init__(self, request: WriteRequest) -> None:
@@ -71,7 +72,7 @@ class VideoWriter:
         self._finished = False
         self._open_files = contextlib.ExitStack()
         try:
-            self._container = av.open(str(self._partial), "w", format=container_format(request.target))
+            self._container = av.open(str(self._partial), "w", format=container_abilities(request.target)[0])
         except (av.FFmpegError, OSError) as error:
             raise WriteError(f"{request.target} cannot be written: {reason(error)}.") from error
         self._open_files.callback(self._container.close)

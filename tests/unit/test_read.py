@@ -1,0 +1,108 @@
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from clips import Recipe, make_clip, textures
+from midframe.core.errors import MediaError, UsageError
+from midframe.video import VideoReader, probe, read_frame, read_frames_at, scan_times
+
+MILLISECOND = Fraction(1, 1000)
+CODED_ERROR = 12  # levels; 4:2:0 blurs the colour edges of the texture
+
+
+def read(path, **options):
+    reader = VideoReader(probe(path), **options)
+    return list(reader), reader.notes
+
+
+def test_times_are_exact_fractions(tmp_path):
+    frames, notes = read(make_clip(tmp_path / "clip.mp4", textures(12), Recipe(rate=Fraction(24000, 1001))))
+    assert [frame.time for frame in frames] == [k * Fraction(1001, 24000) for k in range(12)]
+    assert {frame.duration for frame in frames} == {Fraction(1001, 24000)}
+    assert [frame.is_last for frame in frames] == [False] * 11 + [True]
+    assert notes == []
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_a_variable_frame_rate_is_kept(tmp_path, suffix):
+    stamps = [0, 40, 60, 160, 200, 320]
+    recipe = Recipe(times=stamps, time_base=MILLISECOND)
+    path = make_clip(tmp_path / f"clip.{suffix}", textures(6), recipe)
+    frames, _ = read(path)
+    assert [frame.time / MILLISECOND for frame in frames] == stamps
+    assert scan_times(path) == [frame.time for frame in frames]
+
+
+def test_pixels_are_those_of_the_source(tmp_path):
+    pictures = [np.full((48, 64, 3), 20 * k, np.uint8) for k in range(1, 12)]
+    frames, _ = read(make_clip(tmp_path / "clip.mp4", pictures))
+    for frame, picture in zip(frames, pictures, strict=True):
+        assert frame.pixels.dtype == np.uint8
+        assert np.abs(frame.pixels.astype(int) - picture).max() <= 1
+
+
+def test_a_frame_is_found_by_its_number(tmp_path):
+    path = make_clip(tmp_path / "clip.mp4", textures(12), Recipe(options={"crf": "1", "bf": "2"}))
+    frames, _ = read(path)
+    assert np.array_equal(read_frame(path, 7), frames[7].pixels)
+    for pixels, index in zip(read_frames_at(path, [11, 0, 4, 0]), [11, 0, 4, 0], strict=True):
+        assert np.array_equal(pixels, frames[index].pixels)
+
+
+def test_a_number_beyond_the_end_is_refused(tmp_path):
+    path = make_clip(tmp_path / "clip.mp4", textures(3))
+    with pytest.raises(MediaError, match="has 3 frames; frame 3 was asked for"):
+        read_frame(path, 3)
+    with pytest.raises(UsageError, match="numbered from 0; got -1"):
+        read_frame(path, -1)
+
+
+def truncated(folder):
+    whole = make_clip(
+        folder / "whole.mp4",
+        textures(48),
+        Recipe(container_options={"movflags": "faststart"}, options={"qp": "0", "g": "1"}),
+    ).read_bytes()
+    path = folder / "truncated.mp4"
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    return path
+
+
+def test_a_truncated_file_is_an_error_that_names_the_time(tmp_path):
+    with pytest.raises(MediaError, match=r"truncated\.mp4: .* at \d+\.\d{3} s"):
+        read(truncated(tmp_path))
+
+
+def test_a_truncated_file_can_be_read_as_far_as_it_goes(tmp_path):
+    frames, notes = read(truncated(tmp_path), skip_damaged=True)
+    assert 24 <= len(frames) < 40
+    assert any("truncated" in note for note in notes)
+
+
+def damaged(folder):
+    path = make_clip(folder / "damaged.mp4", textures(24), Recipe(options={"qp": "0", "g": "1"}))
+    data = bytearray(path.read_bytes())
+    start = len(data) // 2
+    data[start : start + 300] = bytes(300)
+    path.write_bytes(data)
+    return path
+
+
+def test_a_damaged_frame_is_an_error_that_names_the_time(tmp_path):
+    with pytest.raises(MediaError, match=r"damaged\.mp4: A frame .* at 0\.\d{3} s"):
+        read(damaged(tmp_path))
+
+
+def test_damaged_frames_can_be_skipped_and_are_noted(tmp_path):
+    frames, notes = read(damaged(tmp_path), skip_damaged=True)
+    assert 20 <= len(frames) < 24
+    assert notes
+    assert max(frame.duration for frame in frames) >= Fraction(2, 24)
+
+
+def test_a_stream_without_stamps_is_read_at_its_average_rate(tmp_path):
+    path = make_clip(tmp_path / "clip.h264", textures(6), Recipe(rate=Fraction(25)))
+    frames, _ = read(path)
+    assert len(frames) == 6
+    assert len({frame.duration for frame in frames}) == 1
