@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file
 from torch import Tensor
 
 from midframe.core.errors import WeightsError, WriteError
@@ -16,9 +13,9 @@ from midframe.methods.rife.convert import (
     build_network,
     convert,
     read_checkpoint,
-    write_safetensors,
 )
-from midframe.methods.rife.layouts import VERSION_4_6, VERSION_4_25, IFNetConfig, PaperConfig
+from midframe.methods.rife.layouts import VERSION_4_6, VERSION_4_25, PaperConfig
+from midframe.methods.rife.weights_file import load_network, save_network
 
 State = dict[str, Tensor]
 
@@ -200,23 +197,18 @@ def test_a_file_of_anything_but_named_tensors_is_refused(content: object, messag
         read_checkpoint(path)
 
 
-def test_safetensors_hold_the_weights_and_their_architecture(tmp_path: Path):
+def test_a_released_checkpoint_saved_as_safetensors_loads_as_the_same_network(tmp_path: Path):
     weights = convert(checkpoint_4_6())
     path = tmp_path / "rife.safetensors"
-    write_safetensors(weights, path)
-    loaded = load_file(path)
+    save_network(weights.config, weights.state, path, torch.float32)
+    network = load_network(path)
+    assert network.config == VERSION_4_6
+    loaded = network.state_dict()
     assert set(loaded) == set(weights.state)
     assert all(torch.equal(loaded[name], value) for name, value in weights.state.items())
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata()
-    assert metadata["layout"] == "IFNetConfig"
-    fields = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in json.loads(metadata["config"]).items()
-    }
-    assert IFNetConfig(**fields) == VERSION_4_6
 
 
 def test_an_unwritable_path_is_refused(tmp_path: Path):
+    weights = convert(checkpoint_4_6())
     with pytest.raises(WriteError, match="cannot be written"):
-        write_safetensors(convert(checkpoint_4_6()), tmp_path / "absent" / "rife.safetensors")
+        save_network(weights.config, weights.state, tmp_path / "absent" / "rife.safetensors", torch.float32)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
+
+from midframe.core.errors import RecipeError
 
 Batch = Mapping[str, Tensor]
 """Tensors by name, first axis the batch. What names there are is agreed by data set and task."""
@@ -29,6 +33,7 @@ class LossTerms:
         return sum(self.terms.values(), start=next(iter(self.terms.values())) * 0)
 
 
+@runtime_checkable
 class TrainTask(Protocol):
     """A method seen by the training loop: one entry per optimiser."""
 
@@ -48,3 +53,84 @@ class TrainTask(Protocol):
     def description(self) -> Mapping[str, Any]:
         """Plain values that identify the task (written beside the checkpoint)."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How long and how fast.
+
+    Attributes:
+        steps: Optimiser steps of the whole run.
+        learning_rate: Peak, after the warm-up.
+        final_learning_rate: Where the cosine ends.
+        warm_up: Steps of linear growth to the peak.
+        weight_decay: Of AdamW.
+        clip: Largest gradient norm.
+        average_decay: Limit of the weight average's decay.
+        precision: "bf16" or "fp32", of the convolutions.
+        validate_every: Steps.
+        checkpoint_minutes: Time between checkpoints.
+    """
+
+    steps: int
+    learning_rate: float = 8e-4
+    final_learning_rate: float = 1e-5
+    warm_up: int = 300
+    weight_decay: float = 1e-4
+    clip: float = 1.0
+    average_decay: float = 0.999
+    precision: str = "bf16"
+    validate_every: int = 1000
+    checkpoint_minutes: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.precision not in ("bf16", "fp32"):
+            raise RecipeError(f"precision is 'bf16' or 'fp32'; got '{self.precision}'.")
+        if self.warm_up >= self.steps:
+            raise RecipeError(f"warm_up ({self.warm_up}) must end before steps ({self.steps}).")
+
+    def rate_at(self, step: int) -> float:
+        """Learning rate of a step: linear warm-up, then half a cosine."""
+        if step < self.warm_up:
+            return self.learning_rate * (step + 1) / self.warm_up
+        progress = (step - self.warm_up) / (self.steps - self.warm_up)
+        low = self.final_learning_rate
+        return low + (self.learning_rate - low) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """What a method's trainer is told.
+
+    Attributes:
+        recipe: TOML file with the numbers of the experiment.
+        bank: Folder of decoded clips.
+        seed: Of everything random.
+        workers: Processes that prepare batches.
+    """
+
+    recipe: Path
+    bank: Path
+    seed: int
+    workers: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSetup:
+    """A recipe, made ready: what the loop needs, and how the result becomes a file of weights.
+
+    Attributes:
+        task: Networks and losses.
+        schedule: How long and how fast.
+        batches: Given the step to start at, an endless stream of batches.
+        validation: Batches with a `target`.
+        resolved: The recipe with all defaults filled in, as plain values.
+        export: Writes averaged weights, by network name, as the file that `--weights` reads.
+    """
+
+    task: TrainTask
+    schedule: Schedule
+    batches: Callable[[int], Iterable[Batch]]
+    validation: Sequence[Batch]
+    resolved: Mapping[str, Any]
+    export: Callable[[Mapping[str, Mapping[str, Tensor]], Path], None]

@@ -124,7 +124,9 @@ class Scenes:
         points = self._to_layers(grid, source)
         size_there, cosine, sine, centre = self._pose(target)
         x, y = points.unbind(-1)
-        there = torch.stack((cosine * x - sine * y, sine * x + cosine * y), -1) * size_there[..., None] + centre
+        there = (
+            torch.stack((cosine * x - sine * y, sine * x + cosine * y), -1) * size_there[..., None] + centre
+        )
         index = top[:, None, :, :, None].expand(-1, 1, -1, -1, 2)
         return (there.gather(1, index)[:, 0] - grid).permute(0, 3, 1, 2)
 
@@ -132,7 +134,9 @@ class Scenes:
         """Size, cosine and sine of the angle (batch, layer, 1, 1), centre (batch, layer, 1, 1, 2)."""
         offset = (time - 0.5)[:, None]
         angle = self.angle + self.turn * offset
-        centre = self.position + self.velocity * offset[..., None] + self.acceleration * offset[..., None] ** 2
+        centre = (
+            self.position + self.velocity * offset[..., None] + self.acceleration * offset[..., None] ** 2
+        )
         size = torch.exp(self.zoom * offset)
         return (
             size[..., None, None],
@@ -205,7 +209,9 @@ def random_scenes(
     shared_direction = torch.rand(count, 1, generator=generator) * 2 * math.pi
     velocity = torch.stack((direction.cos(), direction.sin()), -1) * speed[..., None]
     # A camera motion common to all layers.
-    velocity = velocity + torch.stack((shared_direction.cos(), shared_direction.sin()), -1) * shared[..., None]
+    velocity = (
+        velocity + torch.stack((shared_direction.cos(), shared_direction.sin()), -1) * shared[..., None]
+    )
     extent = torch.exp(uniform(1, low=math.log(0.05), high=math.log(0.32))) * min(size)
     slim = torch.exp(uniform(low=math.log(0.12), high=0.0))
     # Every third sprite keeps equal axes, every sixth becomes a thin bar.
@@ -214,8 +220,8 @@ def random_scenes(
     hole = torch.where(uniform() < 0.2, uniform(low=0.5, high=0.85), torch.zeros(()))
     amplitudes = uniform(WAVES, high=0.22) / torch.arange(1, WAVES + 1)
     waves = torch.stack((amplitudes, uniform(WAVES, high=2 * math.pi)), -1)
-    turn = uniform(low=-1, high=1) ** 3 * style.turn_radians
-    zoom = uniform(low=-1, high=1) ** 3 * style.zoom
+    turn = uniform(low=-1.0, high=1.0) ** 3 * style.turn_radians
+    zoom = uniform(low=-1.0, high=1.0) ** 3 * style.zoom
     angle = uniform(high=2 * math.pi)
     # The background turns less: far from its centre even a small angle is a large motion.
     turn[:, 0] *= 0.2
@@ -225,7 +231,7 @@ def random_scenes(
         textures=chosen,
         position=position,
         velocity=velocity,
-        acceleration=velocity * uniform(1, low=-1, high=1) * style.acceleration,
+        acceleration=velocity * uniform(1, low=-1.0, high=1.0) * style.acceleration,
         angle=angle,
         turn=turn,
         zoom=zoom,
@@ -238,7 +244,11 @@ def random_scenes(
 
 def render_triplets(
     scenes: Scenes, time: Float[Tensor, " batch"], size: tuple[int, int]
-) -> tuple[Float[Tensor, "batch 3 3 height width"], Float[Tensor, "batch 4 height width"], Bool[Tensor, "batch 2 height width"]]:
+) -> tuple[
+    Float[Tensor, "batch 3 3 height width"],
+    Float[Tensor, "batch 4 height width"],
+    Bool[Tensor, "batch 2 height width"],
+]:
     """Before, target and after of each scene, with the exact flow from the target to both.
 
     Returns:
@@ -284,7 +294,9 @@ def noise_textures(count: int, side: int, generator: torch.Generator) -> Float[T
     while octave <= side:
         grid = torch.randn(count, 3, octave, octave, generator=generator)
         strength = torch.rand(count, 1, 1, 1, generator=generator) * octave**-0.4
-        total += strength * functional.interpolate(grid, size=(side, side), mode="bicubic", align_corners=False)
+        total += strength * functional.interpolate(
+            grid, size=(side, side), mode="bicubic", align_corners=False
+        )
         octave *= 2
     base = torch.rand(count, 3, 1, 1, generator=generator)
     return (base + 0.25 * total).clamp(0, 1)

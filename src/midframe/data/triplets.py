@@ -116,7 +116,9 @@ class _Sampler:
         clips = torch.from_numpy(raw).flatten(0, 1).permute(0, 3, 1, 2)
         if source != recipe.size:
             size = (recipe.size, recipe.size)
-            clips = functional.interpolate(clips, size=size, mode="bilinear", antialias=True, align_corners=False)
+            clips = functional.interpolate(
+                clips, size=size, mode="bilinear", antialias=True, align_corners=False
+            )
         clips = clips.unflatten(0, (real, 3))
         flow = torch.zeros(recipe.batch, 4, recipe.size, recipe.size)
         weight = torch.zeros(recipe.batch, 2, recipe.size, recipe.size)
@@ -215,7 +217,9 @@ class _Sampler:
         return pool
 
 
-def validation_triplets(bank: Path, *, count: int, size: int = 256, stride: int = 2) -> list[dict[str, Tensor]]:
+def validation_triplets(
+    bank: Path, *, count: int, size: int = 256, stride: int = 2
+) -> list[dict[str, Tensor]]:
     """Fixed centre crops of held-out scenes, one batch a sample, with the mean motion for grouping.
 
     Args:
@@ -237,7 +241,9 @@ def validation_triplets(bank: Path, *, count: int, size: int = 256, stride: int 
         top, left = (video.shape[1] - height) // 2, (video.shape[2] - width) // 2
         first = run.first + (run.length - 2 * stride) // 2
         before, target, after = (
-            torch.from_numpy(video[index, top : top + height, left : left + width].copy()).permute(2, 0, 1)[None]
+            torch.from_numpy(video[index, top : top + height, left : left + width].copy()).permute(2, 0, 1)[
+                None
+            ]
             for index in (first, first + stride, first + 2 * stride)
         )
         samples.append({"before": before, "target": target, "after": after, "time": torch.tensor([0.5])})

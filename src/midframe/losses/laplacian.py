@@ -27,7 +27,7 @@ def laplacian_pyramid_loss(
     Args:
         prediction: Any value range.
         target: Same shape.
-        levels: Band-pass levels; height and width must be multiples of 2^levels.
+        levels: Band-pass levels; height and width must be multiples of 2^levels and at least 3/2 of it.
 
     Raises:
         ShapeError: The size does not divide, or shapes differ.
@@ -36,9 +36,16 @@ def laplacian_pyramid_loss(
     """
     height, width = prediction.shape[-2:]
     if prediction.shape != target.shape:
-        raise ShapeError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ.")
-    if height % 2**levels or width % 2**levels:
-        raise ShapeError(f"{levels} levels need sizes in multiples of {2**levels}; got {height}x{width}.")
+        raise ShapeError(
+            f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ in shape."
+        )
+    # The coarsest filter reflects two samples at each border and needs three to do so.
+    multiple, smallest = 2**levels, 3 * 2 ** (levels - 1)
+    if height % multiple or width % multiple or min(height, width) < smallest:
+        raise ShapeError(
+            f"{levels} levels need sides in multiples of {multiple}, at least {smallest}; got {height}x{width}. "
+            "Crop the images or lower `levels`."
+        )
     with torch.autocast(prediction.device.type, enabled=False):
         current = prediction.float() - target.float()
         loss = current.new_zeros(())

@@ -6,125 +6,87 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from midframe.core.errors import RecipeError
-from midframe.core.task import Batch, TrainTask
+from midframe.core.task import Batch, Schedule, TrainTask
 from midframe.training.average import Average
 from midframe.training.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint, write_whole
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoopSettings:
-    """How long and how fast.
-
-    Attributes:
-        steps: Optimiser steps of the whole run.
-        learning_rate: Peak, after the warm-up.
-        final_learning_rate: Where the cosine ends.
-        warm_up: Steps of linear growth to the peak.
-        weight_decay: Of AdamW.
-        clip: Largest gradient norm.
-        average_decay: Limit of the weight average's decay.
-        precision: "bf16" or "fp32", of the convolutions.
-        validate_every: Steps.
-        checkpoint_minutes: Time between checkpoints.
-    """
-
-    steps: int
-    learning_rate: float = 8e-4
-    final_learning_rate: float = 1e-5
-    warm_up: int = 300
-    weight_decay: float = 1e-4
-    clip: float = 1.0
-    average_decay: float = 0.999
-    precision: str = "bf16"
-    validate_every: int = 1000
-    checkpoint_minutes: float = 10.0
-
-    def __post_init__(self) -> None:
-        if self.precision not in ("bf16", "fp32"):
-            raise RecipeError(f"precision is 'bf16' or 'fp32'; got '{self.precision}'.")
-        if self.warm_up >= self.steps:
-            raise RecipeError(f"warm_up ({self.warm_up}) must end before steps ({self.steps}).")
-
-    def rate_at(self, step: int) -> float:
-        """Learning rate of a step: linear warm-up, then half a cosine."""
-        if step < self.warm_up:
-            return self.learning_rate * (step + 1) / self.warm_up
-        progress = (step - self.warm_up) / (self.steps - self.warm_up)
-        low = self.final_learning_rate
-        return low + (self.learning_rate - low) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
 
 
 def train(
     task: TrainTask,
     batches: Callable[[int], Iterable[Batch]],
-    settings: LoopSettings,
+    schedule: Schedule,
     out: Path,
     *,
     validation: Sequence[Batch] = (),
     resume: bool = False,
     until: int | None = None,
     report: Callable[[str], None] = lambda line: None,
-) -> None:
+) -> Mapping[str, Mapping[str, Tensor]]:
     """Train a task and leave checkpoints, logs and averaged weights in a folder.
 
     Args:
         task: Networks, losses and prediction.
         batches: Given the step to start at, an endless stream of batches.
-        settings: Schedule and optimiser.
+        schedule: Schedule and optimiser.
         out: Folder for `checkpoints/`, `best.pt`, `log.jsonl` and TensorBoard files.
         validation: Batches with a `target`; their mean PSNR decides which weights are `best.pt`.
         resume: Continue from the newest checkpoint in `out`, if there is one.
-        until: Stop (with a checkpoint) before this step; by default at `settings.steps`.
+        until: Stop (with a checkpoint) before this step; by default at `schedule.steps`.
         report: Called with a line of progress now and then.
+
+    Returns:
+        The averaged weights of each network, as they are at the end.
     """
     accelerator = Accelerator()
     device = accelerator.device
-    state = _State(task, settings, device)
+    state = _State(task, schedule, device)
     out.mkdir(parents=True, exist_ok=True)
     newest = newest_checkpoint(out / "checkpoints") if resume else None
     if newest is not None:
         state.load(load_checkpoint(newest))
         report(f"resumed from {newest} at step {state.step}")
-    prepared = {name: accelerator.prepare(network) for name, network in task.networks.items()}
     log = _Log(out, enabled=accelerator.is_main_process)
-    last = settings.steps if until is None else min(until, settings.steps)
+    last = schedule.steps if until is None else min(until, schedule.steps)
     saved = time.monotonic()
     since, samples = time.monotonic(), 0
     for batch in batches(state.step):
         if state.step >= last:
             break
         batch = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
-        logs = _optimise(accelerator, task, prepared, state, batch)
+        logs = _optimise(accelerator, task, state, batch)
         samples += len(next(iter(batch.values()))) * accelerator.num_processes
         if state.step % 100 == 0:
             pace = samples / (time.monotonic() - since)
             since, samples = time.monotonic(), 0
-            values = {**logs(), "samples_per_second": pace, "learning_rate": settings.rate_at(state.step)}
+            values = {**logs(), "samples_per_second": pace, "learning_rate": schedule.rate_at(state.step)}
             log.write(state.step, values)
-            report(f"step {state.step}: " + "  ".join(f"{name} {value:.4g}" for name, value in values.items()))
+            report(
+                f"step {state.step}: " + "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+            )
         finished = state.step >= last
-        if validation and (state.step % settings.validate_every == 0 or finished):
+        if validation and (state.step % schedule.validate_every == 0 or finished):
             scores = validate(task, state.averages, validation, device)
             log.write(state.step, scores)
-            report(f"step {state.step}: " + "  ".join(f"{name} {value:.3f}" for name, value in scores.items()))
+            report(
+                f"step {state.step}: " + "  ".join(f"{name} {value:.3f}" for name, value in scores.items())
+            )
             if scores["validation_psnr"] > state.best:
                 state.best = scores["validation_psnr"]
                 if accelerator.is_main_process:
                     write_whole(out / "best.pt", state.weights(task))
-        due = time.monotonic() - saved > 60 * settings.checkpoint_minutes
+        due = time.monotonic() - saved > 60 * schedule.checkpoint_minutes
         if (due or finished) and accelerator.is_main_process:
             save_checkpoint(out / "checkpoints", state.step, state.dump(task))
             saved = time.monotonic()
     log.close()
+    return {name: dict(average.state) for name, average in state.averages.items()}
 
 
 @torch.no_grad()
@@ -155,7 +117,9 @@ def validate(
     order = sorted(range(len(scores)), key=difficulty.__getitem__)
     result = {"validation_psnr": sum(scores) / len(scores)}
     third = math.ceil(len(order) / 3)
-    for name, part in zip(("small", "medium", "large"), (order[:third], order[third : 2 * third], order[2 * third :])):
+    for name, part in zip(
+        ("small", "medium", "large"), (order[:third], order[third : 2 * third], order[2 * third :])
+    ):
         if part:
             result[f"validation_psnr_{name}"] = sum(scores[index] for index in part) / len(part)
     return result
@@ -164,16 +128,20 @@ def validate(
 class _State:
     """All that a checkpoint holds."""
 
-    def __init__(self, task: TrainTask, settings: LoopSettings, device: torch.device) -> None:
-        self.settings, self.step, self.best = settings, 0, -math.inf
+    def __init__(self, task: TrainTask, schedule: Schedule, device: torch.device) -> None:
+        self.schedule, self.step, self.best = schedule, 0, -math.inf
         self.networks = dict(task.networks)
         for network in self.networks.values():
             network.to(device)
         self.optimisers = {
-            name: torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+            name: torch.optim.AdamW(
+                network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+            )
             for name, network in self.networks.items()
         }
-        self.averages = {name: Average(network, settings.average_decay) for name, network in self.networks.items()}
+        self.averages = {
+            name: Average(network, schedule.average_decay) for name, network in self.networks.items()
+        }
 
     def dump(self, task: TrainTask) -> dict[str, Any]:
         return {
@@ -205,19 +173,20 @@ class _State:
 
 
 def _optimise(
-    accelerator: Accelerator, task: TrainTask, prepared: Mapping[str, nn.Module], state: _State, batch: Batch
+    accelerator: Accelerator, task: TrainTask, state: _State, batch: Batch
 ) -> Callable[[], dict[str, float]]:
     """One optimiser step; returns a function that reads the logs (reading waits for a GPU)."""
-    settings = state.settings
-    with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+    schedule = state.schedule
+    with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=schedule.precision == "bf16"):
         losses = task.losses(batch, state.step)
     recorded: dict[str, Tensor] = {}
     for name, terms in losses.items():
         optimiser = state.optimisers[name]
         for group in optimiser.param_groups:
-            group["lr"] = settings.rate_at(state.step)
+            group["lr"] = schedule.rate_at(state.step)
         accelerator.backward(terms.total)
-        norm = torch.nn.utils.clip_grad_norm_(prepared[name].parameters(), settings.clip)
+        _average_gradients(accelerator, state.networks[name])
+        norm = torch.nn.utils.clip_grad_norm_(state.networks[name].parameters(), schedule.clip)
         # A batch with a non-finite gradient is skipped: one bad sample must not end a run of hours.
         if torch.isfinite(norm):
             optimiser.step()
@@ -228,6 +197,21 @@ def _optimise(
         recorded[f"{name}/gradient"] = norm.detach()
     state.step += 1
     return lambda: {name: float(value) for name, value in recorded.items()}
+
+
+def _average_gradients(accelerator: Accelerator, network: nn.Module) -> None:
+    """Every process saw another batch; all of them step along the mean of their gradients.
+
+    One message for the whole network: a task may call its networks in any way it likes, which a wrapper around
+    each forward pass would not allow.
+    """
+    if accelerator.num_processes == 1:
+        return
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
+    mean = cast(Tensor, accelerator.reduce(flat, reduction="mean"))
+    for parameter, part in zip(parameters, mean.split([p.numel() for p in parameters]), strict=True):
+        parameter.grad = part.view_as(parameter)
 
 
 class _Log:

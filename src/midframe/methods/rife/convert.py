@@ -7,8 +7,6 @@ same names here, so no weight is renamed or moved; what is left is to recognise,
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -16,11 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 
-from midframe.core.errors import WeightsError, WriteError
+from midframe.core.errors import WeightsError
 from midframe.methods.rife.ifnet import IFNet
 from midframe.methods.rife.layouts import VERSION_4_6, VERSION_4_25, IFNetConfig, PaperConfig
 from midframe.methods.rife.paper import PaperNetwork
@@ -134,19 +130,3 @@ def identify(checkpoint: Mapping[str, Tensor]) -> PaperConfig | IFNetConfig:
         f"{'five blocks' if five_blocks else 'fewer than five blocks'}. Read are the paper's RIFE and "
         "RIFEm, 4.6 and 4.25."
     )
-
-
-def write_safetensors(weights: ConvertedWeights, path: Path) -> None:
-    """Write converted weights, with their architecture as JSON in the metadata entry `config`.
-
-    Raises:
-        WriteError: The file cannot be written.
-    """
-    metadata = {
-        "layout": type(weights.config).__name__,
-        "config": json.dumps(dataclasses.asdict(weights.config), sort_keys=True),
-    }
-    try:
-        save_file(dict(weights.state), path, metadata=metadata)
-    except (OSError, SafetensorError) as error:
-        raise WriteError(f"{path} cannot be written: {error}") from error

@@ -1,26 +1,114 @@
-"""RIFE as a training task: what one batch means."""
+"""RIFE as a training task: what a recipe says, and what one batch means."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
-from midframe.core.task import Batch, LossTerms
-from midframe.methods.rife.config import RifeConfig
-from midframe.methods.rife.network import RifeNetwork
-from midframe.methods.rife.objective import ObjectiveWeights, objective
+from midframe.core.errors import RecipeError
+from midframe.core.recipe import read_recipe
+from midframe.core.task import Batch, LossTerms, Schedule, TrainingSetup, TrainOptions
+from midframe.data.triplets import TripletRecipe, TripletStream, validation_triplets
+from midframe.methods.rife.layouts import IFNetConfig, MatchingConfig, PaperConfig
+from midframe.methods.rife.loss import LossWeights, rife_loss
+from midframe.methods.rife.matching import MatchingNetwork
+from midframe.methods.rife.matching_loss import MatchingWeights, matching_loss
+from midframe.methods.rife.weights_file import Layout, build_network, save_network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A part of the run with its own samples.
+
+    Attributes:
+        until: The stage ends before this optimiser step.
+        samples: How they are drawn.
+    """
+
+    until: int
+    samples: TripletRecipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class RifeRecipe:
+    """A RIFE experiment: one of the three layouts, its objective, and the run.
+
+    Attributes:
+        matching: The default layout.
+        ifnet: A layout of the 4.x line.
+        paper: The paper's layout.
+        matching_weights: Objective of the default layout.
+        published_weights: Objective of the other two.
+        schedule: How long and how fast.
+        stages: In order; the last one must reach the schedule's end.
+        validation_samples: Fixed crops of the scenes set aside.
+    """
+
+    schedule: Schedule
+    stages: tuple[Stage, ...]
+    matching: MatchingConfig | None = None
+    ifnet: IFNetConfig | None = None
+    paper: PaperConfig | None = None
+    matching_weights: MatchingWeights = field(default_factory=MatchingWeights)
+    published_weights: LossWeights = field(default_factory=LossWeights)
+    validation_samples: int = 48
+
+    def __post_init__(self) -> None:
+        if sum(layout is not None for layout in (self.matching, self.ifnet, self.paper)) != 1:
+            raise RecipeError("a recipe has exactly one of the tables [matching], [ifnet] and [paper].")
+        ends = [stage.until for stage in self.stages]
+        if not ends or ends != sorted(set(ends)) or ends[-1] < self.schedule.steps:
+            raise RecipeError(
+                f"stages must end at ascending steps, the last at {self.schedule.steps} or later; got {ends}."
+            )
+
+    @property
+    def layout(self) -> Layout:
+        """The one that is set."""
+        layout = self.matching or self.ifnet or self.paper
+        assert layout is not None
+        return layout
+
+
+def prepare(options: TrainOptions) -> TrainingSetup:
+    """Read a recipe and make everything ready that the loop needs.
+
+    Raises:
+        RecipeError: The recipe has a mistake.
+        MediaError: No bank lies where it should.
+    """
+    recipe = read_recipe(options.recipe, RifeRecipe)
+    torch.manual_seed(options.seed)
+    task = RifeTask(recipe)
+
+    def batches(first: int) -> Iterator[Batch]:
+        return _stream(recipe.stages, options, first)
+
+    def export(weights: Mapping[str, Mapping[str, Tensor]], path: Path) -> None:
+        save_network(recipe.layout, weights["rife"], path, torch.float16)
+
+    return TrainingSetup(
+        task=task,
+        schedule=recipe.schedule,
+        batches=batches,
+        validation=validation_triplets(options.bank, count=recipe.validation_samples),
+        resolved=asdict(recipe),
+        export=export,
+    )
 
 
 class RifeTask:
-    """Train the default network on triplets (`midframe.data.triplets`)."""
+    """Train a RIFE network on triplets (`midframe.data.triplets`)."""
 
-    def __init__(self, config: RifeConfig, weights: ObjectiveWeights) -> None:
-        self.config, self.weights = config, weights
-        self.network = RifeNetwork(config).to(memory_format=torch.channels_last)
+    def __init__(self, recipe: RifeRecipe) -> None:
+        self.recipe = recipe
+        self.network = build_network(recipe.layout).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
@@ -29,19 +117,41 @@ class RifeTask:
     def losses(self, batch: Batch, step: int) -> Mapping[str, LossTerms]:
         before, target, after = _pictures(batch)
         result = self.network(before, after, batch["time"], target)
+        if not isinstance(self.network, MatchingNetwork):
+            return {"rife": rife_loss(result, target, self.recipe.published_weights)}
         pair = torch.cat((before, after))
         known = batch.get("flow"), batch.get("flow_weight")
-        return {"rife": objective(result, pair, target, self.weights, *known)}
+        return {"rife": matching_loss(result, pair, target, self.recipe.matching_weights, *known)}
 
     def predict(self, batch: Batch) -> Tensor:
         before, _, after = _pictures(batch)
         return self.network(before, after, batch["time"]).output.clamp(0, 1)
 
     def description(self) -> Mapping[str, Any]:
-        return {"method": "rife", "network": asdict(self.config)}
+        return {"method": "rife", "layout": type(self.recipe.layout).__name__}
 
 
 def _pictures(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     """Bytes from the loader to RGB in [0, 1], on whatever device they lie."""
     before, target, after = (batch[name].float() / 255 for name in ("before", "target", "after"))
     return before, target, after
+
+
+def _stream(stages: tuple[Stage, ...], options: TrainOptions, first: int) -> Iterator[Batch]:
+    """Batches of each stage in turn, from a step on."""
+    step = first
+    for stage in stages:
+        if step >= stage.until:
+            continue
+        stream = TripletStream(options.bank, stage.samples, options.seed, step)
+        loader = DataLoader(
+            stream,
+            batch_size=None,
+            num_workers=options.workers,
+            prefetch_factor=4 if options.workers else None,
+        )
+        for batch in loader:
+            yield batch
+            step += 1
+            if step >= stage.until:
+                break

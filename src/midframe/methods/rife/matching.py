@@ -21,13 +21,15 @@ the weights, or of autocast.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as functional
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from midframe.methods.rife.config import RifeConfig
+from midframe.core.errors import ShapeError
+from midframe.methods.rife.layouts import MatchingConfig
 from midframe.ops.correlation import symmetric_correlation
 from midframe.ops.flow import resize_flow
 from midframe.ops.warp import backward_warp
@@ -49,7 +51,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class RifeOutput:
+class MatchingOutput:
     """Everything that the objective looks at.
 
     Attributes:
@@ -61,6 +63,28 @@ class RifeOutput:
     output: Tensor
     estimates: tuple[Estimate, ...]
     teacher: Estimate | None
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Both frames and their features, before and after along the batch axis.
+
+    Attributes:
+        pair: (2 batch, 3, height, width), RGB.
+        half: Features at 1/2.
+        quarter: Features at 1/4.
+        pyramid: Features at 1/8, 1/16, ..., fine to coarse.
+    """
+
+    pair: Tensor
+    half: Tensor
+    quarter: Tensor
+    pyramid: tuple[Tensor, ...]
+
+
+def size_multiple(levels: int) -> int:
+    """What height and width must be multiples of, for that many visits of the coarse block."""
+    return 8 * 2 ** (levels - 1)
 
 
 class ResidualConv(nn.Module):
@@ -82,7 +106,9 @@ class Encoder(nn.Module):
         super().__init__()
         half, quarter, eighth = widths
         self.to_half = nn.Sequential(_down(3, half), nn.Conv2d(half, half, 3, padding=1))
-        self.to_quarter = nn.Sequential(nn.LeakyReLU(0.2), _down(half, quarter), nn.Conv2d(quarter, quarter, 3, padding=1))
+        self.to_quarter = nn.Sequential(
+            nn.LeakyReLU(0.2), _down(half, quarter), nn.Conv2d(quarter, quarter, 3, padding=1)
+        )
         self.to_eighth = nn.Sequential(
             nn.LeakyReLU(0.2), _down(quarter, eighth), nn.Conv2d(eighth, eighth, 3, padding=1)
         )
@@ -107,16 +133,16 @@ class Block(nn.Module):
         self.leave = nn.Conv2d(width, outputs, 3, padding=1)
         # A block starts by changing nothing: random flow at the first step would have to be unlearnt.
         nn.init.normal_(self.leave.weight, std=1e-3)
-        nn.init.zeros_(self.leave.bias) if self.leave.bias is not None else None
+        nn.init.constant_(cast(Tensor, self.leave.bias), 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.leave(self.body(functional.leaky_relu(self.enter(x), 0.2)))
 
 
-class RifeNetwork(nn.Module):
+class MatchingNetwork(nn.Module):
     """Two frames and a time in, the frame at that time out."""
 
-    def __init__(self, config: RifeConfig) -> None:
+    def __init__(self, config: MatchingConfig) -> None:
         super().__init__()
         self.config = config
         half, quarter, eighth = config.feature_widths
@@ -129,11 +155,17 @@ class RifeNetwork(nn.Module):
             2 * eighth + coarse_window + state + config.memory, config.coarse_width, config.coarse_depth, step
         )
         self.middle = Block(
-            2 * quarter + middle_window + state + config.memory, config.middle_width, config.middle_depth, step
+            2 * quarter + middle_window + state + config.memory,
+            config.middle_width,
+            config.middle_depth,
+            step,
         )
         # Mask and residual leave at four sub-pixels a cell: PixelShuffle brings them to full size.
         self.fine = Block(
-            2 * half + state + config.memory, config.fine_width, config.fine_depth, FLOW_CHANNELS + 4 * (1 + 3)
+            2 * half + state + config.memory,
+            config.fine_width,
+            config.fine_depth,
+            FLOW_CHANNELS + 4 * (1 + 3),
         )
         self.teacher = (
             Block(3 * quarter + state, config.middle_width, config.middle_depth, FLOW_CHANNELS + 1)
@@ -141,20 +173,13 @@ class RifeNetwork(nn.Module):
             else None
         )
 
-    @property
-    def size_multiple(self) -> int:
-        """Height and width must be multiples of this."""
-        return 8 * 2 ** (self.config.levels - 1)
-
     def forward(
         self,
         before: Float[Tensor, "batch 3 height width"],
         after: Float[Tensor, "batch 3 height width"],
         time: Float[Tensor, " batch"],
         target: Float[Tensor, "batch 3 height width"] | None = None,
-        *,
-        levels: int | None = None,
-    ) -> RifeOutput:
+    ) -> MatchingOutput:
         """Predict the frame at `time`.
 
         Args:
@@ -162,35 +187,60 @@ class RifeNetwork(nn.Module):
             after: RGB in [0, 1].
             time: Fraction of the gap for each item, in (0, 1).
             target: The true frame, for the teacher; in training only.
+        """
+        return self.synthesise(self.encode(before, after), time, target)
+
+    def encode(
+        self,
+        before: Float[Tensor, "batch 3 height width"],
+        after: Float[Tensor, "batch 3 height width"],
+        levels: int | None = None,
+    ) -> Encoded:
+        """What does not depend on the time: features of both frames at every level.
+
+        Args:
+            before: RGB in [0, 1].
+            after: RGB in [0, 1].
             levels: Visits of the shared coarse block; by default those of the configuration. Each one more
                 doubles the largest motion, and the multiple that the size must have.
         """
         levels = self.config.levels if levels is None else levels
+        multiple = size_multiple(levels)
+        if before.shape != after.shape or before.shape[-2] % multiple or before.shape[-1] % multiple:
+            raise ShapeError(
+                f"both frames need one size in multiples of {multiple}; got {tuple(before.shape)} and "
+                f"{tuple(after.shape)}. Pad first."
+            )
         pair = torch.cat((before, after))
         half, quarter, eighth = self.encoder(self._cast(pair - 0.5))
         pyramid = [eighth]
         for level in range(1, levels):
             smaller = functional.avg_pool2d(pair, 2**level)
             pyramid.append(self.encoder.coarsest(self._cast(smaller - 0.5)))
+        return Encoded(pair, half, quarter, tuple(pyramid))
 
+    def synthesise(self, encoded: Encoded, time: Tensor, target: Tensor | None = None) -> MatchingOutput:
+        """The frame at `time`, from what `encode` saw; arguments as in `forward`."""
         estimates: list[Estimate] = []
         estimate, memory = None, None
-        for features in reversed(pyramid):
+        for features in reversed(encoded.pyramid):
             estimate, memory = self._refine(
                 self.coarse, features, self.config.coarse_radius, estimate, memory, time
             )
             estimates.append(estimate)
-        estimate, memory = self._refine(self.middle, quarter, self.config.middle_radius, estimate, memory, time)
+        estimate, memory = self._refine(
+            self.middle, encoded.quarter, self.config.middle_radius, estimate, memory, time
+        )
         estimates.append(estimate)
 
         teacher = None
         if target is not None and self.teacher is not None:
-            teacher = self._teach(quarter, target, estimate, time)
+            teacher = self._teach(encoded.quarter, target, estimate, time)
 
-        estimate, residual = self._finish(half, estimate, memory, time)
+        estimate, residual = self._finish(encoded.half, estimate, memory, time)
         estimates.append(estimate)
-        output = self.merge(pair, estimate) + residual
-        return RifeOutput(output, tuple(estimates), teacher)
+        output = self.merge(encoded.pair, estimate) + residual
+        return MatchingOutput(output, tuple(estimates), teacher)
 
     @staticmethod
     def merge(pair: Tensor, estimate: Estimate) -> Tensor:
@@ -228,7 +278,9 @@ class RifeNetwork(nn.Module):
         parts = (warped_before, warped_after, correlation, *self._state(flow, mask, time), memory)
         step = block(self._join(parts))
         change = step[:, : FLOW_CHANNELS + 1].float()
-        return Estimate(flow + change[:, :FLOW_CHANNELS], mask + change[:, FLOW_CHANNELS:]), step[:, FLOW_CHANNELS + 1 :]
+        return Estimate(flow + change[:, :FLOW_CHANNELS], mask + change[:, FLOW_CHANNELS:]), step[
+            :, FLOW_CHANNELS + 1 :
+        ]
 
     def _finish(
         self, features: Tensor, estimate: Estimate, memory: Tensor, time: Tensor
@@ -237,7 +289,11 @@ class RifeNetwork(nn.Module):
         height, width = features.shape[-2:]
         flow = resize_flow(estimate.flow, (height, width))
         mask = _resize(estimate.mask, (height, width))
-        parts = (*_warp_pair(features, flow), *self._state(flow, mask, time), _resize(memory, (height, width)))
+        parts = (
+            *_warp_pair(features, flow),
+            *self._state(flow, mask, time),
+            _resize(memory, (height, width)),
+        )
         step = self.fine(self._join(parts)).float()
         flow = resize_flow(flow + step[:, :FLOW_CHANNELS], (2 * height, 2 * width))
         full = functional.pixel_shuffle(step[:, FLOW_CHANNELS:], 2)

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from midframe.core.task import LossTerms
 from midframe.losses.laplacian import laplacian_pyramid_loss
-from midframe.methods.rife.network import Estimate, RifeNetwork, RifeOutput
+from midframe.methods.rife.matching import Estimate, MatchingNetwork, MatchingOutput
 from midframe.ops.flow import resize_flow
 
 DISTILLATION_MARGIN = 0.01  # in [0, 1] units: where the teacher is clearly better
 
 
 @dataclass(frozen=True, kw_only=True)
-class ObjectiveWeights:
+class MatchingWeights:
     """Weight of each term.
 
     Attributes:
@@ -38,11 +38,11 @@ class ObjectiveWeights:
     distillation: float = 0.01
 
 
-def objective(
-    result: RifeOutput,
+def matching_loss(
+    result: MatchingOutput,
     pair: Float[Tensor, "pair 3 height width"],
     target: Float[Tensor, "batch 3 height width"],
-    weights: ObjectiveWeights,
+    weights: MatchingWeights,
     flow: Float[Tensor, "batch 4 height width"] | None = None,
     flow_weight: Float[Tensor, "batch 2 height width"] | None = None,
 ) -> LossTerms:
@@ -73,7 +73,10 @@ def objective(
         terms |= _teacher_terms(result, pair, target, weights)
     final = result.estimates[-1].flow.detach()
     with torch.no_grad():
-        logs = {"flow_pixels": final.abs().mean(), "squared": (result.output.clamp(0, 1) - target).square().mean()}
+        logs = {
+            "flow_pixels": final.abs().mean(),
+            "squared": (result.output.clamp(0, 1) - target).square().mean(),
+        }
     return LossTerms(terms, logs)
 
 
@@ -82,7 +85,7 @@ def _at_size(image: Tensor, like: Tensor) -> Tensor:
 
 
 def _level_error(estimate: Estimate, pair: Tensor, target: Tensor) -> Tensor:
-    made = RifeNetwork.merge(_at_size(pair, estimate.flow), estimate)
+    made = MatchingNetwork.merge(_at_size(pair, estimate.flow), estimate)
     return (made - _at_size(target, estimate.flow)).abs().mean()
 
 
@@ -99,14 +102,14 @@ def _flow_error(estimates: tuple[Estimate, ...], flow: Tensor, weight: Tensor) -
 
 
 def _teacher_terms(
-    result: RifeOutput, pair: Tensor, target: Tensor, weights: ObjectiveWeights
+    result: MatchingOutput, pair: Tensor, target: Tensor, weights: MatchingWeights
 ) -> dict[str, Tensor]:
     assert result.teacher is not None
     teacher, student = result.teacher, result.estimates[-2]
     small_pair, small_target = _at_size(pair, teacher.flow), _at_size(target, teacher.flow)
-    taught = RifeNetwork.merge(small_pair, teacher)
+    taught = MatchingNetwork.merge(small_pair, teacher)
     with torch.no_grad():
-        own = (RifeNetwork.merge(small_pair, student) - small_target).abs().mean(1)
+        own = (MatchingNetwork.merge(small_pair, student) - small_target).abs().mean(1)
         better = own > (taught - small_target).abs().mean(1) + DISTILLATION_MARGIN
     distance = (teacher.flow.detach() - student.flow).square().mean(1).add(1e-12).sqrt()
     return {

@@ -1,0 +1,1 @@
+"""The numbers of each experiment, one TOML file per trained model."""
