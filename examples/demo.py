@@ -15,9 +15,9 @@ from pathlib import Path
 
 import av
 import numpy as np
-from midframe.data.synthetic import render_scene
 from PIL import Image, ImageDraw
 
+from midframe.data.synthetic import render_scene
 from midframe.video import read_frames_at
 
 OUTPUT = Path("demo-output")

@@ -13,9 +13,7 @@ class Blend:
     def __init__(
         self, times: AnyTime | Midpoint | Grid | None = None, context: int = 1, size_multiple: int = 1
     ) -> None:
-        self.spec = MethodSpec(
-            name="blend", context=context, times=times or AnyTime(), size_multiple=size_multiple
-        )
+        self.spec = MethodSpec(name="blend", context=context, times=times or AnyTime(), size_multiple=size_multiple)
         self.calls: list[tuple[torch.Tensor, list]] = []
 
     def interpolate(self, frames, times, *, generator=None):

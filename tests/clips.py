@@ -130,9 +130,7 @@ def packet_times(path: Path, kind: str) -> list[Fraction]:
     """Presentation times of all packets of the first stream of a kind, in seconds, ascending."""
     with av.open(str(path)) as container:
         stream = next(stream for stream in container.streams if stream.type == kind)
-        return sorted(
-            packet.pts * packet.time_base for packet in container.demux(stream) if packet.pts is not None
-        )
+        return sorted(packet.pts * packet.time_base for packet in container.demux(stream) if packet.pts is not None)
 
 
 def packet_bytes(path: Path, kind: str) -> list[bytes]:

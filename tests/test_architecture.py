@@ -15,7 +15,7 @@ LAYERS = (  # Lowest first. Rooms on one level do not see each other.
     {"nn"},
     {"diffusion", "losses", "metrics", "data"},
     {"methods"},  # methods/<a> never imports methods/<b>.
-    {"engine", "weights"},
+    {"engine", "weights", "recipes"},
     {"training", "evaluation"},
     {"api"},
     {"__init__"},  # The front door, midframe/__init__.py.

@@ -13,8 +13,10 @@ from midframe.core.errors import UnknownNameError, UsageError
 from midframe.core.method import Interpolator
 from midframe.core.options import LoadOptions
 from midframe.core.rate import Number, rate_rule
+from midframe.core.task import TrainingSetup, TrainOptions
 from midframe.engine import Plan, Progress, RunResult, interpolate_pair, make_plan, run_video
 from midframe.engine.hardware import resolve_device, resolve_precision
+from midframe.recipes import find_recipe
 from midframe.video import EncodeOptions, probe
 from midframe.video.picture import read_picture, write_pictures
 from midframe.weights import find
@@ -32,23 +34,28 @@ class Registration:
         summary: What it is, in a line.
         source: The paper behind it; empty for a formula.
         has_network: It needs weights, and has a flow scale and test-time augmentation.
+        trainer: "module:function"; the function takes `TrainOptions` and gives a `TrainingSetup`.
     """
 
     factory: str
     summary: str
     source: str = ""
     has_network: bool = True
+    trainer: str = ""
 
     def create(self, options: LoadOptions) -> Interpolator:
         """Import the module, now and not before, and build the interpolator."""
-        module, function = self.factory.split(":")
-        factory = cast("Callable[[LoadOptions], Interpolator]", getattr(import_module(module), function))
-        return factory(options)
+        return cast("Callable[[LoadOptions], Interpolator]", _imported(self.factory))(options)
+
+    def prepare(self, options: TrainOptions) -> TrainingSetup:
+        """Import the module, and make a recipe ready to train."""
+        return cast("Callable[[TrainOptions], TrainingSetup]", _imported(self.trainer))(options)
 
 
 _REGISTRY: Mapping[str, Registration] = {
     "rife": Registration(
-        factory="midframe.methods.rife:create",
+        factory="midframe.methods.rife.sample:create",
+        trainer="midframe.methods.rife.train:prepare",
         summary="Flow from the new frame to both neighbours, found coarse to fine; any instant",
         source="Huang et al., ECCV 2022, arXiv 2011.06294",
     ),
@@ -240,6 +247,66 @@ def interpolate_pictures(
         seed=seed,
     )
     return write_pictures(Path(folder), pictures, overwrite=overwrite)
+
+
+def train(
+    name: str,
+    *,
+    recipe: str | Path,
+    data: Sequence[Path],
+    out: Path,
+    resume: bool = False,
+    until: int | None = None,
+    seed: int = 1,
+    workers: int = 1,
+    short_side: int = 288,
+    frames_per_clip: int = 120,
+    report: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """Train a method on folders of clips.
+
+    Args:
+        name: A method that can be trained.
+        recipe: Name of a shipped recipe, or a TOML file.
+        data: Folders of videos, decoded once into `out/bank`; or one such bank, made before.
+        out: Folder for the bank, checkpoints, logs and the finished weights; made if missing.
+        resume: Go on from the newest checkpoint in `out`.
+        until: Stop, ready to resume, before this optimiser step.
+        seed: Of everything random.
+        workers: Processes that prepare batches.
+        short_side: Pixels of the decoded clips' shorter side.
+        frames_per_clip: Most frames kept of one clip.
+        report: Called with a line of progress now and then.
+
+    Returns:
+        The file of averaged weights, which `load(weights=...)` reads.
+
+    Raises:
+        UsageError: An unknown method, or one that is not trained; or `out` holds a run and `resume` is off.
+        RecipeError: See `core.recipe.read_recipe`.
+        MediaError: A folder is missing or holds no video.
+    """
+    from midframe.training import run  # Training needs an extra; nothing else does.
+
+    if name not in _REGISTRY:
+        raise UnknownNameError("method", name, _REGISTRY)
+    if not _REGISTRY[name].trainer:
+        raise UsageError(f"Method '{name}' is not trained: it has no weights.")
+    bank = run.bank_for(
+        [Path(folder) for folder in data],
+        Path(out),
+        short_side=short_side,
+        frames_per_clip=frames_per_clip,
+        report=report,
+    )
+    options = TrainOptions(recipe=find_recipe(recipe), bank=bank, seed=seed, workers=workers)
+    return run.run(_REGISTRY[name].prepare(options), Path(out), seed=seed, resume=resume, until=until, report=report)
+
+
+def _imported(place: str) -> object:
+    """What "module:name" stands for."""
+    module, name = place.split(":")
+    return getattr(import_module(module), name)
 
 
 def _interpolator(method: str | Interpolator, device: str) -> Interpolator:

@@ -1,11 +1,43 @@
 """Every interpolator that the contract binds: a name, and a factory that needs no download."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
+
+import torch
 
 from midframe.core.method import Interpolator
 from midframe.methods.baseline import BlendInterpolator, NearestInterpolator
+from midframe.methods.rife.layouts import IFNetConfig, MatchingConfig, PaperConfig
+from midframe.methods.rife.sample import RifeInterpolator
+from midframe.methods.rife.weights_file import Layout, build_network
+
+SMALL_MATCHING = MatchingConfig(
+    feature_widths=(4, 6, 8),
+    coarse_width=8,
+    coarse_depth=1,
+    coarse_radius=1,
+    middle_width=8,
+    middle_depth=1,
+    fine_width=8,
+    fine_depth=1,
+    memory=4,
+    levels=2,
+)
+SMALL_IFNET = IFNetConfig(widths=(8, 8), scales=(2, 1))
+SMALL_PAPER = PaperConfig(widths=(8, 8, 8), context_width=2, teacher=False)
+
+
+def _rife(layout: Layout, *, tta: bool = False) -> Interpolator:
+    torch.manual_seed(0)
+    return RifeInterpolator(build_network(layout).eval(), tta=tta)
+
 
 INTERPOLATORS: dict[str, Callable[[], Interpolator]] = {
     "blend": BlendInterpolator,
     "nearest": NearestInterpolator,
+    "rife-matching": lambda: _rife(SMALL_MATCHING),
+    "rife-matching-tta": lambda: _rife(SMALL_MATCHING, tta=True),
+    "rife-ifnet": lambda: _rife(SMALL_IFNET),
+    "rife-paper": lambda: _rife(SMALL_PAPER),
 }

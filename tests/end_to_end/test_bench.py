@@ -46,9 +46,7 @@ def test_frames_per_second_follow_from_the_median_time():
 
 
 def test_a_four_frame_method_on_a_grid_gets_a_padded_window_and_an_instant_it_offers():
-    interpolator = SleepingInterpolator(
-        MethodSpec(name="sleeping", context=2, times=Grid(parts=3), size_multiple=32)
-    )
+    interpolator = SleepingInterpolator(MethodSpec(name="sleeping", context=2, times=Grid(parts=3), size_multiple=32))
     bench(interpolator, (40, 33), warm_up_runs=0, timed_runs=1)
     assert interpolator.calls == [((1, 4, 3, 64, 64), [Fraction(1, 3)])]
 

@@ -126,9 +126,7 @@ def test_doctor_finds_this_installation_whole() -> None:
         assert part in result.stdout
 
 
-def test_doctor_fails_where_shipped_weights_are_damaged(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_doctor_fails_where_shipped_weights_are_damaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from midframe import weights
 
     row = weights.ShippedWeights(file="gone", sha256="0", licence="MIT", recipe="none", score="none")

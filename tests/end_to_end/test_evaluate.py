@@ -119,9 +119,7 @@ def test_a_seed_fixes_the_draws_of_a_stochastic_method(root, tmp_path):
 
 
 def test_scores_a_part_of_the_list(root, tmp_path):
-    assert (
-        evaluate(BlendInterpolator(), root / "flat.tsv", root, tmp_path / "out", max_targets=1).targets == 1
-    )
+    assert evaluate(BlendInterpolator(), root / "flat.tsv", root, tmp_path / "out", max_targets=1).targets == 1
 
 
 def test_refuses_an_instant_that_the_method_lacks_before_any_work(root, tmp_path):

@@ -34,9 +34,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_evaluate_with_one_list_writes_into_the_folder_itself(root, tmp_path):
     out = tmp_path / "out"
-    result = run(
-        "evaluate", "blend", "--list", root / "middle.tsv", "--root", root, "--out", out, "--save-images"
-    )
+    result = run("evaluate", "blend", "--list", root / "middle.tsv", "--root", root, "--out", out, "--save-images")
     assert result.exit_code == 0
     scores = json.loads((out / "scores.json").read_text())
     assert (scores["method"], scores["list"], scores["targets"], scores["ie"]) == ("blend", "middle", 1, 1)
@@ -50,9 +48,7 @@ def test_evaluate_with_two_lists_writes_a_folder_for_each(root, tmp_path):
     lists = ("--list", root / "middle.tsv", "--list", root / "early.tsv")
     result = run("evaluate", "nearest", *lists, "--root", root, "--out", out)
     assert result.exit_code == 0
-    errors = {
-        name: json.loads((out / name / "scores.json").read_text())["ie"] for name in ("middle", "early")
-    }
+    errors = {name: json.loads((out / name / "scores.json").read_text())["ie"] for name in ("middle", "early")}
     assert errors == {"middle": 4, "early": 0}
     assert "inf" in result.stdout
 

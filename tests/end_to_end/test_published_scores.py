@@ -49,9 +49,7 @@ def test_blend_scores_on_images_as_elsewhere_to_the_last_digit(
         pytest.param("clips-hard", 18, 22.10, marks=slow),
     ],
 )
-def test_blend_scores_on_clips_as_elsewhere(
-    shared: Path, tmp_path: Path, name: str, targets: int, psnr: float
-):
+def test_blend_scores_on_clips_as_elsewhere(shared: Path, tmp_path: Path, name: str, targets: int, psnr: float):
     scores = evaluate(BlendInterpolator(), shared / f"eval/lists/{name}.tsv", shared / "eval", tmp_path)
     assert scores.targets == targets
     assert scores.psnr == pytest.approx(psnr, abs=CLIP_PSNR_TOLERANCE)

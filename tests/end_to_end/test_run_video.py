@@ -67,9 +67,7 @@ def test_23_976_becomes_60(tmp_path):
     assert (result.frames_in, result.made + result.kept) == (24, 60)
 
 
-@pytest.mark.parametrize(
-    "options", [FAST, EncodeOptions(encoder_options={"bf": "3"})], ids=["plain", "b-frames"]
-)
+@pytest.mark.parametrize("options", [FAST, EncodeOptions(encoder_options={"bf": "3"})], ids=["plain", "b-frames"])
 @pytest.mark.parametrize("rule", [ToRate(Fraction(60)), Multiply(3), SlowDown(Fraction(5, 2))], ids=str)
 def test_the_output_lasts_as_long_as_the_source(tmp_path, rule, options):
     source = make_clip(tmp_path / "in.mp4", textures(12))

@@ -32,9 +32,7 @@ def build(config: Config, seed: int = 0) -> Network:
 def triplet(size: int = 64, shift: int = 4) -> tuple[Tensor, Tensor, Tensor]:
     """A soft texture that moves `shift` pixels to the right; the target lies in the middle."""
     noise = torch.rand(1, 3, size // 4, size // 4 + 4, generator=torch.Generator().manual_seed(0))
-    texture = nn.functional.interpolate(noise, scale_factor=4, mode="bicubic", align_corners=False).clamp(
-        0, 1
-    )
+    texture = nn.functional.interpolate(noise, scale_factor=4, mode="bicubic", align_corners=False).clamp(0, 1)
     before, target, after = (texture[..., start : start + size] for start in (shift, shift // 2, 0))
     return before, after, target
 

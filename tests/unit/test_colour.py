@@ -4,9 +4,7 @@ import pytest
 from clips import bars_planes, bars_rgb, textures
 from midframe.video.colour import FULL, LIMITED, MATRICES, Colour, from_rgb, to_rgb
 
-ONE_LEVEL = (
-    1  # 8 bits: two roundings. 10 bits: a saturated bar, rounded, lies just outside RGB and is clipped
-)
+ONE_LEVEL = 1  # 8 bits: two roundings. 10 bits: a saturated bar, rounded, lies just outside RGB and is clipped
 QUANTISED_CHROMA = 2.0 / 255  # 8-bit limited chroma has 224 levels for a range of 1.86 in blue
 DEEP_ERROR = 1.0 / 1023
 
@@ -23,8 +21,7 @@ def frame_of(planes, pixel_format):
 
 def planes_of(frame, dtype):
     return [
-        np.frombuffer(plane, dtype).reshape(plane.height, -1)[:, : plane.width].astype(int)
-        for plane in frame.planes
+        np.frombuffer(plane, dtype).reshape(plane.height, -1)[:, : plane.width].astype(int) for plane in frame.planes
     ]
 
 

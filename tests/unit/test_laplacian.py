@@ -38,9 +38,7 @@ def test_the_loss_is_the_distance_between_two_pyramids():
             patch = 4 * torch.outer(taps, taps) * smooth[2 * row, 2 * column]
             enlarged[2 * row - 2 : 2 * row + 3, 2 * column - 2 : 2 * column + 3] += patch
     expected = (image[0, 0] - enlarged).abs().mean()
-    assert torch.allclose(
-        laplacian_pyramid_loss(image, torch.zeros_like(image), levels=1), expected, atol=1e-8
-    )
+    assert torch.allclose(laplacian_pyramid_loss(image, torch.zeros_like(image), levels=1), expected, atol=1e-8)
 
 
 def test_half_precision_is_compared_in_float32():

@@ -54,11 +54,7 @@ def test_black_against_white_has_no_signal():
 
 
 def test_differences_of_bytes_do_not_wrap_around():
-    assert (
-        interpolation_error(constant(3), constant(250))
-        == interpolation_error(constant(250), constant(3))
-        == 247
-    )
+    assert interpolation_error(constant(3), constant(250)) == interpolation_error(constant(250), constant(3)) == 247
 
 
 def test_psnr_agrees_with_scikit_image():

@@ -86,9 +86,7 @@ def test_a_missing_or_empty_list_is_refused(root):
 
 
 def test_a_seed_draws_the_same_targets_in_the_order_of_the_list(root):
-    lines = [
-        f"clip.mp4#{number}\tclip.mp4#{number + 1}\tclip.mp4#{number + 2}\t1/2\t-\t-" for number in range(40)
-    ]
+    lines = [f"clip.mp4#{number}\tclip.mp4#{number + 1}\tclip.mp4#{number + 2}\t1/2\t-\t-" for number in range(40)]
     targets = read_target_list(write_list(root, *lines), root)
     drawn = sample_targets(targets, 10, seed=3)
     assert len(drawn) == 10

@@ -13,6 +13,7 @@ from midframe.cli.frames import frames
 from midframe.cli.interpolate import interpolate
 from midframe.cli.methods import methods
 from midframe.cli.plan import plan
+from midframe.cli.train import train
 
 app = typer.Typer(
     help="Raise the frame rate of real video.",
@@ -20,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (interpolate, frames, plan, methods, doctor, evaluate, bench):
+for command in (interpolate, frames, plan, methods, doctor, evaluate, bench, train):
     app.command()(command)
 
 

@@ -39,9 +39,7 @@ def evaluate(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
-    save_images: Annotated[
-        bool, typer.Option("--save-images", help="Keep the predictions as PNG files.")
-    ] = False,
+    save_images: Annotated[bool, typer.Option("--save-images", help="Keep the predictions as PNG files.")] = False,
 ) -> None:
     """Score a method on test lists: PSNR, SSIM, interpolation error, and time.
 

@@ -44,6 +44,4 @@ def _parse_times(text: str) -> list[Fraction]:
     try:
         return [Fraction(part.strip()) for part in text.split(",")]
     except (ValueError, ZeroDivisionError):
-        raise UsageError(
-            f"Times are fractions with commas between, such as 1/4,1/2,3/4; got '{text}'."
-        ) from None
+        raise UsageError(f"Times are fractions with commas between, such as 1/4,1/2,3/4; got '{text}'.") from None

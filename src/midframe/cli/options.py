@@ -38,9 +38,7 @@ Vfr: TypeAlias = Annotated[
 ]
 Cuts: TypeAlias = Annotated[
     str,
-    typer.Option(
-        metavar="auto|off", help="Detect scene cuts and never blend across them.", rich_help_panel=RATE
-    ),
+    typer.Option(metavar="auto|off", help="Detect scene cuts and never blend across them.", rich_help_panel=RATE),
 ]
 
 Method: TypeAlias = Annotated[
@@ -48,9 +46,7 @@ Method: TypeAlias = Annotated[
 ]
 Weights: TypeAlias = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE", help="Weights of your own instead of the shipped ones.", rich_help_panel=METHOD
-    ),
+    typer.Option(metavar="FILE", help="Weights of your own instead of the shipped ones.", rich_help_panel=METHOD),
 ]
 Scale: TypeAlias = Annotated[
     str,
@@ -94,15 +90,11 @@ PixelFormat: TypeAlias = Annotated[
 ]
 EncoderOption: TypeAlias = Annotated[
     list[str],
-    typer.Option(
-        metavar="KEY=VALUE", help="Passed to the encoder; give it again for more.", rich_help_panel=OUTPUT
-    ),
+    typer.Option(metavar="KEY=VALUE", help="Passed to the encoder; give it again for more.", rich_help_panel=OUTPUT),
 ]
 AllowLoss: TypeAlias = Annotated[
     bool,
-    typer.Option(
-        "--allow-loss", help="Write even where depth or transparency is lost.", rich_help_panel=OUTPUT
-    ),
+    typer.Option("--allow-loss", help="Write even where depth or transparency is lost.", rich_help_panel=OUTPUT),
 ]
 Overwrite: TypeAlias = Annotated[
     bool, typer.Option("--overwrite", "-y", help="Replace a file that exists.", rich_help_panel=OUTPUT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import torch
@@ -118,5 +119,5 @@ def check_request(spec: MethodSpec, frames: Tensor, times: Sequence[Fraction]) -
     for time in times:
         if not spec.times.accepts(time):
             raise UsageError(f"{spec.name} cannot synthesise the instant {time}; it offers {spec.times}.")
-    if any(later <= earlier for earlier, later in zip(times, times[1:], strict=False)):
+    if any(later <= earlier for earlier, later in pairwise(times)):
         raise UsageError(f"Times must be strictly ascending; got {', '.join(map(str, times))}.")

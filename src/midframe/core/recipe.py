@@ -69,9 +69,7 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         return _tuple(get_args(kind), value, where)
     if origin is Literal:
         if value not in get_args(kind):
-            raise RecipeError(
-                f"{where} must be one of {', '.join(map(repr, get_args(kind)))}; got {value!r}."
-            )
+            raise RecipeError(f"{where} must be one of {', '.join(map(repr, get_args(kind)))}; got {value!r}.")
         return value
     # A whole number is a fine float; a boolean is neither, although Python thinks so.
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
@@ -103,6 +101,5 @@ def _tuple(kinds: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     if len(kinds) != len(value):
         raise RecipeError(f"{where} must have {len(kinds)} entries; got {len(value)}.")
     return tuple(
-        _value(kind, item, f"{where}[{index}]")
-        for index, (kind, item) in enumerate(zip(kinds, value, strict=True))
+        _value(kind, item, f"{where}[{index}]") for index, (kind, item) in enumerate(zip(kinds, value, strict=True))
     )

@@ -129,9 +129,7 @@ def output_rate(rule: RateRule, source_rate: Fraction | None) -> Fraction | None
         return None if source_rate is None else source_rate * rule.factor
     rate = rule.rate or source_rate
     if rate is None:
-        raise UsageError(
-            "The source does not state its frame rate: slow motion needs the rate of the output."
-        )
+        raise UsageError("The source does not state its frame rate: slow motion needs the rate of the output.")
     return rate
 
 

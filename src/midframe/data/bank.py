@@ -176,9 +176,7 @@ def _add_clip(
             continue
         starts.append((start, stop))
         runs.append(
-            Run(
-                name, position, stop - start, scene, frames_per_second, float(change[start : stop - 1].mean())
-            )
+            Run(name, position, stop - start, scene, frames_per_second, float(change[start : stop - 1].mean()))
         )
         position += stop - start
         files += range(start, stop)
@@ -195,9 +193,7 @@ def _cell_difference(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     # The green channel at half density is enough to see motion, and four times cheaper.
     apart = np.abs(before[:height:2, :width:2, 1].astype(np.int16) - after[:height:2, :width:2, 1])
     half = MOTION_CELL // 2
-    return (
-        apart.reshape(height // MOTION_CELL, half, width // MOTION_CELL, half).mean((1, 3)).astype(np.float32)
-    )
+    return apart.reshape(height // MOTION_CELL, half, width // MOTION_CELL, half).mean((1, 3)).astype(np.float32)
 
 
 def _chunks(frames: int, most: int) -> list[tuple[int, int]]:
@@ -212,9 +208,7 @@ def _chunks(frames: int, most: int) -> list[tuple[int, int]]:
 def _split_at_cuts(span: tuple[int, int], change: np.ndarray) -> Iterator[tuple[int, int]]:
     start, stop = span
     for index in range(span[0], span[1] - 1):
-        beside = max(
-            change[index - 1] if index else 0, change[index + 1] if index + 1 < len(change) - 1 else 0
-        )
+        beside = max(change[index - 1] if index else 0, change[index + 1] if index + 1 < len(change) - 1 else 0)
         if change[index] > CUT_ABOVE and change[index] > CUT_RATIO * beside:
             yield start, index + 1
             start = index + 1

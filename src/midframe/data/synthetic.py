@@ -124,9 +124,7 @@ class Scenes:
         points = self._to_layers(grid, source)
         size_there, cosine, sine, centre = self._pose(target)
         x, y = points.unbind(-1)
-        there = (
-            torch.stack((cosine * x - sine * y, sine * x + cosine * y), -1) * size_there[..., None] + centre
-        )
+        there = torch.stack((cosine * x - sine * y, sine * x + cosine * y), -1) * size_there[..., None] + centre
         index = top[:, None, :, :, None].expand(-1, 1, -1, -1, 2)
         return (there.gather(1, index)[:, 0] - grid).permute(0, 3, 1, 2)
 
@@ -134,9 +132,7 @@ class Scenes:
         """Size, cosine and sine of the angle (batch, layer, 1, 1), centre (batch, layer, 1, 1, 2)."""
         offset = (time - 0.5)[:, None]
         angle = self.angle + self.turn * offset
-        centre = (
-            self.position + self.velocity * offset[..., None] + self.acceleration * offset[..., None] ** 2
-        )
+        centre = self.position + self.velocity * offset[..., None] + self.acceleration * offset[..., None] ** 2
         size = torch.exp(self.zoom * offset)
         return (
             size[..., None, None],
@@ -209,9 +205,7 @@ def random_scenes(
     shared_direction = torch.rand(count, 1, generator=generator) * 2 * math.pi
     velocity = torch.stack((direction.cos(), direction.sin()), -1) * speed[..., None]
     # A camera motion common to all layers.
-    velocity = (
-        velocity + torch.stack((shared_direction.cos(), shared_direction.sin()), -1) * shared[..., None]
-    )
+    velocity = velocity + torch.stack((shared_direction.cos(), shared_direction.sin()), -1) * shared[..., None]
     extent = torch.exp(uniform(1, low=math.log(0.05), high=math.log(0.32))) * min(size)
     slim = torch.exp(uniform(low=math.log(0.12), high=0.0))
     # Every third sprite keeps equal axes, every sixth becomes a thin bar.
@@ -294,9 +288,7 @@ def noise_textures(count: int, side: int, generator: torch.Generator) -> Float[T
     while octave <= side:
         grid = torch.randn(count, 3, octave, octave, generator=generator)
         strength = torch.rand(count, 1, 1, 1, generator=generator) * octave**-0.4
-        total += strength * functional.interpolate(
-            grid, size=(side, side), mode="bicubic", align_corners=False
-        )
+        total += strength * functional.interpolate(grid, size=(side, side), mode="bicubic", align_corners=False)
         octave *= 2
     base = torch.rand(count, 3, 1, 1, generator=generator)
     return (base + 0.25 * total).clamp(0, 1)

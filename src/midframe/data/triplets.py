@@ -116,9 +116,7 @@ class _Sampler:
         clips = torch.from_numpy(raw).flatten(0, 1).permute(0, 3, 1, 2)
         if source != recipe.size:
             size = (recipe.size, recipe.size)
-            clips = functional.interpolate(
-                clips, size=size, mode="bilinear", antialias=True, align_corners=False
-            )
+            clips = functional.interpolate(clips, size=size, mode="bilinear", antialias=True, align_corners=False)
         clips = clips.unflatten(0, (real, 3))
         flow = torch.zeros(recipe.batch, 4, recipe.size, recipe.size)
         weight = torch.zeros(recipe.batch, 2, recipe.size, recipe.size)
@@ -147,7 +145,6 @@ class _Sampler:
 
     def _crop(self, random: np.random.Generator, out: np.ndarray, source: int) -> float:
         """Fill `out` (3, source, source, 3) with one augmented triplet; return its time."""
-        recipe = self.recipe
         run = self.runs[random.choice(len(self.runs), p=self.weight)]
         before, target, after = self._instants(random, run)
         frames = self.frames[run.file]
@@ -180,9 +177,7 @@ class _Sampler:
             target = int(random.integers(before + 1, after))
         return before, target, after
 
-    def _place(
-        self, random: np.random.Generator, run: Run, before: int, after: int, source: int
-    ) -> tuple[int, int]:
+    def _place(self, random: np.random.Generator, run: Run, before: int, after: int, source: int) -> tuple[int, int]:
         """Top left corner of a crop, drawn where the pictures change."""
         height, width = self.frames[run.file].shape[1:3]
         top, left = int(random.integers(height - source + 1)), int(random.integers(width - source + 1))
@@ -217,9 +212,7 @@ class _Sampler:
         return pool
 
 
-def validation_triplets(
-    bank: Path, *, count: int, size: int = 256, stride: int = 2
-) -> list[dict[str, Tensor]]:
+def validation_triplets(bank: Path, *, count: int, size: int = 256, stride: int = 2) -> list[dict[str, Tensor]]:
     """Fixed centre crops of held-out scenes, one batch a sample, with the mean motion for grouping.
 
     Args:
@@ -241,9 +234,7 @@ def validation_triplets(
         top, left = (video.shape[1] - height) // 2, (video.shape[2] - width) // 2
         first = run.first + (run.length - 2 * stride) // 2
         before, target, after = (
-            torch.from_numpy(video[index, top : top + height, left : left + width].copy()).permute(2, 0, 1)[
-                None
-            ]
+            torch.from_numpy(video[index, top : top + height, left : left + width].copy()).permute(2, 0, 1)[None]
             for index in (first, first + stride, first + 2 * stride)
         )
         samples.append({"before": before, "target": target, "after": after, "time": torch.tensor([0.5])})

@@ -44,9 +44,7 @@ def resolve_device(name: str) -> torch.device:
         raise DeviceError(f"Device '{name}' was asked for, but PyTorch sees no CUDA device here.")
     number = int(index or 0)
     if number >= torch.cuda.device_count():
-        raise DeviceError(
-            f"Device '{name}' was asked for, but there are {torch.cuda.device_count()} CUDA devices."
-        )
+        raise DeviceError(f"Device '{name}' was asked for, but there are {torch.cuda.device_count()} CUDA devices.")
     return torch.device("cuda", number)
 
 
@@ -77,9 +75,7 @@ def resolve_precision(name: str, device: torch.device) -> torch.dtype:
         and precision is torch.bfloat16
         and not torch.cuda.is_bf16_supported(including_emulation=False)
     ):
-        raise DeviceError(
-            f"Precision 'bf16' was asked for, but {torch.cuda.get_device_name(device)} has no bf16."
-        )
+        raise DeviceError(f"Precision 'bf16' was asked for, but {torch.cuda.get_device_name(device)} has no bf16.")
     return precision
 
 

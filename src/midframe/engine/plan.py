@@ -206,13 +206,9 @@ def _notes(
     notes = [f"Lost: {loss}." for loss in encoding.losses]
     notes += [f"Lost: {stream.sentence()}, since {cause}." for stream, cause in streams.lost]
     if info.interlaced:
-        notes.append(
-            "The source is interlaced; its fields are treated as whole frames. Deinterlace it first."
-        )
+        notes.append("The source is interlaced; its fields are treated as whole frames. Deinterlace it first.")
     if info.hdr_metadata:
-        notes.append(
-            f"HDR side data is not carried over: {', '.join(info.hdr_metadata).lower()}. Colour tags are."
-        )
+        notes.append(f"HDR side data is not carried over: {', '.join(info.hdr_metadata).lower()}. Colour tags are.")
     if target.suffix.lower() in (".mkv", ".webm"):
         notes.append("Matroska and WebM store times in whole milliseconds.")
     if _is_variable(times):
@@ -220,13 +216,9 @@ def _notes(
     if times is None:
         notes.append("The source carries no time stamps; frames are placed at its average rate.")
     if method is not None and not isinstance(method.times, AnyTime) and instants is not None:
-        moved = max(
-            (abs(nearest_offered(method.times, i.local) - i.local) for i in instants), default=Fraction(0)
-        )
+        moved = max((abs(nearest_offered(method.times, i.local) - i.local) for i in instants), default=Fraction(0))
         if moved:
-            notes.append(
-                f"{method.name} offers {method.times}: instants move by up to {float(moved):.3f} of a gap."
-            )
+            notes.append(f"{method.name} offers {method.times}: instants move by up to {float(moved):.3f} of a gap.")
     return notes
 
 

@@ -112,9 +112,7 @@ def run_video(
     """
     started = time.monotonic()
     info = probe(source)
-    plan = make_plan(
-        info, target, rule, method=interpolator.spec, cuts=cuts, encode=encode, overwrite=overwrite
-    )
+    plan = make_plan(info, target, rule, method=interpolator.spec, cuts=cuts, encode=encode, overwrite=overwrite)
     filler = GapFiller(interpolator, device, seed)
     reader = VideoReader(info, skip_damaged)
     work = _Work(plan, filler, progress)

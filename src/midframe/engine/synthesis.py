@@ -54,9 +54,7 @@ class GapFiller:
     def __init__(self, interpolator: Interpolator, device: torch.device | None = None, seed: int = 0) -> None:
         spec = interpolator.spec
         if isinstance(spec.times, Midpoint) and spec.context != 1:
-            raise UsageError(
-                f"{spec.name} makes midpoints of {spec.window} frames; halving needs one of 2 frames."
-            )
+            raise UsageError(f"{spec.name} makes midpoints of {spec.window} frames; halving needs one of 2 frames.")
         self._interpolator = interpolator
         self._spec = spec
         self._device = device or torch.device("cpu")

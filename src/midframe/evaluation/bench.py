@@ -48,9 +48,7 @@ def bench(
     if min(size) < 1:
         raise UsageError(f"Width and height must be positive; got {size[0]}x{size[1]}.")
     if timed_runs < 1 or warm_up_runs < 0:
-        raise UsageError(
-            f"At least one run must be timed; got {warm_up_runs} to warm up and {timed_runs} timed."
-        )
+        raise UsageError(f"At least one run must be timed; got {warm_up_runs} to warm up and {timed_runs} timed.")
     device = torch.device(device)
     spec = interpolator.spec
     frames = pad_to_multiple(_moving_texture(spec.window, size), spec.size_multiple).to(device)

@@ -115,9 +115,7 @@ def evaluate(
         raise WriteError(f"The folder {out} cannot be made: {error}.") from error
 
     context = interpolator.spec.context
-    store = FrameStore(
-        root, (read for target in targets for read in (*target.window(context), target.target))
-    )
+    store = FrameStore(root, (read for target in targets for read in (*target.window(context), target.target)))
     device = torch.device(device)
     generator = torch.Generator(device).manual_seed(seed) if interpolator.spec.stochastic else None
     rows: list[TargetScores] = []

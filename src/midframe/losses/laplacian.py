@@ -36,9 +36,7 @@ def laplacian_pyramid_loss(
     """
     height, width = prediction.shape[-2:]
     if prediction.shape != target.shape:
-        raise ShapeError(
-            f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ in shape."
-        )
+        raise ShapeError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ in shape.")
     # The coarsest filter reflects two samples at each border and needs three to do so.
     multiple, smallest = 2**levels, 3 * 2 ** (levels - 1)
     if height % multiple or width % multiple or min(height, width) < smallest:

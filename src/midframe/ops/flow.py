@@ -23,6 +23,4 @@ def resize_flow(
     if (height, width) == tuple(size):
         return flow
     factor = flow.new_tensor([size[1] / width, size[0] / height]).repeat(flow.shape[1] // 2)
-    return (
-        functional.interpolate(flow, size=size, mode="bilinear", align_corners=False) * factor[:, None, None]
-    )
+    return functional.interpolate(flow, size=size, mode="bilinear", align_corners=False) * factor[:, None, None]

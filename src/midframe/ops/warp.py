@@ -47,6 +47,4 @@ def backward_warp(
         dim=-1,
     )
     with torch.autocast(device_type=flow.device.type, enabled=False):
-        return functional.grid_sample(
-            image, grid, mode="bilinear", padding_mode="border", align_corners=False
-        )
+        return functional.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=False)

@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
 
@@ -67,16 +68,12 @@ def train(
             since, samples = time.monotonic(), 0
             values = {**logs(), "samples_per_second": pace, "learning_rate": schedule.rate_at(state.step)}
             log.write(state.step, values)
-            report(
-                f"step {state.step}: " + "  ".join(f"{name} {value:.4g}" for name, value in values.items())
-            )
+            report(f"step {state.step}: " + "  ".join(f"{name} {value:.4g}" for name, value in values.items()))
         finished = state.step >= last
         if validation and (state.step % schedule.validate_every == 0 or finished):
             scores = validate(task, state.averages, validation, device)
             log.write(state.step, scores)
-            report(
-                f"step {state.step}: " + "  ".join(f"{name} {value:.3f}" for name, value in scores.items())
-            )
+            report(f"step {state.step}: " + "  ".join(f"{name} {value:.3f}" for name, value in scores.items()))
             if scores["validation_psnr"] > state.best:
                 state.best = scores["validation_psnr"]
                 if accelerator.is_main_process:
@@ -100,10 +97,9 @@ def validate(
     """
     scores, difficulty = [], []
     networks = task.networks
-    held = [average.applied(networks[name]) for name, average in averages.items()]
-    for context in held:
-        context.__enter__()
-    try:
+    with ExitStack() as averaged:
+        for name, average in averages.items():
+            averaged.enter_context(average.applied(networks[name]))
         for batch in batches:
             batch = {name: value.to(device) for name, value in batch.items()}
             target = batch["target"].float() / 255
@@ -111,15 +107,11 @@ def validate(
             blend = (batch["before"].float() + batch["after"].float()) / 510
             scores.append(-10 * math.log10(max(float((made - target).square().mean()), 1e-10)))
             difficulty.append(float((blend - target).abs().mean()))
-    finally:
-        for context in held:
-            context.__exit__(None, None, None)
     order = sorted(range(len(scores)), key=difficulty.__getitem__)
     result = {"validation_psnr": sum(scores) / len(scores)}
     third = math.ceil(len(order) / 3)
-    for name, part in zip(
-        ("small", "medium", "large"), (order[:third], order[third : 2 * third], order[2 * third :])
-    ):
+    parts = {"small": order[:third], "medium": order[third : 2 * third], "large": order[2 * third :]}
+    for name, part in parts.items():
         if part:
             result[f"validation_psnr_{name}"] = sum(scores[index] for index in part) / len(part)
     return result
@@ -139,9 +131,7 @@ class _State:
             )
             for name, network in self.networks.items()
         }
-        self.averages = {
-            name: Average(network, schedule.average_decay) for name, network in self.networks.items()
-        }
+        self.averages = {name: Average(network, schedule.average_decay) for name, network in self.networks.items()}
 
     def dump(self, task: TrainTask) -> dict[str, Any]:
         return {

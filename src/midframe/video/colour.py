@@ -73,9 +73,7 @@ def resolve_colour(
     if assumed:
         matrix = 1 if height >= HD_LINES else 6
     if matrix not in MATRICES:
-        raise MediaError(
-            f"The video uses colour matrix {matrix} of ITU-T H.273, which midframe cannot convert."
-        )
+        raise MediaError(f"The video uses colour matrix {matrix} of ITU-T H.273, which midframe cannot convert.")
     if colour_range not in (LIMITED, FULL) or is_rgb(pixel_format):
         colour_range = FULL if pixel_format.startswith("yuvj") else LIMITED
     return Colour(matrix, colour_range, primaries, transfer, assumed)

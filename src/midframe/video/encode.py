@@ -86,9 +86,7 @@ def resolve_encoding(info: VideoInfo, target: Path, options: EncodeOptions) -> E
     offered = [offer.name for offer in codec.video_formats or ()]
     pixel_format = options.pixel_format or _nearest_format(info, offered)
     if offered and pixel_format not in offered:
-        raise UsageError(
-            f"{name} does not offer pixel format '{pixel_format}'; it offers {', '.join(offered)}."
-        )
+        raise UsageError(f"{name} does not offer pixel format '{pixel_format}'; it offers {', '.join(offered)}.")
     losses = _losses(info, pixel_format)
     if losses and options.pixel_format is None and not options.allow_loss:
         raise UsageError(

@@ -86,9 +86,7 @@ class VideoReader:
             self._check_end(pending[1] + duration, step)
             yield self._timed(*pending, duration, is_last=True)
 
-    def _timed(
-        self, index: int, time: Fraction, frame: VideoFrame, duration: Fraction, is_last: bool
-    ) -> TimedFrame:
+    def _timed(self, index: int, time: Fraction, frame: VideoFrame, duration: Fraction, is_last: bool) -> TimedFrame:
         return TimedFrame(index, time, duration, to_rgb(frame, self.info.colour), is_last)
 
     def _usual_step(self) -> Fraction:
@@ -137,13 +135,9 @@ class VideoReader:
             previous = stamp
             yield stamp - first, frame
         if unstamped:
-            self.notes.append(
-                f"{unstamped} frames had no time stamp and were placed one frame duration apart."
-            )
+            self.notes.append(f"{unstamped} frames had no time stamp and were placed one frame duration apart.")
         if backward:
-            self.notes.append(
-                f"{backward} frames were left out: their time was not later than the frame before."
-            )
+            self.notes.append(f"{backward} frames were left out: their time was not later than the frame before.")
 
     def _last_duration(self, frame: VideoFrame, step: Fraction, track_end: Fraction | None) -> Fraction:
         """How long the last frame stands: until the track's end where that is near, else as its packet says.

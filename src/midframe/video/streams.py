@@ -195,9 +195,7 @@ class StreamCopy:
             raise MediaError(f"A stream beside the video cannot be read further: {reason(error)}.") from error
 
 
-def copy_description(
-    source: InputContainer, output: OutputContainer, shift: Fraction, stretch: Fraction
-) -> None:
+def copy_description(source: InputContainer, output: OutputContainer, shift: Fraction, stretch: Fraction) -> None:
     """Copy title and other tags, and the chapters, whose times are stretched and then shifted (seconds)."""
     output.metadata.update(_tags(source.metadata))
     chapters = source.chapters()

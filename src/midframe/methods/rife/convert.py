@@ -96,8 +96,7 @@ def convert(checkpoint: Mapping[str, Tensor]) -> ConvertedWeights:
             state[name] = value.detach().to(torch.float32, copy=True).contiguous()
     if problems:
         raise WeightsError(
-            f"The checkpoint looks like {config}, but {len(problems)} weights do not match: "
-            f"{'; '.join(problems)}."
+            f"The checkpoint looks like {config}, but {len(problems)} weights do not match: {'; '.join(problems)}."
         )
     return ConvertedWeights(config=config, state=state, ignored=tuple(ignored))
 
@@ -110,9 +109,7 @@ def identify(checkpoint: Mapping[str, Tensor]) -> PaperConfig | IFNetConfig:
     """
     first = checkpoint.get(FIRST_WEIGHT)
     if first is None or first.ndim != 4:
-        raise WeightsError(
-            f"This is no RIFE checkpoint of a layout read here: it has no convolution {FIRST_WEIGHT}."
-        )
+        raise WeightsError(f"This is no RIFE checkpoint of a layout read here: it has no convolution {FIRST_WEIGHT}.")
     channels = first.shape[1]
     refines = any(name.startswith("contextnet.") for name in checkpoint)
     learned_residuals = "block0.convblock.0.beta" in checkpoint

@@ -104,9 +104,7 @@ class IFNet(nn.Module):
             self.add_module(f"block{index}", FlowBlock(inputs, width, config.head_channels))
         self.encode = Encoder(config.encoder) if config.encoder else None
         self.block_tea = (
-            FlowBlock(config.later_channels + 3, config.teacher_width, 4 + 1)
-            if config.teacher_width
-            else None
+            FlowBlock(config.later_channels + 3, config.teacher_width, 4 + 1) if config.teacher_width else None
         )
 
     def forward(
@@ -133,9 +131,7 @@ class IFNet(nn.Module):
         features = None if self.encode is None else (self.encode(before), self.encode(after))
         coarsest, *finer = self.config.block_scales(scale)
 
-        flow, rest = self._block(0)(
-            torch.cat((before, after, *(features or ()), plane), dim=1), None, coarsest
-        )
+        flow, rest = self._block(0)(torch.cat((before, after, *(features or ()), plane), dim=1), None, coarsest)
         mask, recurrent = self._split(rest)
         warped = warp_pair(before, after, flow)
         flows, masks, merged = [flow], [mask], [blend(*warped, mask)]

@@ -21,9 +21,7 @@ def _check_widths(widths: tuple[int, ...]) -> None:
 
 def _divide(scales: tuple[int, ...], scale: float) -> tuple[int, ...]:
     if scale not in FLOW_SCALES:
-        raise UsageError(
-            f"Flow can be estimated at a scale of {', '.join(map(str, FLOW_SCALES))}; got {scale}."
-        )
+        raise UsageError(f"Flow can be estimated at a scale of {', '.join(map(str, FLOW_SCALES))}; got {scale}.")
     return tuple(round(block_scale / scale) for block_scale in scales)
 
 
@@ -104,9 +102,7 @@ class IFNetConfig:
     def __post_init__(self) -> None:
         _check_widths(self.widths if self.teacher_width is None else (*self.widths, self.teacher_width))
         if not self.scales or len(self.widths) != len(self.scales):
-            raise UsageError(
-                f"widths {self.widths} and scales {self.scales} must have one entry for each block."
-            )
+            raise UsageError(f"widths {self.widths} and scales {self.scales} must have one entry for each block.")
         if any(scale < 1 or self.scales[0] % scale for scale in self.scales):
             raise UsageError(f"Every block scale must be positive and divide the first; got {self.scales}.")
         if any(finer >= coarser for coarser, finer in zip(self.scales, self.scales[1:], strict=False)):

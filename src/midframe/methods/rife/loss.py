@@ -84,9 +84,7 @@ def rife_loss(output: Synthesis, target: Image, weights: LossWeights) -> LossTer
             terms["teacher"] = weights.teacher * laplacian_pyramid_loss(output.teacher.merged, target)
         if weights.distillation:
             follow = teacher_mask(output.merged, output.teacher, target)
-            terms["distillation"] = weights.distillation * distillation_loss(
-                output.flows, output.teacher, follow
-            )
+            terms["distillation"] = weights.distillation * distillation_loss(output.flows, output.teacher, follow)
             logs["teacher_followed"] = follow.mean()
     if weights.brightness:
         terms["brightness"] = weights.brightness * (output.output - target).abs().mean()

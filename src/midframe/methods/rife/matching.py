@@ -224,9 +224,7 @@ class MatchingNetwork(nn.Module):
         estimates: list[Estimate] = []
         estimate, memory = None, None
         for features in reversed(encoded.pyramid):
-            estimate, memory = self._refine(
-                self.coarse, features, self.config.coarse_radius, estimate, memory, time
-            )
+            estimate, memory = self._refine(self.coarse, features, self.config.coarse_radius, estimate, memory, time)
             estimates.append(estimate)
         estimate, memory = self._refine(
             self.middle, encoded.quarter, self.config.middle_radius, estimate, memory, time
@@ -282,9 +280,7 @@ class MatchingNetwork(nn.Module):
             :, FLOW_CHANNELS + 1 :
         ]
 
-    def _finish(
-        self, features: Tensor, estimate: Estimate, memory: Tensor, time: Tensor
-    ) -> tuple[Estimate, Tensor]:
+    def _finish(self, features: Tensor, estimate: Estimate, memory: Tensor, time: Tensor) -> tuple[Estimate, Tensor]:
         """The fine block: flow at half size, mask and residual at full size."""
         height, width = features.shape[-2:]
         flow = resize_flow(estimate.flow, (height, width))

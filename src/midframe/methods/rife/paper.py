@@ -180,9 +180,7 @@ class PaperNetwork(nn.Module):
         teacher = None
         if self.block_tea is not None and target is not None:
             # Nothing is detached: the teacher's image loss trains the student's blocks too.
-            flow_change, mask_change = self.block_tea(
-                torch.cat((inputs, *warped, mask, target), dim=1), flow, 1
-            )
+            flow_change, mask_change = self.block_tea(torch.cat((inputs, *warped, mask, target), dim=1), flow, 1)
             teacher_flow = flow + flow_change
             teacher_warped = warp_pair(before, after, teacher_flow)
             teacher = Teacher(merged=blend(*teacher_warped, mask + mask_change), flow=teacher_flow)

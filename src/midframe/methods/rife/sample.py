@@ -87,9 +87,7 @@ class RifeInterpolator:
         for time in times:
             moment = before.new_full((len(before),), float(time))
             # The published layouts hold their weights in one precision and compute in it under autocast.
-            with torch.autocast(
-                before.device.type, self._precision, enabled=self._precision != torch.float32
-            ):
+            with torch.autocast(before.device.type, self._precision, enabled=self._precision != torch.float32):
                 made.append(self.network(before, after, moment, scale=float(self.scale)).output.float())
         return torch.stack(made, 1)
 
@@ -116,9 +114,7 @@ def _match(
     )
     levels = pyramid_levels(network.config.levels, *small_before.shape[-2:])
     multiple = size_multiple(levels)
-    encoded = network.encode(
-        pad_to_multiple(small_before, multiple), pad_to_multiple(small_after, multiple), levels
-    )
+    encoded = network.encode(pad_to_multiple(small_before, multiple), pad_to_multiple(small_after, multiple), levels)
     pair = torch.cat((before, after))
     made = []
     for time in times:
@@ -129,8 +125,6 @@ def _match(
         # Flow and mask of the small picture, warping and blending of the large one.
         crop = (..., slice(height // scale.denominator), slice(width // scale.denominator))
         estimate = result.estimates[-1]
-        mask = functional.interpolate(
-            estimate.mask[crop], size=(height, width), mode="bilinear", align_corners=False
-        )
+        mask = functional.interpolate(estimate.mask[crop], size=(height, width), mode="bilinear", align_corners=False)
         made.append(network.merge(pair, Estimate(resize_flow(estimate.flow[crop], (height, width)), mask)))
     return torch.stack(made, 1)

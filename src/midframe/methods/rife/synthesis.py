@@ -74,9 +74,7 @@ def time_plane(time: Time, like: Image) -> Float[Tensor, "batch 1 height width"]
         ShapeError: There is not exactly one instant for each item.
     """
     if time.shape != like.shape[:1]:
-        raise ShapeError(
-            f"time must hold one instant for each of {like.shape[0]} items; got {tuple(time.shape)}."
-        )
+        raise ShapeError(f"time must hold one instant for each of {like.shape[0]} items; got {tuple(time.shape)}.")
     return time.to(like.dtype).view(-1, 1, 1, 1).expand(-1, 1, *like.shape[-2:])
 
 
@@ -98,6 +96,4 @@ def check_images(before: Image, after: Image, target: Image | None, multiple: in
             raise ShapeError(f"before {tuple(before.shape)} and {name} {tuple(image.shape)} differ in shape.")
     height, width = before.shape[-2:]
     if height % multiple or width % multiple:
-        raise ShapeError(
-            f"Height and width must be multiples of {multiple}; got {height}x{width}. Pad first."
-        )
+        raise ShapeError(f"Height and width must be multiples of {multiple}; got {height}x{width}. Pad first.")

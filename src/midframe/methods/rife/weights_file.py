@@ -87,9 +87,7 @@ def load_network(path: Path) -> Network:
     expected = network.state_dict()
     state = {name: value.float() for name, value in state.items() if not name.startswith(TRAINING_ONLY)}
     unmatched = sorted(expected.keys() ^ state.keys())
-    unmatched += sorted(
-        name for name in expected.keys() & state.keys() if expected[name].shape != state[name].shape
-    )
+    unmatched += sorted(name for name in expected.keys() & state.keys() if expected[name].shape != state[name].shape)
     if unmatched:
         raise WeightsError(f"{path} does not fit its own architecture in: {', '.join(unmatched)}.")
     network.load_state_dict(state)

@@ -1,0 +1,50 @@
+"""`midframe train`: teach a method on folders of clips."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    method: Annotated[str, typer.Argument(help="Name of the method; `midframe methods` lists them.")],
+    data: Annotated[
+        list[Path],
+        typer.Option("--data", metavar="FOLDER", help="Folder of videos; give it again for further ones."),
+    ],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where decoded clips, checkpoints and weights go.")],
+    recipe: Annotated[
+        str,
+        typer.Option(metavar="NAME|FILE.toml", help="A shipped recipe by name, or a file; default: the method's."),
+    ] = "",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint in --out.")] = False,
+    until: Annotated[
+        int | None, typer.Option(min=1, metavar="STEP", help="Stop before this step, ready to resume.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 1,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that prepare batches.")] = 1,
+    short_side: Annotated[int, typer.Option(min=64, help="Pixels of the decoded clips' shorter side.")] = 288,
+    frames_per_clip: Annotated[int, typer.Option(min=3, help="Most frames kept of one clip.")] = 120,
+) -> None:
+    """Train a method on your own clips; the result is a file for --weights.
+
+    With several GPUs: torchrun --nproc-per-node N -m midframe.cli train ...
+    """
+    from midframe import api  # Imports PyTorch: not before a command needs it.
+
+    path = api.train(
+        method,
+        recipe=recipe or method,
+        data=data,
+        out=out,
+        resume=resume,
+        until=until,
+        seed=seed,
+        workers=workers,
+        short_side=short_side,
+        frames_per_clip=frames_per_clip,
+        report=lambda line: typer.echo(line, err=True),
+    )
+    typer.echo(path)

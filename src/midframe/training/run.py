@@ -1,0 +1,113 @@
+"""A whole training run in a folder: decoded clips, the record of what ran, checkpoints, finished weights."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from midframe.core.errors import MediaError, MissingExtraError, UsageError
+from midframe.core.task import TrainingSetup
+from midframe.data.bank import build_bank
+
+
+def bank_for(
+    folders: list[Path],
+    out: Path,
+    *,
+    short_side: int,
+    frames_per_clip: int,
+    report: Callable[[str], None],
+) -> Path:
+    """The bank of decoded clips for a run: one that is there already, or a new one in `out/bank`.
+
+    Raises:
+        MediaError: No folder was named and none was decoded before; or a folder is missing or holds no video.
+    """
+    if len(folders) == 1 and (folders[0] / "index.json").is_file():
+        return folders[0]
+    bank = out / "bank"
+    if (bank / "index.json").is_file():
+        report(f"using the clips decoded before in {bank}")
+        return bank
+    if not folders:
+        raise MediaError("name at least one folder of clips with --data.")
+    build_bank(folders, bank, short_side=short_side, frames_per_clip=frames_per_clip, report=report)
+    return bank
+
+
+def run(
+    setup: TrainingSetup,
+    out: Path,
+    *,
+    seed: int,
+    resume: bool,
+    until: int | None,
+    report: Callable[[str], None],
+) -> Path:
+    """Train, then write the averaged weights.
+
+    Returns:
+        `out/weights.safetensors`: of the end of the run, or of the step where `until` stopped it.
+
+    Raises:
+        UsageError: The folder holds a run and `resume` is off.
+        MissingExtraError: The training extra is not installed.
+    """
+    try:
+        from midframe.training.loop import train
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("Training", str(error.name), "train") from error
+
+    if not resume and any((out / "checkpoints").glob("step-*.pt")):
+        raise UsageError(f"{out} holds a run already: continue it with --resume, or choose another folder.")
+    out.mkdir(parents=True, exist_ok=True)
+    _record(setup, out, seed)
+    averaged = train(
+        setup.task,
+        setup.batches,
+        setup.schedule,
+        out,
+        validation=setup.validation,
+        resume=resume,
+        until=until,
+        report=report,
+    )
+    path = out / "weights.safetensors"
+    setup.export(averaged, path)
+    report(f"wrote {path}")
+    return path
+
+
+def _record(setup: TrainingSetup, out: Path, seed: int) -> None:
+    """What ran: the resolved recipe, versions, machine, and the state of the source tree."""
+    record = {
+        "recipe": setup.resolved,
+        "seed": seed,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "machine": platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "source": _source_state(),
+    }
+    (out / "run.json").write_text(json.dumps(record, indent=1, default=str))
+
+
+def _source_state() -> str | None:
+    """Commit of the source tree, with a plus sign where it was changed; None outside a checkout."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return described.stdout.strip()

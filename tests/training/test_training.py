@@ -1,0 +1,127 @@
+"""The loop: resuming, stages, export, and that a network learns at all."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+from small_bank import RECIPE, make_bank
+
+from midframe import api
+from midframe.core.errors import MediaError, UsageError
+from midframe.core.task import Schedule, TrainOptions
+from midframe.methods.rife.sample import RifeInterpolator
+from midframe.methods.rife.train import prepare
+from midframe.methods.rife.weights_file import load_network
+
+EQUAL = 1e-6  # the same operations in the same order: only threads could differ, and here there is one
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bank(tmp_path_factory.mktemp("data") / "bank")
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "small.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return dict(load_network(folder / "weights.safetensors").state_dict())
+
+
+def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one(bank: Path, recipe: Path, tmp_path: Path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    api.train("rife", recipe=recipe, data=[bank], out=whole, workers=0)
+    api.train("rife", recipe=recipe, data=[bank], out=broken, workers=0, until=3)
+    api.train("rife", recipe=recipe, data=[bank], out=broken, workers=0, resume=True)
+    expected, found = weights(whole), weights(broken)
+    assert expected.keys() == found.keys()
+    assert all(torch.allclose(expected[name], found[name], atol=EQUAL) for name in expected)
+    losses = [json.loads(line) for line in (whole / "log.jsonl").read_text().splitlines()]
+    assert any("validation_psnr" in line for line in losses)
+
+
+def test_the_finished_file_is_an_interpolator_without_the_teacher(bank: Path, recipe: Path, tmp_path: Path):
+    path = api.train("rife", recipe=recipe, data=[bank], out=tmp_path / "run", workers=0, until=1)
+    network = load_network(path)
+    assert not any(name.startswith("teacher") for name in network.state_dict())
+    frames = torch.rand(1, 2, 3, 64, 64)
+    made = RifeInterpolator(network.eval()).interpolate(frames, [Fraction(1, 3)])
+    assert made.shape == (1, 1, 3, 64, 64)
+
+
+def test_the_run_is_recorded(bank: Path, recipe: Path, tmp_path: Path):
+    api.train("rife", recipe=recipe, data=[bank], out=tmp_path / "run", workers=0, until=1, seed=7)
+    record = json.loads((tmp_path / "run/run.json").read_text())
+    assert record["seed"] == 7
+    assert record["recipe"]["schedule"]["steps"] == 6
+    assert record["torch"] == torch.__version__
+
+
+def test_a_folder_with_a_run_is_not_overwritten(bank: Path, recipe: Path, tmp_path: Path):
+    api.train("rife", recipe=recipe, data=[bank], out=tmp_path / "run", workers=0, until=1)
+    with pytest.raises(UsageError, match="--resume"):
+        api.train("rife", recipe=recipe, data=[bank], out=tmp_path / "run", workers=0)
+
+
+def test_a_missing_folder_of_clips_is_named(recipe: Path, tmp_path: Path):
+    with pytest.raises(MediaError, match="there is no folder"):
+        api.train("rife", recipe=recipe, data=[tmp_path / "none"], out=tmp_path / "run")
+
+
+def test_a_method_without_weights_is_not_trained(bank: Path, tmp_path: Path):
+    with pytest.raises(UsageError, match="not trained"):
+        api.train("blend", recipe="rife", data=[bank], out=tmp_path / "run")
+
+
+def test_batches_are_a_function_of_seed_and_number(bank: Path, recipe: Path):
+    setup = prepare(TrainOptions(recipe=recipe, bank=bank, seed=3, workers=0))
+    stream = iter(setup.batches(0))
+    batches = [next(stream) for _ in range(5)]
+    resumed = next(iter(setup.batches(3)))
+    assert all(torch.equal(batches[3][name], resumed[name]) for name in resumed)
+    assert not torch.equal(batches[0]["target"], batches[1]["target"])
+    # The second stage begins at step 4, with larger crops and nothing rendered.
+    assert batches[4]["target"].shape == (2, 3, 96, 96)
+    assert batches[3]["flow_weight"].sum() > 0
+    assert batches[4]["flow_weight"].sum() == 0
+
+
+def test_the_learning_rate_warms_up_and_ends_low():
+    schedule = Schedule(steps=100, warm_up=10, learning_rate=1.0, final_learning_rate=0.1)
+    assert schedule.rate_at(0) == pytest.approx(0.1)
+    assert schedule.rate_at(9) == pytest.approx(1.0)
+    assert schedule.rate_at(10) == pytest.approx(1.0)
+    assert schedule.rate_at(55) == pytest.approx(0.55)
+    assert schedule.rate_at(100) == pytest.approx(0.1)
+
+
+def test_validation_scenes_are_never_trained_on(bank: Path, recipe: Path):
+    from midframe.data.bank import open_bank, split_by_scene
+
+    runs, _, _ = open_bank(bank)
+    training, validation = split_by_scene(runs)
+    assert validation
+    assert not {run.scene for run in training} & {run.scene for run in validation}
+
+
+def test_the_network_learns_one_batch(bank: Path, recipe: Path):
+    setup = prepare(TrainOptions(recipe=recipe, bank=bank, seed=3, workers=0))
+    batch = next(iter(setup.batches(0)))
+    network = setup.task.networks["rife"]
+    optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3)
+    errors = []
+    for step in range(40):
+        terms = setup.task.losses(batch, step)["rife"]
+        optimiser.zero_grad()
+        terms.total.backward()
+        optimiser.step()
+        errors.append(float(terms.logs["squared"]))
+    assert errors[-1] < 0.5 * errors[0]
