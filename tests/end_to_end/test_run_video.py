@@ -29,6 +29,7 @@ LOSSLESS = EncodeOptions(encoder_options={"qp": "0"}, preset="ultrafast")
 FAST = EncodeOptions(preset="ultrafast")
 FILM = Fraction(24000, 1001)
 MILLISECOND = Fraction(1, 1000)
+ROUNDING_LEVELS = 2  # into 219 levels of luma and out again, for the source and for the output
 
 
 def run(source, target, rule, method=None, **options):
@@ -146,7 +147,7 @@ def test_slow_motion_drops_sound_and_the_plan_says_so(tmp_path):
     source = make_clip(tmp_path / "in.mp4", textures(12), Recipe(audio=0.5))
     plan = make_plan(probe(source), tmp_path / "out.mp4", SlowDown(Fraction(2)))
     assert "in sync" in plan.streams.lost[0][1]
-    assert any("Slow motion drops sound" in text for _, text in plan.lines())
+    assert any("Lost: audio stream 1" in text for _, text in plan.lines())
     run(source, tmp_path / "out.mp4", SlowDown(Fraction(2)))
     assert probe(tmp_path / "out.mp4").streams == ()
 
@@ -262,7 +263,7 @@ def test_methods_with_few_instants_reach_any_rate(tmp_path, offer):
     assert result.frames_out == 15
     for frame in read(tmp_path / "out.mp4"):
         exact = 16 + 10 * min(float(frame.time * 24), 5)
-        assert abs(float(frame.pixels.mean()) - exact) <= 10 / 16 + 1
+        assert abs(float(frame.pixels.mean()) - exact) <= 10 / 16 + ROUNDING_LEVELS
     assert any("instants move by up to" in note for note in result.notes)
 
 

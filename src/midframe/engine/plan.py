@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -32,6 +33,7 @@ from midframe.video import (
 )
 from midframe.video.cuts import LOOK_AHEAD
 
+STAMP_ERROR = Fraction(1, 1000)
 GAPS_WAITING = 4
 FRAMES_WAITING = 8
 
@@ -94,7 +96,6 @@ class Plan:
             ("memory", f"{self.memory_bytes / 2**20:.1f} MiB of frames, and the method's own"),
         ]
         text += [("kept", stream.sentence()) for stream in self.streams.kept]
-        text += [("lost", f"{stream.sentence()}: {cause}") for stream, cause in self.streams.lost]
         text += [("note", note) for note in self.notes]
         return text
 
@@ -120,7 +121,7 @@ def make_plan(
     times = scan_times(info.path)
     frames_in = len(times) if times else info.frame_count
     end = _end(info, times)
-    tolerance = info.time_base / 2
+    tolerance = _tolerance(info)
     instants = None
     if times is not None and end is not None:
         instants = list(output_instants(gaps(times, end), rule, info.average_rate, tolerance))
@@ -137,14 +138,14 @@ def make_plan(
         frames_out=None if instants is None else len(instants),
         frames_kept=None if instants is None else sum(instant.local == 0 for instant in instants),
         rate=_rate(info, rule, frames_in, end),
-        is_variable=_is_variable(times, info.time_base),
+        is_variable=_is_variable(times),
         duration=None if end is None else end * stretch(rule),
         time_base=_time_base(info, rule, end),
         tolerance=tolerance,
         encoding=encoding,
         streams=streams,
         memory_bytes=held * info.width * info.height * 3 * (1 if info.bit_depth == 8 else 2),
-        notes=tuple(_notes(info, target, rule, encoding, method, instants, times)),
+        notes=tuple(_notes(info, target, rule, encoding, streams, method, instants, times)),
     )
 
 
@@ -176,11 +177,20 @@ def _time_base(info: VideoInfo, rule: RateRule, end: Fraction | None) -> Fractio
     return fine_time_base([1 / rate, info.start_time, (end or Fraction(0)) * stretch(rule)])
 
 
-def _is_variable(times: list[Fraction] | None, time_base: Fraction) -> bool:
+def _tolerance(info: VideoInfo) -> Fraction:
+    """The rounding error of a difference of two stamps, at high rates less than a sixteenth of a gap.
+
+    Many containers round stamps to milliseconds, and a file may have passed through one of them: its own time
+    base does not tell.
+    """
+    return min(STAMP_ERROR, 1 / (16 * info.average_rate)) if info.average_rate else STAMP_ERROR
+
+
+def _is_variable(times: list[Fraction] | None) -> bool:
     if times is None or len(times) < 3:
         return False
     steps = [later - earlier for earlier, later in itertools.pairwise(times)]
-    return max(steps) - min(steps) > 2 * time_base
+    return max(steps) - min(steps) > 2 * STAMP_ERROR
 
 
 def _notes(
@@ -188,20 +198,20 @@ def _notes(
     target: Path,
     rule: RateRule,
     encoding: Encoding,
+    streams: StreamFate,
     method: MethodSpec | None,
-    instants: list[Instant] | None,
+    instants: Sequence[Instant] | None,
     times: list[Fraction] | None,
 ) -> list[str]:
     notes = [f"Lost: {loss}." for loss in encoding.losses]
-    if stretch(rule) != 1 and info.streams:
-        notes.append("Slow motion drops sound and subtitles: they would not stay in sync.")
+    notes += [f"Lost: {stream.sentence()}, since {cause}." for stream, cause in streams.lost]
     if info.interlaced:
         notes.append("The source is interlaced; its fields are treated as whole frames. Deinterlace it first.")
     if info.hdr_metadata:
         notes.append(f"HDR side data is not carried over: {', '.join(info.hdr_metadata).lower()}. Colour tags are.")
     if target.suffix.lower() in (".mkv", ".webm"):
         notes.append("Matroska and WebM store times in whole milliseconds.")
-    if _is_variable(times, info.time_base):
+    if _is_variable(times):
         notes.append("The source has a variable frame rate.")
     if times is None:
         notes.append("The source carries no time stamps; frames are placed at its average rate.")

@@ -172,7 +172,7 @@ def _resample(frame: VideoFrame, pixel_format: str, colour: Colour) -> VideoFram
 def _plane(frame: VideoFrame, index: int, depth: int) -> np.ndarray:
     """A writable view of one full-size plane, without the padding of its lines."""
     plane = frame.planes[index]
-    values = np.frombuffer(plane, np.uint8 if depth == 8 else np.uint16)
+    values = np.frombuffer(memoryview(plane), np.uint8 if depth == 8 else np.uint16)
     return values.reshape(plane.height, -1)[:, : plane.width]
 
 

@@ -11,6 +11,7 @@ import av
 from midframe.core.errors import UsageError
 from midframe.video.colour import bit_depth, has_alpha, is_rgb
 from midframe.video.probe import VideoInfo
+from midframe.video.streams import container_of
 
 # Codec -> options that make its loss invisible in practice; CRF scales differ between encoders.
 VISUALLY_LOSSLESS: dict[str, dict[str, str]] = {
@@ -77,6 +78,11 @@ def resolve_encoding(info: VideoInfo, target: Path, options: EncodeOptions) -> E
         raise UsageError(f"There is no encoder '{name}' in this build of FFmpeg.") from error
     if codec.type != "video":
         raise UsageError(f"'{name}' encodes {codec.type}, not video.")
+    container = container_of(target)
+    if codec.canonical_name not in container.codecs:
+        raise UsageError(
+            f"{container.name} cannot hold what {name} encodes; choose another codec or container."
+        )
     offered = [offer.name for offer in codec.video_formats or ()]
     pixel_format = options.pixel_format or _nearest_format(info, offered)
     if offered and pixel_format not in offered:

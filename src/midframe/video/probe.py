@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 from av.container import InputContainer
+from av.error import FFmpegError
+from av.sidedata.sidedata import SideData, SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -122,7 +125,9 @@ def probe(path: Path) -> VideoInfo:
             display_matrix=_display_matrix(frame),
             sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
             interlaced=frame.interlaced_frame,
-            hdr_metadata=tuple(data.type.name for data in frame.side_data if data.type.name in HDR_SIDE_DATA),
+            hdr_metadata=tuple(
+                data.type.name for data in _side_data(frame) if data.type.name in HDR_SIDE_DATA
+            ),
             streams=tuple(
                 OtherStream(
                     other.index,
@@ -154,7 +159,7 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         raise MediaError(f"{path} is empty.")
     try:
         container = av.open(str(path), "r", metadata_errors="replace")
-    except (av.FFmpegError, OSError, ValueError) as error:
+    except (FFmpegError, OSError, ValueError) as error:
         raise MediaError(f"{path} cannot be read as a video: {reason(error)}.") from error
     with container:
         stream = container.streams.best("video")
@@ -190,7 +195,7 @@ def _first_frame(path: Path, container: InputContainer, stream: VideoStream) -> 
         for packet in container.demux(stream):
             for frame in packet.decode():
                 return frame
-    except (av.FFmpegError, OSError) as error:
+    except (FFmpegError, OSError) as error:
         raise MediaError(f"The first frame of {path} cannot be decoded: {reason(error)}.") from error
     raise MediaError(f"{path} has a video stream without a single frame.")
 
@@ -212,8 +217,13 @@ def _colour(stream: VideoStream, frame: VideoFrame) -> Colour:
     )
 
 
+def _side_data(frame: VideoFrame) -> list[SideData]:
+    container = cast(SideDataContainer, frame.side_data)  # PyAV's stub knows motion vectors only
+    return [container[index] for index in range(len(container))]
+
+
 def _display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
-    for data in frame.side_data:
+    for data in _side_data(frame):
         if data.type.name == "DISPLAYMATRIX":
             return struct.unpack("=9i", bytes(data)[:36])
     return None

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 from av.container import InputContainer
+from av.error import FFmpegError
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -97,14 +97,14 @@ class VideoReader:
         while True:
             try:
                 packet = next(packets, None)
-            except (av.FFmpegError, OSError) as error:
+            except (FFmpegError, OSError) as error:
                 self._damage("The file cannot be read further", None, reason(error))
                 return
             if packet is None:
                 return
             try:
                 frames = packet.decode()
-            except (av.FFmpegError, OSError) as error:
+            except (FFmpegError, OSError) as error:
                 self._damage("A frame does not decode", _seconds(packet), reason(error))
                 continue
             for frame in frames:
@@ -217,7 +217,7 @@ def scan_times(path: Path) -> list[Fraction] | None:
                 if time is None:
                     return None
                 times.add(time)
-        except (av.FFmpegError, OSError):
+        except (FFmpegError, OSError):
             pass  # a plan covers what can be read; the run names the damage
     first = min(times, default=Fraction(0))
     return [time - first for time in sorted(times)] or None

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer, OutputContainer
+from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import AttachmentStream, Stream
 
 from midframe.core.errors import MediaError, UsageError
 from midframe.video.probe import OtherStream, VideoInfo, reason
 
+MUXER_OF_SUFFIX = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 TIMED_KINDS = ("audio", "subtitle", "video")
 # Written anew by the muxer, or true of the source file alone.
 TAGS_NOT_COPIED = frozenset(
@@ -44,20 +46,33 @@ class StreamFate:
     lost: tuple[tuple[OtherStream, str], ...]
 
 
-def container_abilities(target: Path) -> tuple[str, frozenset[str]]:
-    """FFmpeg's name of the container that a file name asks for, and the codecs that it can hold.
+@dataclass(frozen=True)
+class Container:
+    """A kind of file.
+
+    Attributes:
+        name: FFmpeg's name of its muxer.
+        codecs: Codecs that it can hold.
+    """
+
+    name: str
+    codecs: frozenset[str]
+
+
+def container_of(target: Path) -> Container:
+    """The container that a file name asks for.
 
     Raises:
-        UsageError: A suffix that names no container.
+        UsageError: A suffix of none that keeps exact times: AVI, for one, knows no variable frame rate.
     """
     suffix = target.suffix.lower()
-    name = {".mkv": "matroska", ".m4v": "mp4"}.get(suffix, suffix.lstrip("."))
-    try:
-        with av.open(io.BytesIO(), "w", format=name) as container:
-            return container.format.name, frozenset(container.supported_codecs)
-    except (av.FFmpegError, ValueError) as error:
-        known = "mp4, mkv, mov, webm"
-        raise UsageError(f"'{suffix}' of {target.name} names no container. Known: {known}.") from error
+    if suffix not in MUXER_OF_SUFFIX:
+        known = ", ".join(MUXER_OF_SUFFIX)
+        raise UsageError(
+            f"'{suffix}' of {target.name} names no container that can be written. Known: {known}."
+        )
+    with av.open(io.BytesIO(), "w", format=MUXER_OF_SUFFIX[suffix]) as container:
+        return Container(container.format.name, frozenset(container.supported_codecs))
 
 
 def decide_streams(info: VideoInfo, target: Path, keeps_time: bool) -> StreamFate:
@@ -67,17 +82,17 @@ def decide_streams(info: VideoInfo, target: Path, keeps_time: bool) -> StreamFat
         keeps_time: The output runs at the speed of the source. In slow motion no timed stream would stay in
             sync, so none is kept.
     """
-    name, codecs = container_abilities(target)
+    container = container_of(target)
     kept, lost = [], []
     for stream in info.streams:
         if stream.kind == "attachment":
-            cause = None if name == "matroska" else f"{name} cannot hold attachments"
+            cause = None if container.name == "matroska" else f"{container.name} cannot hold attachments"
         elif stream.kind not in TIMED_KINDS:
             cause = f"{stream.kind} streams are not carried"
         elif not keeps_time:
             cause = "it would not stay in sync with slowed pictures"
-        elif stream.codec not in codecs:
-            cause = f"{name} cannot hold {stream.codec}"
+        elif stream.codec not in container.codecs:
+            cause = f"{container.name} cannot hold {stream.codec}"
         else:
             cause = None
         if cause is None:
@@ -161,7 +176,7 @@ class StreamCopy:
             for packet in self._input.demux(*streams):
                 if packet.dts is not None:
                     yield packet
-        except (av.FFmpegError, OSError) as error:
+        except (FFmpegError, OSError) as error:
             raise MediaError(f"A stream beside the video cannot be read further: {reason(error)}.") from error
 
 

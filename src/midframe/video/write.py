@@ -12,6 +12,7 @@ from types import TracebackType
 
 import av
 import numpy as np
+from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
@@ -19,7 +20,7 @@ from midframe.core.errors import WriteError
 from midframe.video.colour import from_rgb
 from midframe.video.encode import Encoding
 from midframe.video.probe import VideoInfo, open_video, reason
-from midframe.video.streams import StreamCopy, StreamFate, container_abilities, copy_description
+from midframe.video.streams import StreamCopy, StreamFate, container_of, copy_description
 
 MOV_FAMILY = ("mp4", "mov")
 
@@ -72,8 +73,8 @@ class VideoWriter:
         self._finished = False
         self._open_files = contextlib.ExitStack()
         try:
-            self._container = av.open(str(self._partial), "w", format=container_abilities(request.target)[0])
-        except (av.FFmpegError, OSError) as error:
+            self._container = av.open(str(self._partial), "w", format=container_of(request.target).name)
+        except (FFmpegError, OSError) as error:
             raise WriteError(f"{request.target} cannot be written: {reason(error)}.") from error
         self._open_files.callback(self._container.close)
         try:
@@ -81,7 +82,7 @@ class VideoWriter:
             self._copy = StreamCopy(request.source.path, request.streams.kept, self._container)
             self._open_files.callback(self._copy.close)
             self._start_all()
-        except (av.FFmpegError, OSError, ValueError) as error:
+        except (FFmpegError, OSError, ValueError) as error:
             self._discard()
             raise WriteError(
                 f"{request.target} cannot be written with {request.encoding.codec}: {reason(error)}."
@@ -119,7 +120,7 @@ class VideoWriter:
             with self._partial.open("rb+") as written:
                 os.fsync(written.fileno())
             self._partial.replace(self._request.target)
-        except (av.FFmpegError, OSError) as error:
+        except (FFmpegError, OSError) as error:
             raise WriteError(f"{self._request.target} cannot be completed: {reason(error)}.") from error
         self._finished = True
 
@@ -177,7 +178,7 @@ class VideoWriter:
         try:
             self._mux(self._stream.encode(frame))
             self._copy.advance((pts - 1) * self._request.time_base)
-        except (av.FFmpegError, OSError) as error:
+        except (FFmpegError, OSError) as error:
             raise WriteError(f"{self._request.target} cannot be written: {reason(error)}.") from error
 
     def _mux(self, packets: list[Packet]) -> None:
@@ -209,7 +210,7 @@ class VideoWriter:
     def _discard(self) -> None:
         """Close everything and remove the temporary file."""
         # A half-written file need not be closed well, since it is removed.
-        with contextlib.suppress(av.FFmpegError, OSError, ValueError):
+        with contextlib.suppress(FFmpegError, OSError, ValueError):
             self._open_files.close()
         self._partial.unlink(missing_ok=True)
 
