@@ -141,7 +141,7 @@ def run_video(
         cut_times=tuple(work.cut_times),
         duration=work.end,
         seconds=time.monotonic() - started,
-        notes=(*plan.notes, *reader.notes),
+        notes=(*plan.notes, *reader.notes, *writer.notes()),
     )
 
 

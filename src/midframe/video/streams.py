@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,7 +13,7 @@ import av
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
-from av.stream import AttachmentStream, Stream
+from av.stream import AttachmentStream, Disposition, Stream
 
 from midframe.core.errors import MediaError, UsageError
 from midframe.video.probe import OtherStream, VideoInfo, reason
@@ -83,12 +84,13 @@ def decide_streams(info: VideoInfo, target: Path, keeps_time: bool) -> StreamFat
             sync, so none is kept.
     """
     container = container_of(target)
+    chapters = " (chapters are)" if info.chapter_count else ""
     kept, lost = [], []
     for stream in info.streams:
         if stream.kind == "attachment":
             cause = None if container.name == "matroska" else f"{container.name} cannot hold attachments"
         elif stream.kind not in TIMED_KINDS:
-            cause = f"{stream.kind} streams are not carried"
+            cause = f"{stream.kind} streams are not carried{chapters}"
         elif not keeps_time:
             cause = "it would not stay in sync with slowed pictures"
         elif stream.codec not in container.codecs:
@@ -115,6 +117,7 @@ class StreamCopy:
         self._output = output
         self._input = av.open(str(source), "r", metadata_errors="replace")
         self._targets: dict[int, Stream] = {}
+        self._unplaced: Counter[int] = Counter()
         self._shift = Fraction(0)
         self._next: Packet | None = None
         for stream in kept:
@@ -154,7 +157,7 @@ class StreamCopy:
             packet = self._next
             if packet is None:
                 return
-            assert packet.dts is not None  # `_demux` leaves out packets without one
+            assert packet.dts is not None  # `_demux` sees to it
             if time is not None and packet.dts * packet.time_base + self._shift > time:
                 return
             self._next = None
@@ -163,6 +166,13 @@ class StreamCopy:
             packet.pts = None if packet.pts is None else packet.pts + ticks
             packet.stream = self._targets[packet.stream_index]
             self._output.mux_one(packet)
+
+    def notes(self) -> list[str]:
+        """One sentence for each stream of which packets had to be left out."""
+        return [
+            f"{count} packets of stream {index} carry no time stamp and were left out."
+            for index, count in self._unplaced.items()
+        ]
 
     def close(self) -> None:
         """Close the source."""
@@ -174,7 +184,12 @@ class StreamCopy:
             return
         try:
             for packet in self._input.demux(*streams):
-                if packet.dts is not None:
+                if packet.dts is None and packet.size:
+                    if Disposition.attached_pic not in packet.stream.disposition:
+                        self._unplaced[packet.stream_index] += 1
+                        continue
+                    packet.pts = packet.dts = 0  # a cover stands outside time; muxers want a stamp
+                if packet.size:
                     yield packet
         except (FFmpegError, OSError) as error:
             raise MediaError(f"A stream beside the video cannot be read further: {reason(error)}.") from error

@@ -124,6 +124,10 @@ class VideoWriter:
             raise WriteError(f"{self._request.target} cannot be completed: {reason(error)}.") from error
         self._finished = True
 
+    def notes(self) -> list[str]:
+        """What could not be copied as planned; complete after `finish`."""
+        return self._copy.notes()
+
     def __enter__(self) -> VideoWriter:
         return self
 
