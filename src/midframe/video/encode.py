@@ -80,9 +80,7 @@ def resolve_encoding(info: VideoInfo, target: Path, options: EncodeOptions) -> E
         raise UsageError(f"'{name}' encodes {codec.type}, not video.")
     container = container_of(target)
     if codec.canonical_name not in container.codecs:
-        raise UsageError(
-            f"{container.name} cannot hold what {name} encodes; choose another codec or container."
-        )
+        raise UsageError(f"{container.name} cannot hold what {name} encodes; choose another codec or container.")
     offered = [offer.name for offer in codec.video_formats or ()]
     pixel_format = options.pixel_format or _nearest_format(info, _fitting(codec, info, offered))
     if offered and pixel_format not in offered:
