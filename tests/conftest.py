@@ -7,9 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from jaxtyping import config, install_import_hook
 
 install_import_hook("midframe", "beartype.beartype")
+
+settings.register_profile("steady", deadline=None)  # a deadline would measure how busy the machine is
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

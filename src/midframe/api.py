@@ -303,7 +303,13 @@ def train(
         report=report,
     )
     options = TrainOptions(
-        recipe=find_recipe(recipe), bank=bank, seed=seed, workers=workers, process=process, processes=processes
+        recipe=find_recipe(recipe),
+        bank=bank,
+        seed=seed,
+        device=run.device(),
+        workers=workers,
+        process=process,
+        processes=processes,
     )
     return run.run(_REGISTRY[name].prepare(options), Path(out), seed=seed, resume=resume, until=until, report=report)
 

@@ -82,7 +82,7 @@ def test_a_method_without_weights_is_not_trained(bank: Path, tmp_path: Path):
 
 
 def test_batches_are_a_function_of_seed_and_number(bank: Path, recipe: Path):
-    setup = prepare(TrainOptions(recipe=recipe, bank=bank, seed=3, workers=0))
+    setup = prepare(TrainOptions(recipe=recipe, bank=bank, seed=3, device=torch.device("cpu"), workers=0))
     stream = iter(setup.batches(0))
     batches = [next(stream) for _ in range(5)]
     resumed = next(iter(setup.batches(3)))
@@ -106,14 +106,13 @@ def test_the_learning_rate_warms_up_and_ends_low():
 def test_validation_scenes_are_never_trained_on(bank: Path, recipe: Path):
     from midframe.data.bank import open_bank, split_by_scene
 
-    runs, _, _ = open_bank(bank)
-    training, validation = split_by_scene(runs)
+    training, validation = split_by_scene(open_bank(bank))
     assert validation
     assert not {run.scene for run in training} & {run.scene for run in validation}
 
 
 def test_the_network_learns_one_batch(bank: Path, recipe: Path):
-    setup = prepare(TrainOptions(recipe=recipe, bank=bank, seed=3, workers=0))
+    setup = prepare(TrainOptions(recipe=recipe, bank=bank, seed=3, device=torch.device("cpu"), workers=0))
     batch = next(iter(setup.batches(0)))
     network = setup.task.networks["rife"]
     optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3)

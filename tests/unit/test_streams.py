@@ -67,9 +67,7 @@ def test_subtitles_attachments_chapters_and_title_are_carried_over(everything, t
 
 def test_what_mp4_cannot_hold_is_named_and_the_rest_is_carried_over(everything, tmp_path):
     result = run(everything, tmp_path / "out.mp4", Multiply(2))
-    assert any(
-        "subtitle stream 1 (subrip, deu), since mp4 cannot hold subrip" in note for note in result.notes
-    )
+    assert any("subtitle stream 1 (subrip, deu), since mp4 cannot hold subrip" in note for note in result.notes)
     assert any("mp4 cannot hold attachments" in note for note in result.notes)
     assert probe(tmp_path / "out.mp4").chapter_count == 2
 

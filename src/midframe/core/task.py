@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 from midframe.core.errors import RecipeError
@@ -106,7 +107,8 @@ class TrainOptions:
         recipe: TOML file with the numbers of the experiment.
         bank: Folder of decoded clips.
         seed: Of everything random.
-        workers: Processes that prepare batches, for each training process.
+        device: Where this process trains; clips and batches lie there too.
+        workers: Processes that prepare batches, for each training process on a CPU.
         process: Number of this training process, from 0.
         processes: Training processes that step together; each takes an equal share of every batch.
     """
@@ -114,6 +116,7 @@ class TrainOptions:
     recipe: Path
     bank: Path
     seed: int
+    device: torch.device
     workers: int
     process: int = 0
     processes: int = 1

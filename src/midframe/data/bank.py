@@ -17,6 +17,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
 
 from midframe.core.errors import MediaError
 from midframe.video.scaled import read_scaled
@@ -107,11 +110,8 @@ def build_bank(
     return runs
 
 
-def open_bank(bank: Path) -> tuple[list[Run], dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Open a bank without reading its frames.
-
-    Returns:
-        The runs; the memory-mapped frames of each file; the motion maps of each file.
+def open_bank(bank: Path) -> list[Run]:
+    """The runs of a bank.
 
     Raises:
         MediaError: No bank lies there.
@@ -119,11 +119,24 @@ def open_bank(bank: Path) -> tuple[list[Run], dict[str, np.ndarray], dict[str, n
     index = bank / "index.json"
     if not index.is_file():
         raise MediaError(f"{bank} holds no clip bank (index.json is missing).")
-    runs = [Run(**entry) for entry in json.loads(index.read_text())]
-    files = sorted({run.file for run in runs})
-    frames = {file: np.load(bank / f"{file}.npy", mmap_mode="r") for file in files}
-    motion = {file: np.load(bank / f"{file}.motion.npy") for file in files}
-    return runs, frames, motion
+    return [Run(**entry) for entry in json.loads(index.read_text())]
+
+
+def load_frames(bank: Path, runs: list[Run], device: torch.device) -> dict[str, UInt8[Tensor, "frame height width 3"]]:
+    """The frames of every file that the runs name.
+
+    On the CPU they stay on disk and are read page by page; on a GPU they are copied to its memory.
+    """
+    # Copy-on-write: the files stay as they are, and PyTorch does not warn of read-only memory.
+    opened = {
+        file: torch.from_numpy(np.load(bank / f"{file}.npy", mmap_mode="c")) for file in {run.file for run in runs}
+    }
+    return opened if device.type == "cpu" else {file: frames.to(device) for file, frames in opened.items()}
+
+
+def load_motion(bank: Path, runs: list[Run]) -> dict[str, np.ndarray]:
+    """The motion maps of every file that the runs name."""
+    return {file: np.load(bank / f"{file}.motion.npy") for file in {run.file for run in runs}}
 
 
 def split_by_scene(runs: list[Run], every: int = 10) -> tuple[list[Run], list[Run]]:
@@ -169,12 +182,11 @@ def _add_clip(
         return []
     motion.append(np.zeros_like(motion[0]))
     change = np.array([cells.mean() for cells in motion])
-    starts, position, wanted = [], 0, _chunks(len(kept), frames_per_clip)
+    position, wanted = 0, _chunks(len(kept), frames_per_clip)
     runs, files = [], []
     for start, stop in (span for chunk in wanted for span in _split_at_cuts(chunk, change)):
         if stop - start < 3:
             continue
-        starts.append((start, stop))
         runs.append(
             Run(name, position, stop - start, scene, frames_per_second, float(change[start : stop - 1].mean()))
         )

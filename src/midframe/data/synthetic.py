@@ -183,7 +183,7 @@ def random_scenes(
         size: Height and width that they will be rendered at; sets how large sprites are and where they lie.
         style: Bounds of what may happen.
         generator: Source of all randomness; must live on the CPU.
-        textures: RGB in [0, 1] to cut layers from; procedural noise without it.
+        textures: RGB in [0, 1] to cut layers from; procedural noise without it. The scenes lie on its device.
     """
     layers = style.sprites + 1
 
@@ -196,7 +196,7 @@ def random_scenes(
         chosen = pool.unflatten(0, (count, layers))
     else:
         pick = torch.randint(len(textures), (count, layers), generator=generator)
-        chosen = textures[pick]
+        chosen = textures[pick.to(textures.device)]
     position = uniform(2, low=-0.1, high=1.1) * torch.tensor([width, height])
     # Most layers move little, some far: the square favours small motions as real footage does.
     direction = uniform(high=2 * math.pi)
@@ -221,18 +221,21 @@ def random_scenes(
     turn[:, 0] *= 0.2
     zoom[:, 0] *= 0.4
     position[:, 0] = torch.tensor([width, height]) / 2
+    acceleration = velocity * uniform(1, low=-1.0, high=1.0) * style.acceleration
+    gain = (torch.rand(count, generator=generator) * 2 - 1) * style.brightness
+    device = chosen.device
     return Scenes(
         textures=chosen,
-        position=position,
-        velocity=velocity,
-        acceleration=velocity * uniform(1, low=-1.0, high=1.0) * style.acceleration,
-        angle=angle,
-        turn=turn,
-        zoom=zoom,
-        extent=extent,
-        hole=hole,
-        waves=waves,
-        gain=(torch.rand(count, generator=generator) * 2 - 1) * style.brightness,
+        position=position.to(device),
+        velocity=velocity.to(device),
+        acceleration=acceleration.to(device),
+        angle=angle.to(device),
+        turn=turn.to(device),
+        zoom=zoom.to(device),
+        extent=extent.to(device),
+        hole=hole.to(device),
+        waves=waves.to(device),
+        gain=gain.to(device),
     )
 
 
@@ -250,7 +253,7 @@ def render_triplets(
         seen at the target is seen in before and in after too.
     """
     batch = len(time)
-    zero, one = torch.zeros(batch), torch.ones(batch)
+    zero, one = time.new_zeros(batch), time.new_ones(batch)
     before, shares_before = scenes.render(zero, size)
     target, shares = scenes.render(time, size)
     after, shares_after = scenes.render(one, size)
@@ -297,7 +300,9 @@ def noise_textures(count: int, side: int, generator: torch.Generator) -> Float[T
 def _pixel_grid(size: tuple[int, int], like: Tensor) -> Tensor:
     """Pixel centres, (height, width, 2), x before y, the top left pixel at (0, 0)."""
     rows, columns = torch.meshgrid(
-        torch.arange(size[0], dtype=like.dtype), torch.arange(size[1], dtype=like.dtype), indexing="ij"
+        torch.arange(size[0], dtype=like.dtype, device=like.device),
+        torch.arange(size[1], dtype=like.dtype, device=like.device),
+        indexing="ij",
     )
     return torch.stack((columns, rows), -1)
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from midframe.core.errors import RecipeError
-from midframe.data.bank import MOTION_CELL, Run, open_bank, split_by_scene
+from midframe.data.bank import MOTION_CELL, Run, load_frames, load_motion, open_bank, split_by_scene
 from midframe.data.synthetic import SceneStyle, random_scenes, render_triplets
 
 HIDDEN_FLOW_WEIGHT = 0.2
@@ -70,16 +70,27 @@ class TripletStream(IterableDataset):
         seed: Of everything random.
         first: Number of the first batch, so that a resumed run does not repeat what it has seen.
         stride: Distance to the next number; more than 1 where several training processes share the numbers.
+        device: Where clips lie and batches are made. On a GPU all frames must fit into its memory.
     """
 
-    def __init__(self, bank: Path, recipe: TripletRecipe, seed: int, first: int = 0, stride: int = 1) -> None:
+    def __init__(
+        self,
+        bank: Path,
+        recipe: TripletRecipe,
+        seed: int,
+        first: int = 0,
+        stride: int = 1,
+        device: torch.device | None = None,
+    ) -> None:
         self.bank, self.recipe, self.seed, self.first, self.stride = bank, recipe, seed, first, stride
+        self.device = device or torch.device("cpu")
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         worker = torch.utils.data.get_worker_info()
         offset, step = (worker.id, worker.num_workers) if worker else (0, 1)
-        runs, frames, motion = open_bank(self.bank)
-        sampler = _Sampler(split_by_scene(runs)[0], frames, motion, self.recipe)
+        runs = split_by_scene(open_bank(self.bank))[0]
+        frames = load_frames(self.bank, runs, self.device)
+        sampler = _Sampler(runs, frames, load_motion(self.bank, runs), self.recipe, self.device)
         number = self.first + offset * self.stride
         while True:
             yield sampler.batch(self.seed, number)
@@ -90,11 +101,12 @@ class _Sampler:
     def __init__(
         self,
         runs: list[Run],
-        frames: dict[str, np.ndarray],
+        frames: dict[str, Tensor],
         motion: dict[str, np.ndarray],
         recipe: TripletRecipe,
+        device: torch.device,
     ) -> None:
-        self.runs, self.frames, self.motion, self.recipe = runs, frames, motion, recipe
+        self.runs, self.frames, self.motion, self.recipe, self.device = runs, frames, motion, recipe, device
         # Runs that move count for more than still ones, long ones for more than short ones; both sublinearly.
         weight = np.array([(run.length * min(max(run.motion, 0.5), 12.0)) ** 0.5 for run in runs])
         self.weight = weight / weight.sum()
@@ -109,18 +121,18 @@ class _Sampler:
         scale = float(random.choice(recipe.scales))
         source = round(recipe.size / scale)
         # The crop of the source is gathered for all samples first; one resize then serves the batch.
-        raw = np.empty((real, 3, source, source, 3), np.uint8)
-        time = torch.full((recipe.batch,), 0.5)
+        raw = torch.empty(real, 3, source, source, 3, dtype=torch.uint8, device=self.device)
+        time = torch.full((recipe.batch,), 0.5, device=self.device)
         for item in range(real):
             time[item] = self._crop(random, raw[item], source)
         # Channels-last bytes: PyTorch resizes those several times faster than planar floats.
-        clips = torch.from_numpy(raw).flatten(0, 1).permute(0, 3, 1, 2)
+        clips = raw.flatten(0, 1).permute(0, 3, 1, 2)
         if source != recipe.size:
             size = (recipe.size, recipe.size)
-            clips = functional.interpolate(clips, size=size, mode="bilinear", antialias=True, align_corners=False)
+            clips = self._resize(clips, size)
         clips = clips.unflatten(0, (real, 3))
-        flow = torch.zeros(recipe.batch, 4, recipe.size, recipe.size)
-        weight = torch.zeros(recipe.batch, 2, recipe.size, recipe.size)
+        flow = torch.zeros(recipe.batch, 4, recipe.size, recipe.size, device=self.device)
+        weight = torch.zeros(recipe.batch, 2, recipe.size, recipe.size, device=self.device)
         if rendered:
             generator = torch.Generator().manual_seed(int(random.integers(2**62)))
             style = SceneStyle(motion_pixels=recipe.motion_pixels * recipe.size / 192)
@@ -129,7 +141,7 @@ class _Sampler:
             if recipe.any_time:
                 moved = torch.rand(rendered, generator=generator) < recipe.any_time
                 drawn = torch.rand(rendered, generator=generator) * 0.8 + 0.1
-                time[real:] = torch.where(moved, drawn, torch.tensor(0.5))
+                time[real:] = torch.where(moved, drawn, 0.5).to(self.device)
             scene_frames, scene_flow, seen = render_triplets(scenes, time[real:], size)
             clips = torch.cat((clips, (scene_frames * 255).round().to(torch.uint8)))
             flow[real:] = scene_flow
@@ -144,7 +156,16 @@ class _Sampler:
             "flow_weight": weight,
         }
 
-    def _crop(self, random: np.random.Generator, out: np.ndarray, source: int) -> float:
+    def _resize(self, clips: Tensor, size: tuple[int, int]) -> Tensor:
+        if self.device.type == "cpu":
+            return functional.interpolate(clips, size=size, mode="bilinear", antialias=True, align_corners=False)
+        # On a GPU PyTorch resizes floats only.
+        resized = functional.interpolate(
+            clips.float(), size=size, mode="bilinear", antialias=True, align_corners=False
+        )
+        return resized.round().clamp(0, 255).to(torch.uint8)
+
+    def _crop(self, random: np.random.Generator, out: Tensor, source: int) -> float:
         """Fill `out` (3, source, source, 3) with one augmented triplet; return its time."""
         run = self.runs[random.choice(len(self.runs), p=self.weight)]
         before, target, after = self._instants(random, run)
@@ -158,13 +179,13 @@ class _Sampler:
         if random.random() < 0.5:
             indices.reverse()
             time = 1 - time
-        crop = np.stack([frames[index, top : top + source, left : left + source] for index in indices])
-        crop = np.rot90(crop, int(random.integers(4)), (1, 2))
+        crop = torch.stack([frames[index, top : top + source, left : left + source] for index in indices])
+        crop = crop.rot90(int(random.integers(4)), (1, 2))
         if random.random() < 0.5:
-            crop = crop[:, :, ::-1]
+            crop = crop.flip(2)
         if random.random() < 0.5:
-            crop = crop[..., ::-1]
-        out[:] = crop
+            crop = crop.flip(3)
+        out.copy_(crop)
         return time
 
     def _instants(self, random: np.random.Generator, run: Run) -> tuple[int, int, int]:
@@ -199,18 +220,20 @@ class _Sampler:
         if self.pool is not None and self.pool[0] == block:
             return self.pool[1]
         random = np.random.default_rng((seed, block, TEXTURE_BATCHES))
-        cut = np.empty((TEXTURE_POOL, TEXTURE_SIDE, TEXTURE_SIDE, 3), np.uint8)
+        cut = torch.empty(TEXTURE_POOL, 3, TEXTURE_SIDE, TEXTURE_SIDE, device=self.device)
         for item in range(TEXTURE_POOL):
             run = self.runs[int(random.integers(len(self.runs)))]
             frame = self.frames[run.file][run.first + int(random.integers(run.length))]
             top = int(random.integers(max(frame.shape[0] - TEXTURE_SIDE, 0) + 1))
             left = int(random.integers(max(frame.shape[1] - TEXTURE_SIDE, 0) + 1))
-            piece = frame[top : top + TEXTURE_SIDE, left : left + TEXTURE_SIDE]
-            rows, columns = TEXTURE_SIDE - piece.shape[0], TEXTURE_SIDE - piece.shape[1]
-            cut[item] = np.pad(piece, ((0, rows), (0, columns), (0, 0)), mode="symmetric")
-        pool = torch.from_numpy(cut).permute(0, 3, 1, 2).float().div_(255)
-        self.pool = (block, pool)
-        return pool
+            piece = frame[top : top + TEXTURE_SIDE, left : left + TEXTURE_SIDE].permute(2, 0, 1).float() / 255
+            # Frames smaller than a texture are mirrored at their border, as often as it takes.
+            while min(piece.shape[1:]) < TEXTURE_SIDE:
+                piece = torch.cat((piece, piece.flip(1)), 1) if piece.shape[1] < TEXTURE_SIDE else piece
+                piece = torch.cat((piece, piece.flip(2)), 2) if piece.shape[2] < TEXTURE_SIDE else piece
+            cut[item] = piece[:, :TEXTURE_SIDE, :TEXTURE_SIDE]
+        self.pool = (block, cut)
+        return cut
 
 
 def validation_triplets(bank: Path, *, count: int, size: int = 256, stride: int = 2) -> list[dict[str, Tensor]]:
@@ -222,11 +245,11 @@ def validation_triplets(bank: Path, *, count: int, size: int = 256, stride: int 
         size: Side of the crop; smaller pictures are cropped to a multiple of 32.
         stride: Frames between target and input.
     """
-    runs, frames, _ = open_bank(bank)
-    held = sorted(split_by_scene(runs)[1], key=lambda run: (run.scene, run.first))
+    held = sorted(split_by_scene(open_bank(bank))[1], key=lambda run: (run.scene, run.first))
     usable = [run for run in held if run.length > 2 * stride]
     if not usable:
         raise RecipeError(f"{bank} leaves no scene for validation; it needs at least six scenes.")
+    frames = load_frames(bank, usable, torch.device("cpu"))
     samples = []
     for number in np.linspace(0, len(usable) - 1, min(count, len(usable))).astype(int):
         run = usable[number]
@@ -235,7 +258,7 @@ def validation_triplets(bank: Path, *, count: int, size: int = 256, stride: int 
         top, left = (video.shape[1] - height) // 2, (video.shape[2] - width) // 2
         first = run.first + (run.length - 2 * stride) // 2
         before, target, after = (
-            torch.from_numpy(video[index, top : top + height, left : left + width].copy()).permute(2, 0, 1)[None]
+            video[index, top : top + height, left : left + width].permute(2, 0, 1)[None].clone()
             for index in (first, first + stride, first + 2 * stride)
         )
         samples.append({"before": before, "target": target, "after": after, "time": torch.tensor([0.5])})

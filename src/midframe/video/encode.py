@@ -80,11 +80,9 @@ def resolve_encoding(info: VideoInfo, target: Path, options: EncodeOptions) -> E
         raise UsageError(f"'{name}' encodes {codec.type}, not video.")
     container = container_of(target)
     if codec.canonical_name not in container.codecs:
-        raise UsageError(
-            f"{container.name} cannot hold what {name} encodes; choose another codec or container."
-        )
+        raise UsageError(f"{container.name} cannot hold what {name} encodes; choose another codec or container.")
     offered = [offer.name for offer in codec.video_formats or ()]
-    pixel_format = options.pixel_format or _nearest_format(info, offered)
+    pixel_format = options.pixel_format or _nearest_format(info, _fitting(codec, info, offered))
     if offered and pixel_format not in offered:
         raise UsageError(f"{name} does not offer pixel format '{pixel_format}'; it offers {', '.join(offered)}.")
     losses = _losses(info, pixel_format)
@@ -106,6 +104,18 @@ def _encoder_options(name: str, options: EncodeOptions) -> dict[str, str]:
     if options.preset is not None:
         chosen["preset"] = options.preset
     return chosen | dict(options.encoder_options)
+
+
+def _fitting(codec: av.Codec, info: VideoInfo, offered: list[str]) -> list[str]:
+    """The offered formats that can hold the size: H.264 and H.265 refuse odd sides where chroma is halved."""
+    if codec.canonical_name not in ("h264", "hevc"):
+        return offered
+
+    def fits(name: str) -> bool:
+        across, down = _chroma(name)
+        return info.width % across == 0 and info.height % down == 0
+
+    return [name for name in offered if fits(name)]
 
 
 def _nearest_format(info: VideoInfo, offered: list[str]) -> str:

@@ -125,9 +125,7 @@ def probe(path: Path) -> VideoInfo:
             display_matrix=_display_matrix(frame),
             sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
             interlaced=frame.interlaced_frame,
-            hdr_metadata=tuple(
-                data.type.name for data in _side_data(frame) if data.type.name in HDR_SIDE_DATA
-            ),
+            hdr_metadata=tuple(data.type.name for data in _side_data(frame) if data.type.name in HDR_SIDE_DATA),
             streams=tuple(
                 OtherStream(
                     other.index,

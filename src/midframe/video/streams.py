@@ -69,9 +69,7 @@ def container_of(target: Path) -> Container:
     suffix = target.suffix.lower()
     if suffix not in MUXER_OF_SUFFIX:
         known = ", ".join(MUXER_OF_SUFFIX)
-        raise UsageError(
-            f"'{suffix}' of {target.name} names no container that can be written. Known: {known}."
-        )
+        raise UsageError(f"'{suffix}' of {target.name} names no container that can be written. Known: {known}.")
     with av.open(io.BytesIO(), "w", format=MUXER_OF_SUFFIX[suffix]) as container:
         return Container(container.format.name, frozenset(container.supported_codecs))
 

@@ -149,12 +149,11 @@ def _stream(stages: tuple[Stage, ...], options: TrainOptions, first: int) -> Ite
             )
         share = replace(stage.samples, batch=stage.samples.batch // options.processes)
         number = step * options.processes + options.process
-        stream = TripletStream(options.bank, share, options.seed, number, options.processes)
+        stream = TripletStream(options.bank, share, options.seed, number, options.processes, options.device)
+        # On a GPU batches are made where the clips lie, in this process.
+        workers = options.workers if options.device.type == "cpu" else 0
         loader = DataLoader(
-            stream,
-            batch_size=None,
-            num_workers=options.workers,
-            prefetch_factor=4 if options.workers else None,
+            stream, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None
         )
         for batch in loader:
             yield batch

@@ -1,0 +1,85 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from clips import make_clip, textures
+from midframe.core.errors import UsageError
+from midframe.video import EncodeOptions, VideoInfo, probe, resolve_encoding
+
+
+@pytest.fixture
+def info(tmp_path) -> VideoInfo:
+    return probe(make_clip(tmp_path / "in.mp4", textures(2)))
+
+
+def resolve(info, target="out.mp4", **options):
+    return resolve_encoding(info, Path(target), EncodeOptions(**options))
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "depth", "chosen"),
+    [
+        ("yuv420p", 8, "yuv420p"),
+        ("yuvj420p", 8, "yuv420p"),
+        ("nv12", 8, "yuv420p"),
+        ("gray", 8, "yuv420p"),
+        ("yuv422p", 8, "yuv422p"),
+        ("yuv444p", 8, "yuv444p"),
+        ("rgb24", 8, "yuv444p"),
+        ("gbrp", 8, "yuv444p"),
+        ("yuv420p10le", 10, "yuv420p10le"),
+        ("yuv422p10le", 10, "yuv422p10le"),
+        ("p010le", 10, "yuv420p10le"),
+    ],
+)
+def test_the_nearest_pixel_format_keeps_depth_and_chroma(info, pixel_format, depth, chosen):
+    encoding = resolve(replace(info, pixel_format=pixel_format, bit_depth=depth))
+    assert encoding.pixel_format == chosen
+    assert encoding.losses == ()
+
+
+def test_odd_sides_are_kept_by_full_chroma(info):
+    assert resolve(replace(info, width=63)).pixel_format == "yuv444p"
+    assert resolve(replace(info, width=63), "out.webm").pixel_format == "yuv420p"
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"pixel_format": "yuv420p12le", "bit_depth": 12}, "12 bits become 10"),
+        ({"pixel_format": "yuva420p", "has_alpha": True}, "transparency"),
+    ],
+)
+def test_a_loss_is_refused_unless_it_is_asked_for(info, changes, sentence):
+    source = replace(info, **changes)
+    with pytest.raises(UsageError, match=sentence):
+        resolve(source)
+    assert sentence in resolve(source, allow_loss=True).losses[0]
+    assert sentence in resolve(source, pixel_format="yuv420p").losses[0].replace("become 8", "become 10")
+
+
+def test_the_codec_follows_the_container(info):
+    assert resolve(info, "out.mkv").codec == "libx264"
+    assert resolve(info, "out.webm").codec == "libvpx-vp9"
+
+
+def test_a_rate_control_of_ones_own_replaces_the_default(info):
+    assert resolve(info).options["crf"] == "16"
+    assert resolve(info, quality=20).options["crf"] == "20"
+    assert "crf" not in resolve(info, encoder_options={"qp": "0"}).options
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"codec": "nonsense"}, "no encoder 'nonsense'"),
+        ({"codec": "aac"}, "encodes audio, not video"),
+        ({"codec": "libvpx-vp9", "pixel_format": "gbrp16le"}, "does not offer pixel format"),
+        ({"codec": "mpeg4", "quality": 20}, "no constant rate factor"),
+        ({"codec": "prores_ks"}, "mp4 cannot hold what prores_ks encodes"),
+    ],
+)
+def test_impossible_options_are_refused(info, options, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        resolve(info, **options)
