@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -124,3 +127,33 @@ def test_the_network_learns_one_batch(bank: Path, recipe: Path):
         optimiser.step()
         errors.append(float(terms.logs["squared"]))
     assert errors[-1] < 0.5 * errors[0]
+
+
+def test_gradients_are_averaged_over_processes(tmp_path: Path):
+    results = tmp_path / "gradients"
+    results.mkdir()
+    script = tmp_path / "average.py"
+    script.write_text(AVERAGE)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, str(script), str(results)], check=True, capture_output=True, timeout=240, env=environment)
+    # Process 0 has the gradient 1, process 1 the gradient 3.
+    assert [torch.load(results / f"{process}.pt").item() for process in (0, 1)] == [2.0, 2.0]
+
+
+AVERAGE = """
+import sys
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from midframe.training.loop import _average_gradients
+
+accelerator = Accelerator(cpu=True)
+network = torch.nn.Linear(1, 1, bias=False)
+network.weight.grad = torch.full((1, 1), 1.0 + 2.0 * accelerator.process_index)
+_average_gradients(accelerator, network)
+torch.save(network.weight.grad, Path(sys.argv[1]) / f"{accelerator.process_index}.pt")
+torch.distributed.destroy_process_group()
+"""

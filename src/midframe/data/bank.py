@@ -122,7 +122,9 @@ def open_bank(bank: Path) -> list[Run]:
     return [Run(**entry) for entry in json.loads(index.read_text())]
 
 
-def load_frames(bank: Path, runs: list[Run], device: torch.device) -> dict[str, UInt8[Tensor, "frame height width 3"]]:
+def load_frames(
+    bank: Path, runs: list[Run], device: torch.device
+) -> dict[str, UInt8[Tensor, "frame rows columns 3"]]:
     """The frames of every file that the runs name.
 
     On the CPU they stay on disk and are read page by page; on a GPU they are copied to its memory.

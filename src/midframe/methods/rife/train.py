@@ -152,9 +152,7 @@ def _stream(stages: tuple[Stage, ...], options: TrainOptions, first: int) -> Ite
         stream = TripletStream(options.bank, share, options.seed, number, options.processes, options.device)
         # On a GPU batches are made where the clips lie, in this process.
         workers = options.workers if options.device.type == "cpu" else 0
-        loader = DataLoader(
-            stream, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None
-        )
+        loader = DataLoader(stream, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
         for batch in loader:
             yield batch
             step += 1
