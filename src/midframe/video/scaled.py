@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
 from midframe.core.errors import MediaError
@@ -31,7 +32,7 @@ def read_scaled(path: Path, short_side: int) -> Iterator[np.ndarray]:
     """
     try:
         container = av.open(str(path))
-    except (OSError, av.FFmpegError) as error:
+    except (OSError, FFmpegError) as error:
         raise MediaError(f"cannot open {path} as a video: {error}.") from error
     with container:
         if not container.streams.video:
