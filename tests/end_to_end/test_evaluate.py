@@ -20,7 +20,7 @@ from midframe.evaluation import frame_store as frame_store_module
 from midframe.evaluation.frame_store import FrameStore
 from midframe.evaluation.target_list import FrameReference
 from midframe.methods.baseline import BlendInterpolator
-from midframe.video.read_at import read_frames_at
+from midframe.video.scoring_frames import read_scoring_frames
 
 HEIGHT, WIDTH = 20, 30
 
@@ -156,9 +156,9 @@ def test_every_clip_is_decoded_once_and_its_frames_are_forgotten_after_their_las
 
     def count(path, indices):
         decoded.append((path.name, indices))
-        return read_frames_at(path, indices)
+        return read_scoring_frames(path, indices)
 
-    monkeypatch.setattr(frame_store_module, "read_frames_at", count)
+    monkeypatch.setattr(frame_store_module, "read_scoring_frames", count)
     reads = [FrameReference(Path("clip.mp4"), index) for index in (0, 2, 4, 2, 4)]
     store = FrameStore(tmp_path, reads)
     held = []

@@ -136,7 +136,9 @@ def test_gradients_are_averaged_over_processes(tmp_path: Path):
     script.write_text(AVERAGE)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    subprocess.run([*command, str(script), str(results)], check=True, capture_output=True, timeout=240, env=environment)
+    subprocess.run(
+        [*command, str(script), str(results)], check=True, capture_output=True, timeout=240, env=environment
+    )
     # Process 0 has the gradient 1, process 1 the gradient 3.
     assert [torch.load(results / f"{process}.pt").item() for process in (0, 1)] == [2.0, 2.0]
 

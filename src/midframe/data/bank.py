@@ -57,7 +57,7 @@ class Run:
     motion: float
 
 
-def build_bank(
+def add_clips(
     folders: list[Path],
     bank: Path,
     *,
@@ -65,22 +65,24 @@ def build_bank(
     frames_per_clip: int = 120,
     report: Callable[[str], None] = lambda line: None,
 ) -> list[Run]:
-    """Decode every video below some folders into a bank.
+    """Decode every video below some folders into a bank; `write_index` then names the runs.
 
     A clip longer than `frames_per_clip` gives evenly spaced chunks instead of its beginning. An `index.tsv` in a
     folder, where there is one, names each clip's scene; otherwise each file is its own scene.
 
     Args:
         folders: Where to look for videos (their sub-folders too).
-        bank: Folder to fill; made if missing.
+        bank: Folder to fill.
         short_side: Pixels of the shorter side; smaller clips keep their size.
         frames_per_clip: Most frames kept of one clip.
         report: Called with a line for each clip.
 
+    Returns:
+        The runs that were added.
+
     Raises:
         MediaError: A folder is missing or holds no video.
     """
-    bank.mkdir(parents=True, exist_ok=True)
     runs: list[Run] = []
     for folder in folders:
         if not folder.is_dir():
@@ -106,7 +108,6 @@ def build_bank(
                 continue
             runs += found
             report(f"{path.name}: {sum(run.length for run in found)} frames in {len(found)} runs")
-    (bank / "index.json").write_text(json.dumps([asdict(run) for run in runs], indent=1))
     return runs
 
 
@@ -175,7 +176,7 @@ def _add_clip(
     motion: list[np.ndarray] = []
     for frame in read_scaled(path, short_side):
         if kept:
-            difference = _cell_difference(kept[-1], frame)
+            difference = cell_difference(kept[-1], frame)
             if np.quantile(difference, 0.95) < REPEATED_BELOW:
                 continue
             motion.append(difference)
@@ -196,12 +197,29 @@ def _add_clip(
         files += range(start, stop)
     if not runs:
         return []
-    np.save(bank / f"{name}.npy", np.stack([kept[index] for index in files]))
-    np.save(bank / f"{name}.motion.npy", np.stack([motion[index] for index in files]).astype(np.float16))
+    save_clip(bank, name, np.stack([kept[index] for index in files]), [motion[index] for index in files])
     return runs
 
 
-def _cell_difference(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+def save_clip(bank: Path, name: str, frames: np.ndarray, motion: list[np.ndarray]) -> None:
+    """Write one file of frames and its motion maps.
+
+    Args:
+        bank: Folder of the bank.
+        name: Of the file, without suffix.
+        frames: (frame, height, width, 3) uint8.
+        motion: A map for each frame, as `cell_difference` makes them; zeros where no frame follows.
+    """
+    np.save(bank / f"{name}.npy", frames)
+    np.save(bank / f"{name}.motion.npy", np.stack(motion).astype(np.float16))
+
+
+def write_index(bank: Path, runs: list[Run]) -> None:
+    """Name the runs of a bank; written last, it makes the bank whole."""
+    (bank / "index.json").write_text(json.dumps([asdict(run) for run in runs], indent=1))
+
+
+def cell_difference(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Mean absolute difference of two frames in square cells, in 0 to 255."""
     height, width = (side // MOTION_CELL * MOTION_CELL for side in before.shape[:2])
     # The green channel at half density is enough to see motion, and four times cheaper.

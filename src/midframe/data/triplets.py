@@ -65,7 +65,7 @@ class TripletStream(IterableDataset):
     """An endless stream of batches; equal seeds and first batches give equal streams.
 
     Args:
-        bank: Folder made by `build_bank`.
+        bank: Folder of a bank (`midframe.data.bank`).
         recipe: How to draw.
         seed: Of everything random.
         first: Number of the first batch, so that a resumed run does not repeat what it has seen.
@@ -240,7 +240,7 @@ def validation_triplets(bank: Path, *, count: int, size: int = 256, stride: int 
     """Fixed centre crops of held-out scenes, one batch a sample, with the mean motion for grouping.
 
     Args:
-        bank: Folder made by `build_bank`.
+        bank: Folder of a bank (`midframe.data.bank`).
         count: Most samples; evenly spread over the scenes.
         size: Side of the crop; smaller pictures are cropped to a multiple of 32.
         stride: Frames between target and input.

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from midframe.evaluation.image_file import read_image
 from midframe.evaluation.target_list import FrameReference
-from midframe.video.read_at import read_frames_at
+from midframe.video.scoring_frames import read_scoring_frames
 
 
 class FrameStore:
@@ -58,7 +58,7 @@ class FrameStore:
             raise KeyError(f"a read of {reference} was not planned")
         if reference not in self._frames:
             indices = sorted(self._wanted.pop(reference.path))
-            decoded = read_frames_at(self._root / reference.path, indices)
+            decoded = read_scoring_frames(self._root / reference.path, indices)
             for index, frame in zip(indices, decoded, strict=True):
                 self._frames[FrameReference(reference.path, index)] = frame
         picture = self._frames[reference]

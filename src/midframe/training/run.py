@@ -14,7 +14,8 @@ import torch
 
 from midframe.core.errors import MediaError, MissingExtraError, UsageError
 from midframe.core.task import TrainingSetup
-from midframe.data.bank import build_bank
+from midframe.data.bank import add_clips, write_index
+from midframe.data.vimeo import add_vimeo, training_list
 
 
 def bank_for(
@@ -39,7 +40,12 @@ def bank_for(
     if not folders:
         raise MediaError("name at least one folder of clips with --data.")
     if place()[0] == 0:
-        build_bank(folders, bank, short_side=short_side, frames_per_clip=frames_per_clip, report=report)
+        bank.mkdir(parents=True, exist_ok=True)
+        vimeo = [folder for folder in folders if training_list(folder)]
+        clips = [folder for folder in folders if folder not in vimeo]
+        runs = [run for folder in vimeo for run in add_vimeo(folder, bank, report)]
+        runs += add_clips(clips, bank, short_side=short_side, frames_per_clip=frames_per_clip, report=report)
+        write_index(bank, runs)
     while not (bank / "index.json").is_file():  # Written last, by the first process.
         time.sleep(1)
     return bank

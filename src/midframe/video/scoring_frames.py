@@ -1,4 +1,4 @@
-"""Single frames of a clip by their number."""
+"""Frames of a clip by their number, converted as other evaluations convert them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from midframe.core.errors import MediaError
 
 
-def read_frames_at(path: Path, indices: Sequence[int]) -> list[np.ndarray]:
+def read_scoring_frames(path: Path, indices: Sequence[int]) -> list[np.ndarray]:
     """Decode a clip once and keep the frames asked for.
 
     The clip is taken as BT.709 in limited range, whatever its tags say, and converted with swscale's default
