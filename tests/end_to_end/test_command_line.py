@@ -191,16 +191,17 @@ def test_a_misused_command_exits_with_2(clip: Path, tmp_path: Path) -> None:
     assert "Traceback" not in command("interpolate", clip, "--nonsense").stderr
 
 
-def test_an_interrupt_exits_with_130_and_leaves_no_output(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_leaves_no_file(sent: signal.Signals, code: int, tmp_path: Path) -> None:
     source = make_clip(tmp_path / "clip.mp4", textures(200))
     line = [sys.executable, "-m", "midframe.cli", "interpolate", str(source), str(tmp_path / "out.mp4")]
     process = subprocess.Popen([*line, "--multi", "500", *BLEND], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert json.loads(process.stdout.readline())["event"] == "progress"
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     started = time.monotonic()
     process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert time.monotonic() - started < 60
     assert list(tmp_path.iterdir()) == [source]
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from types import FrameType
 
 from midframe.core.errors import MidframeError, UsageError
 
-FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+FAILED, MISUSED, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 
 def main() -> None:
     """Run the command line. A mistake of the user becomes one sentence on standard error and an exit code."""
     from midframe.cli.app import app
 
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         app(prog_name="midframe")
     except MidframeError as error:
@@ -21,3 +24,9 @@ def main() -> None:
     except KeyboardInterrupt:
         print("midframe: interrupted.", file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """Leave as an error does: what was begun is cleaned up on the way out."""
+    print("midframe: terminated.", file=sys.stderr)
+    sys.exit(TERMINATED)
