@@ -292,6 +292,10 @@ def train(
         raise UnknownNameError("method", name, _REGISTRY)
     if not _REGISTRY[name].trainer:
         raise UsageError(f"Method '{name}' is not trained: it has no weights.")
+    if not data:
+        raise UsageError("Training needs at least one folder of clips.")
+    recipe_file = find_recipe(recipe)
+    run.check_start(Path(out), resume=resume)
     process, processes = run.place()
     if process:
         report = _say_nothing
@@ -303,7 +307,7 @@ def train(
         report=report,
     )
     options = TrainOptions(
-        recipe=find_recipe(recipe),
+        recipe=recipe_file,
         bank=bank,
         seed=seed,
         device=run.device(),

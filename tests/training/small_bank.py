@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from midframe.data.bank import MOTION_CELL, Run
+from midframe.data.bank import MOTION_CELL, Run, Source, write_index
 from midframe.data.synthetic import SceneStyle, render_scene
 
 HEIGHT, WIDTH, FRAMES, CLIPS = 96, 128, 9, 12
@@ -26,8 +24,8 @@ def make_bank(folder: Path) -> Path:
         np.save(folder / f"clip{clip}.npy", pixels)
         cells = np.ones((FRAMES, HEIGHT // MOTION_CELL, WIDTH // MOTION_CELL), np.float16)
         np.save(folder / f"clip{clip}.motion.npy", cells)
-        runs.append(Run(f"clip{clip}", 0, FRAMES, f"scene{clip}", 24.0, 3.0))
-    (folder / "index.json").write_text(json.dumps([asdict(run) for run in runs]))
+        runs.append(Run(f"clip{clip}", 0, FRAMES, f"scene{clip}", 3.0))
+    write_index(folder, Source(("rendered",), HEIGHT, FRAMES), runs)
     return folder
 
 

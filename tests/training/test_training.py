@@ -14,11 +14,14 @@ import torch
 from small_bank import RECIPE, make_bank
 
 from midframe import api
-from midframe.core.errors import MediaError, UsageError
+from midframe.core.errors import MediaError, RecipeError, UsageError
+from midframe.core.recipe import read_recipe
 from midframe.core.task import Schedule, TrainOptions
+from midframe.data.triplets import TripletRecipe, TripletStream
 from midframe.methods.rife.sample import RifeInterpolator
-from midframe.methods.rife.train import prepare
+from midframe.methods.rife.train import RifeRecipe, prepare
 from midframe.methods.rife.weights_file import load_network
+from midframe.recipes import find_recipe, shipped_recipes
 
 EQUAL = 1e-6  # the same operations in the same order: only threads could differ, and here there is one
 
@@ -62,7 +65,7 @@ def test_the_finished_file_is_an_interpolator_without_the_teacher(bank: Path, re
 
 def test_the_run_is_recorded(bank: Path, recipe: Path, tmp_path: Path):
     api.train("rife", recipe=recipe, data=[bank], out=tmp_path / "run", workers=0, until=1, seed=7)
-    record = json.loads((tmp_path / "run/run.json").read_text())
+    record = json.loads((tmp_path / "run/run.jsonl").read_text())
     assert record["seed"] == 7
     assert record["recipe"]["schedule"]["steps"] == 6
     assert record["torch"] == torch.__version__
@@ -72,6 +75,41 @@ def test_a_folder_with_a_run_is_not_overwritten(bank: Path, recipe: Path, tmp_pa
     api.train("rife", recipe=recipe, data=[bank], out=tmp_path / "run", workers=0, until=1)
     with pytest.raises(UsageError, match="--resume"):
         api.train("rife", recipe=recipe, data=[bank], out=tmp_path / "run", workers=0)
+
+
+def test_a_checkpoint_of_another_network_is_refused(bank: Path, recipe: Path, tmp_path: Path):
+    api.train("rife", recipe=recipe, data=[bank], out=tmp_path / "run", workers=0, until=1)
+    recipe.write_text(RECIPE.replace("coarse_width = 8", "coarse_width = 12"))
+    with pytest.raises(RecipeError, match="resume with the recipe of the run"):
+        api.train("rife", recipe=recipe, data=[bank], out=tmp_path / "run", workers=0, resume=True)
+
+
+def test_crops_larger_than_every_clip_are_refused(bank: Path, recipe: Path, tmp_path: Path):
+    recipe.write_text(RECIPE.replace("scales = [1.0]", "scales = [0.25]"))
+    with pytest.raises(RecipeError, match="need clips of at least 256 lines; the largest here has 96"):
+        api.train("rife", recipe=recipe, data=[bank], out=tmp_path / "run", workers=0)
+
+
+def test_the_share_of_other_times_is_what_the_recipe_says(bank: Path):
+    recipe = TripletRecipe(size=64, batch=40, scales=(1.0,), synthetic=0.0, any_time=0.5)
+    batches = iter(TripletStream(bank, recipe, seed=1))
+    times = torch.cat([next(batches)["time"] for _ in range(10)])
+    assert (times != 0.5).float().mean() == pytest.approx(0.5, abs=0.1)
+    assert ((times > 0) & (times < 1)).all()
+
+
+def test_clips_are_decoded_once_and_others_refused(recipe: Path, tmp_path: Path):
+    with pytest.raises(MediaError, match="no video below"):
+        api.train("rife", recipe=recipe, data=[tmp_path], out=tmp_path / "run")
+    make_bank(tmp_path / "other/bank")
+    with pytest.raises(UsageError, match="holds clips decoded from"):
+        api.train("rife", recipe=recipe, data=[tmp_path], out=tmp_path / "other")
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_every_shipped_recipe_can_crop_from_clips_of_288_lines(name: str):
+    for stage in read_recipe(find_recipe(name), RifeRecipe).stages:
+        assert max(stage.samples.source_size(scale) for scale in stage.samples.scales) <= 288
 
 
 def test_a_missing_folder_of_clips_is_named(recipe: Path, tmp_path: Path):

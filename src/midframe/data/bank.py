@@ -4,7 +4,7 @@ Building drops repeated frames, splits each clip into runs at scene changes, and
 much each part of each picture moves, so that a sampler can look where something happens.
 
     bank/
-      index.json       runs: file, first and last frame, scene, frames per second
+      index.json       what was decoded, and the runs: file, first frame, length, scene, motion
       <clip>.npy       (frame, height, width, 3) uint8 RGB
       <clip>.motion.npy (frame, rows, columns) float16, mean absolute difference to the next frame, 0 to 255
 """
@@ -15,6 +15,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from midframe.core.errors import MediaError
-from midframe.video.scaled import read_scaled
+from midframe.video.scaled import count_packets, read_scaled
 
 MOTION_CELL = 16
 """Side in pixels of one cell of the motion maps."""
@@ -33,6 +34,11 @@ CUT_ABOVE = 28.0
 """Mean absolute difference over the whole frame from which a change may be a cut..."""
 CUT_RATIO = 3.0
 """...if it is also this many times the larger of the differences before and after it."""
+CHUNK = 40
+"""Frames in each part that is kept of a long clip."""
+SHORTEST_RUN = 3
+"""A frame before, a target and a frame after."""
+INDEX = "index.json"
 VIDEO_SUFFIXES = {".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".mpg", ".ts", ".gif"}
 
 
@@ -45,7 +51,6 @@ class Run:
         first: Index of the first frame in that file.
         length: Number of frames.
         scene: Name shared by clips of one scene; validation is split off by it.
-        frames_per_second: Of the source, for information.
         motion: Mean absolute difference of successive frames, 0 to 255.
     """
 
@@ -53,26 +58,42 @@ class Run:
     first: int
     length: int
     scene: str
-    frames_per_second: float
     motion: float
 
 
+@dataclass(frozen=True)
+class Source:
+    """What a bank was decoded from: two banks with equal sources hold the same frames.
+
+    Attributes:
+        folders: Absolute paths of the folders of videos.
+        short_side: Pixels of the shorter side; smaller clips keep their size.
+        frames_per_clip: Most frames kept of one clip.
+    """
+
+    folders: tuple[str, ...]
+    short_side: int
+    frames_per_clip: int
+
+
 def add_clips(
-    folders: list[Path],
+    folder: Path,
     bank: Path,
+    prefix: str,
     *,
     short_side: int = 288,
     frames_per_clip: int = 120,
     report: Callable[[str], None] = lambda line: None,
 ) -> list[Run]:
-    """Decode every video below some folders into a bank; `write_index` then names the runs.
+    """Decode every video below a folder into a bank; `write_index` then names the runs.
 
-    A clip longer than `frames_per_clip` gives evenly spaced chunks instead of its beginning. An `index.tsv` in a
+    A clip longer than `frames_per_clip` gives evenly spaced chunks instead of its beginning. An `index.tsv` in the
     folder, where there is one, names each clip's scene; otherwise each file is its own scene.
 
     Args:
-        folders: Where to look for videos (their sub-folders too).
+        folder: Where to look for videos (its sub-folders too).
         bank: Folder to fill.
+        prefix: Start of the names of files and scenes; another one for each folder.
         short_side: Pixels of the shorter side; smaller clips keep their size.
         frames_per_clip: Most frames kept of one clip.
         report: Called with a line for each clip.
@@ -81,33 +102,24 @@ def add_clips(
         The runs that were added.
 
     Raises:
-        MediaError: A folder is missing or holds no video.
+        MediaError: The folder is missing or holds no video.
     """
+    if not folder.is_dir():
+        raise MediaError(f"there is no folder {folder}.")
+    facts = _read_index(folder / "index.tsv")
+    videos = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
+    if not videos:
+        raise MediaError(f"no video below {folder}.")
     runs: list[Run] = []
-    for folder in folders:
-        if not folder.is_dir():
-            raise MediaError(f"there is no folder {folder}.")
-        facts = _read_index(folder / "index.tsv")
-        videos = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
-        if not videos:
-            raise MediaError(f"no video below {folder}.")
-        for path in videos:
-            fact = facts.get(path.name, {})
-            try:
-                found = _add_clip(
-                    path,
-                    bank,
-                    name=f"{folder.name}-{path.relative_to(folder).with_suffix('').as_posix().replace('/', '-')}",
-                    scene=fact.get("scene", f"{folder.name}/{path.name}"),
-                    frames_per_second=float(fact.get("frames_per_second", 0)),
-                    short_side=short_side,
-                    frames_per_clip=frames_per_clip,
-                )
-            except MediaError as error:
-                report(f"skipped: {error}")
-                continue
-            runs += found
-            report(f"{path.name}: {sum(run.length for run in found)} frames in {len(found)} runs")
+    for number, path in enumerate(videos):
+        scene = facts.get(path.name, {}).get("scene", f"{prefix}/{path.relative_to(folder)}")
+        try:
+            found = _add_clip(path, bank, f"{prefix}-{number:05}", scene, short_side, frames_per_clip)
+        except MediaError as error:
+            report(f"skipped: {error}")
+            continue
+        runs += found
+        report(f"{path.name}: {sum(run.length for run in found)} frames in {len(found)} runs")
     return runs
 
 
@@ -117,10 +129,31 @@ def open_bank(bank: Path) -> list[Run]:
     Raises:
         MediaError: No bank lies there.
     """
-    index = bank / "index.json"
-    if not index.is_file():
-        raise MediaError(f"{bank} holds no clip bank (index.json is missing).")
-    return [Run(**entry) for entry in json.loads(index.read_text())]
+    return [Run(**entry) for entry in _index(bank)["runs"]]
+
+
+def bank_source(bank: Path) -> Source:
+    """What a bank was decoded from; errors as in `open_bank`."""
+    source = _index(bank)["source"]
+    return Source(tuple(source["folders"]), source["short_side"], source["frames_per_clip"])
+
+
+def is_bank(folder: Path) -> bool:
+    """Whether a folder holds a whole bank."""
+    return (folder / INDEX).is_file()
+
+
+def write_index(bank: Path, source: Source, runs: list[Run]) -> None:
+    """Name the runs of a bank. Written last and in one piece, the index says that the bank is whole."""
+    temporary = bank / f"{INDEX}.tmp"
+    temporary.write_text(json.dumps({"source": asdict(source), "runs": [asdict(run) for run in runs]}, indent=1))
+    temporary.replace(bank / INDEX)
+
+
+def _index(bank: Path) -> dict[str, Any]:
+    if not is_bank(bank):
+        raise MediaError(f"{bank} holds no clip bank ({INDEX} is missing).")
+    return json.loads((bank / INDEX).read_text())
 
 
 def load_frames(
@@ -162,43 +195,46 @@ def _read_index(path: Path) -> Mapping[str, Mapping[str, str]]:
     return {row["clip"]: row for row in rows}
 
 
-def _add_clip(
-    path: Path,
-    bank: Path,
-    *,
-    name: str,
-    scene: str,
-    frames_per_second: float,
-    short_side: int,
-    frames_per_clip: int,
-) -> list[Run]:
-    kept: list[np.ndarray] = []
+def _add_clip(path: Path, bank: Path, name: str, scene: str, short_side: int, frames_per_clip: int) -> list[Run]:
+    chunks = _chunks(count_packets(path), frames_per_clip)
+    frames: list[np.ndarray] = []
     motion: list[np.ndarray] = []
-    for frame in read_scaled(path, short_side):
-        if kept:
+    runs: list[Run] = []
+    for chunk in _read_chunks(path, chunks, short_side):
+        kept = [chunk[0]]
+        change = []
+        for frame in chunk[1:]:
             difference = cell_difference(kept[-1], frame)
-            if np.quantile(difference, 0.95) < REPEATED_BELOW:
-                continue
-            motion.append(difference)
-        kept.append(frame)
-    if len(kept) < 3:
-        return []
-    motion.append(np.zeros_like(motion[0]))
-    change = np.array([cells.mean() for cells in motion])
-    position, wanted = 0, _chunks(len(kept), frames_per_clip)
-    runs, files = [], []
-    for start, stop in (span for chunk in wanted for span in _split_at_cuts(chunk, change)):
-        if stop - start < 3:
-            continue
-        runs.append(
-            Run(name, position, stop - start, scene, frames_per_second, float(change[start : stop - 1].mean()))
-        )
-        position += stop - start
-        files += range(start, stop)
-    if not runs:
-        return []
-    save_clip(bank, name, np.stack([kept[index] for index in files]), [motion[index] for index in files])
+            if np.quantile(difference, 0.95) >= REPEATED_BELOW:
+                kept.append(frame)
+                change.append(difference)
+        means = np.array([cells.mean() for cells in change])
+        for start, stop in _split_at_cuts(means):
+            if stop - start >= SHORTEST_RUN:
+                mean = float(means[start : stop - 1].mean())
+                runs.append(Run(name, len(frames), stop - start, scene, mean))
+                frames += kept[start:stop]
+                motion += [*change[start : stop - 1], np.zeros_like(change[0])]
+    if runs:
+        save_clip(bank, name, np.stack(frames), motion)
     return runs
+
+
+def _read_chunks(path: Path, chunks: list[range], short_side: int) -> Iterator[list[np.ndarray]]:
+    """The frames of each chunk; of a long clip no more than one chunk is held at a time."""
+    waiting = iter(chunks)
+    wanted = next(waiting, None)
+    chunk: list[np.ndarray] = []
+    for number, frame in enumerate(read_scaled(path, short_side)):
+        if wanted is None:
+            return
+        if number in wanted:
+            chunk.append(frame)
+        if number >= wanted.stop - 1:
+            yield chunk
+            chunk, wanted = [], next(waiting, None)
+    if chunk:
+        yield chunk
 
 
 def save_clip(bank: Path, name: str, frames: np.ndarray, motion: list[np.ndarray]) -> None:
@@ -214,11 +250,6 @@ def save_clip(bank: Path, name: str, frames: np.ndarray, motion: list[np.ndarray
     np.save(bank / f"{name}.motion.npy", np.stack(motion).astype(np.float16))
 
 
-def write_index(bank: Path, runs: list[Run]) -> None:
-    """Name the runs of a bank; written last, it makes the bank whole."""
-    (bank / "index.json").write_text(json.dumps([asdict(run) for run in runs], indent=1))
-
-
 def cell_difference(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Mean absolute difference of two frames in square cells, in 0 to 255."""
     height, width = (side // MOTION_CELL * MOTION_CELL for side in before.shape[:2])
@@ -228,20 +259,21 @@ def cell_difference(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return apart.reshape(height // MOTION_CELL, half, width // MOTION_CELL, half).mean((1, 3)).astype(np.float32)
 
 
-def _chunks(frames: int, most: int) -> list[tuple[int, int]]:
+def _chunks(frames: int, most: int) -> list[range]:
+    """The whole clip, or evenly spaced parts of it that do not overlap."""
     if frames <= most:
-        return [(0, frames)]
-    length = 40
-    count = max(1, most // length)
-    firsts = np.linspace(0, frames - length, count).astype(int)
-    return [(int(first), int(first) + length) for first in firsts]
+        return [range(frames)]
+    length = min(CHUNK, most)
+    firsts = np.linspace(0, frames - length, max(1, most // length)).astype(int)
+    return [range(int(first), int(first) + length) for first in firsts]
 
 
-def _split_at_cuts(span: tuple[int, int], change: np.ndarray) -> Iterator[tuple[int, int]]:
-    start, stop = span
-    for index in range(span[0], span[1] - 1):
-        beside = max(change[index - 1] if index else 0, change[index + 1] if index + 1 < len(change) - 1 else 0)
+def _split_at_cuts(change: np.ndarray) -> Iterator[tuple[int, int]]:
+    """First frame and the one behind the last of each scene, from the mean change after each frame."""
+    start = 0
+    for index in range(len(change)):
+        beside = max(change[index - 1] if index else 0, change[index + 1] if index + 1 < len(change) else 0)
         if change[index] > CUT_ABOVE and change[index] > CUT_RATIO * beside:
             yield start, index + 1
             start = index + 1
-    yield start, stop
+    yield start, len(change) + 1

@@ -54,6 +54,10 @@ class TripletRecipe:
     motion_focus: float = 0.75
     motion_pixels: float = 48.0
 
+    def source_size(self, scale: float) -> int:
+        """Side of a crop before it is resized, in pixels of the clip."""
+        return round(self.size / scale)
+
     def __post_init__(self) -> None:
         if not 0 <= self.synthetic <= 1:
             raise RecipeError(f"synthetic is a share in [0, 1]; got {self.synthetic}.")
@@ -108,8 +112,16 @@ class _Sampler:
     ) -> None:
         self.runs, self.frames, self.motion, self.recipe, self.device = runs, frames, motion, recipe, device
         # Runs that move count for more than still ones, long ones for more than short ones; both sublinearly.
-        weight = np.array([(run.length * min(max(run.motion, 0.5), 12.0)) ** 0.5 for run in runs])
-        self.weight = weight / weight.sum()
+        self.weight = np.array([(run.length * min(max(run.motion, 0.5), 12.0)) ** 0.5 for run in runs])
+        sides = np.array([min(frames[run.file].shape[1:3]) for run in runs])
+        # For each scale, the chance of each run: of those large enough for its crops.
+        self.chances = {scale: self.weight * (sides >= recipe.source_size(scale)) for scale in recipe.scales}
+        for scale, chance in self.chances.items():
+            if not chance.any():
+                raise RecipeError(
+                    f"crops of {recipe.size} pixels at a scale of {scale} need clips of at least "
+                    f"{recipe.source_size(scale)} lines; the largest here has {max(sides, default=0)}."
+                )
         self.pool: tuple[int, Tensor] | None = None
 
     def batch(self, seed: int, number: int) -> dict[str, Tensor]:
@@ -119,12 +131,13 @@ class _Sampler:
         rendered = int(np.floor(recipe.batch * recipe.synthetic + random.random()))
         real = recipe.batch - rendered
         scale = float(random.choice(recipe.scales))
-        source = round(recipe.size / scale)
+        source = recipe.source_size(scale)
+        chance = self.chances[scale] / self.chances[scale].sum()
         # The crop of the source is gathered for all samples first; one resize then serves the batch.
         raw = torch.empty(real, 3, source, source, 3, dtype=torch.uint8, device=self.device)
         time = torch.full((recipe.batch,), 0.5, device=self.device)
         for item in range(real):
-            time[item] = self._crop(random, raw[item], source)
+            time[item] = self._crop(random, raw[item], chance)
         # Channels-last bytes: PyTorch resizes those several times faster than planar floats.
         clips = raw.flatten(0, 1).permute(0, 3, 1, 2)
         if source != recipe.size:
@@ -165,14 +178,12 @@ class _Sampler:
         )
         return resized.round().clamp(0, 255).to(torch.uint8)
 
-    def _crop(self, random: np.random.Generator, out: Tensor, source: int) -> float:
+    def _crop(self, random: np.random.Generator, out: Tensor, chance: np.ndarray) -> float:
         """Fill `out` (3, source, source, 3) with one augmented triplet; return its time."""
-        run = self.runs[random.choice(len(self.runs), p=self.weight)]
+        run = self.runs[random.choice(len(self.runs), p=chance)]
         before, target, after = self._instants(random, run)
         frames = self.frames[run.file]
-        height, width = frames.shape[1:3]
-        if min(height, width) < source:
-            return self._crop(random, out, source)
+        source = out.shape[1]
         top, left = self._place(random, run, before, after, source)
         indices = [run.first + before, run.first + target, run.first + after]
         time = (target - before) / (after - before)
@@ -184,7 +195,7 @@ class _Sampler:
         if random.random() < 0.5:
             crop = crop.flip(2)
         if random.random() < 0.5:
-            crop = crop.flip(3)
+            crop = crop.flip(3)  # Red and blue: a colour says nothing about motion.
         out.copy_(crop)
         return time
 
@@ -192,10 +203,13 @@ class _Sampler:
         recipe = self.recipe
         most = (run.length - 1) // 2
         stride = min(int(random.choice(len(recipe.strides), p=recipe.strides)) + 1, most)
+        any_time = random.random() < recipe.any_time and most > 1
+        if any_time:
+            stride = max(stride, 2)  # A gap of two frames has no instant but its middle.
         before = int(random.integers(run.length - 2 * stride))
         after = before + 2 * stride
         target = before + stride
-        if stride > 1 and random.random() < recipe.any_time:
+        while any_time and target == before + stride:
             target = int(random.integers(before + 1, after))
         return before, target, after
 
@@ -237,29 +251,34 @@ class _Sampler:
 
 
 def validation_triplets(bank: Path, *, count: int, size: int = 256, stride: int = 2) -> list[dict[str, Tensor]]:
-    """Fixed centre crops of held-out scenes, one batch a sample, with the mean motion for grouping.
+    """Fixed centre crops of held-out scenes, one batch a sample.
 
     Args:
         bank: Folder of a bank (`midframe.data.bank`).
         count: Most samples; evenly spread over the scenes.
-        size: Side of the crop; smaller pictures are cropped to a multiple of 32.
-        stride: Frames between target and input.
+        size: Side of the crop; smaller pictures are cropped to a multiple of 64, which suits every layout.
+        stride: Frames between target and input; fewer where a run is too short.
+
+    Raises:
+        RecipeError: The bank has too few scenes to set one aside.
     """
     held = sorted(split_by_scene(open_bank(bank))[1], key=lambda run: (run.scene, run.first))
-    usable = [run for run in held if run.length > 2 * stride]
-    if not usable:
+    if not held:
         raise RecipeError(f"{bank} leaves no scene for validation; it needs at least six scenes.")
-    frames = load_frames(bank, usable, torch.device("cpu"))
+    frames = load_frames(bank, held, torch.device("cpu"))
     samples = []
-    for number in np.linspace(0, len(usable) - 1, min(count, len(usable))).astype(int):
-        run = usable[number]
+    for number in np.linspace(0, len(held) - 1, min(count, len(held))).astype(int):
+        run = held[number]
         video = frames[run.file]
-        height, width = (min(side // 32 * 32, size) for side in video.shape[1:3])
+        height, width = (min(side // 64 * 64, size) for side in video.shape[1:3])
+        if not height or not width:
+            continue
         top, left = (video.shape[1] - height) // 2, (video.shape[2] - width) // 2
-        first = run.first + (run.length - 2 * stride) // 2
+        apart = min(stride, (run.length - 1) // 2)
+        first = run.first + (run.length - 1 - 2 * apart) // 2
         before, target, after = (
             video[index, top : top + height, left : left + width].permute(2, 0, 1)[None].clone()
-            for index in (first, first + stride, first + 2 * stride)
+            for index in (first, first + apart, first + 2 * apart)
         )
         samples.append({"before": before, "target": target, "after": after, "time": torch.tensor([0.5])})
     return samples

@@ -25,12 +25,13 @@ def training_list(folder: Path) -> Path | None:
     return next((folder / name for name in TRAINING_LISTS if (folder / name).is_file()), None)
 
 
-def add_vimeo(folder: Path, bank: Path, report: Callable[[str], None] = lambda line: None) -> list[Run]:
+def add_vimeo(folder: Path, bank: Path, prefix: str, report: Callable[[str], None] = lambda line: None) -> list[Run]:
     """Decode the training sequences into a bank, one file for each first-level folder.
 
     Args:
         folder: Holds the training list and `sequences/`.
         bank: Folder to fill.
+        prefix: Start of the names of files and scenes; another one for each folder.
         report: Called with a line for each file.
 
     Raises:
@@ -46,13 +47,11 @@ def add_vimeo(folder: Path, bank: Path, report: Callable[[str], None] = lambda l
     runs = []
     for group, members in groupby(sequences, key=lambda sequence: sequence.split("/")[0]):
         clips = [_read_sequence(folder / "sequences" / member, length) for member in members]
-        name = f"vimeo-{group}"
+        name = f"{prefix}-{group}"
         frames = np.concatenate(clips)
         save_clip(bank, name, frames, list(_motion(clips)))
         # Sequences of one group are cut from one video: validation is split off by it.
-        runs += [
-            Run(name, number * length, length, name, 0.0, float(_change(clip))) for number, clip in enumerate(clips)
-        ]
+        runs += [Run(name, number * length, length, name, _change(clip)) for number, clip in enumerate(clips)]
         report(f"{name}: {len(clips)} sequences")
     return runs
 

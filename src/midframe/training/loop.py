@@ -14,6 +14,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from midframe.core.errors import RecipeError
 from midframe.core.task import Batch, Schedule, TrainTask
 from midframe.training.average import Average
 from midframe.training.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint, write_whole
@@ -42,6 +43,9 @@ def train(
         until: Stop (with a checkpoint) before this step; by default at `schedule.steps`.
         report: Called with a line of progress now and then.
 
+    Raises:
+        RecipeError: The checkpoint to resume from is of another network.
+
     Returns:
         The averaged weights of each network, as they are at the end.
     """
@@ -52,7 +56,7 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     newest = newest_checkpoint(out / "checkpoints") if resume else None
     if newest is not None:
-        state.load(load_checkpoint(newest))
+        state.load(load_checkpoint(newest), task)
         report(f"resumed from {newest} at step {state.step}")
     log = _Log(out, enabled=accelerator.is_main_process)
     last = schedule.steps if until is None else min(until, schedule.steps)
@@ -154,7 +158,12 @@ class _State:
             "validation_psnr": self.best,
         }
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: dict[str, Any], task: TrainTask) -> None:
+        if state["description"] != dict(task.description()):
+            raise RecipeError(
+                f"the checkpoint is of {state['description']}, the recipe describes {dict(task.description())}: "
+                "resume with the recipe of the run, or choose another folder."
+            )
         self.step, self.best = state["step"], state["best"]
         for name, network in self.networks.items():
             network.load_state_dict(state["networks"][name])

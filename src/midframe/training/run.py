@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import platform
@@ -12,10 +13,11 @@ from pathlib import Path
 
 import torch
 
-from midframe.core.errors import MediaError, MissingExtraError, UsageError
+from midframe.core.errors import MissingExtraError, UsageError
 from midframe.core.task import TrainingSetup
-from midframe.data.bank import add_clips, write_index
+from midframe.data.bank import Run, Source, add_clips, bank_source, is_bank, write_index
 from midframe.data.vimeo import add_vimeo, training_list
+from midframe.training.checkpoint import load_checkpoint, newest_checkpoint
 
 
 def bank_for(
@@ -26,34 +28,66 @@ def bank_for(
     frames_per_clip: int,
     report: Callable[[str], None],
 ) -> Path:
-    """The bank of decoded clips for a run: one that is there already, or a new one in `out/bank`.
+    """The bank of decoded clips for a run: one that was named, one decoded before, or a new one in `out/bank`.
 
     Raises:
-        MediaError: No folder was named and none was decoded before; or a folder is missing or holds no video.
+        MediaError: A folder is missing or holds no video.
+        UsageError: `out` holds a bank of other clips or sizes.
     """
-    if len(folders) == 1 and (folders[0] / "index.json").is_file():
+    if len(folders) == 1 and is_bank(folders[0]):
         return folders[0]
     bank = out / "bank"
-    if (bank / "index.json").is_file():
+    source = Source(tuple(str(folder.resolve()) for folder in folders), short_side, frames_per_clip)
+    if is_bank(bank):
+        if bank_source(bank) != source:
+            raise UsageError(
+                f"{bank} holds clips decoded from {bank_source(bank)}, not from {source}: "
+                "remove it, or choose another folder."
+            )
         report(f"using the clips decoded before in {bank}")
         return bank
-    if not folders:
-        raise MediaError("name at least one folder of clips with --data.")
     if place()[0] == 0:
-        bank.mkdir(parents=True, exist_ok=True)
-        vimeo = [folder for folder in folders if training_list(folder)]
-        clips = [folder for folder in folders if folder not in vimeo]
-        runs = [run for folder in vimeo for run in add_vimeo(folder, bank, report)]
-        runs += add_clips(clips, bank, short_side=short_side, frames_per_clip=frames_per_clip, report=report)
-        write_index(bank, runs)
-    while not (bank / "index.json").is_file():  # Written last, by the first process.
+        _decode(source, bank, report)
+    while not is_bank(bank):  # Its index is written last, by the first process.
         time.sleep(1)
     return bank
+
+
+def _decode(source: Source, bank: Path, report: Callable[[str], None]) -> None:
+    bank.mkdir(parents=True, exist_ok=True)
+    runs: list[Run] = []
+    for number, name in enumerate(source.folders):
+        folder, prefix = Path(name), f"{number:02}"
+        if training_list(folder):
+            runs += add_vimeo(folder, bank, prefix, report)
+            continue
+        runs += add_clips(
+            folder,
+            bank,
+            prefix,
+            short_side=source.short_side,
+            frames_per_clip=source.frames_per_clip,
+            report=report,
+        )
+    write_index(bank, source, runs)
 
 
 def place() -> tuple[int, int]:
     """Number of this process and number of all, as `torchrun` tells them; (0, 1) without it."""
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
+def check_start(out: Path, *, resume: bool) -> None:
+    """Refuse what would fail later, before hours of decoding.
+
+    Raises:
+        UsageError: The folder holds a run and `resume` is off.
+        MissingExtraError: The training extra is not installed.
+    """
+    if importlib.util.find_spec("accelerate") is None:
+        raise MissingExtraError("Training", "accelerate", "train")
+    if not resume and newest_checkpoint(out / "checkpoints"):
+        raise UsageError(f"{out} holds a run already: continue it with --resume, or choose another folder.")
 
 
 def device() -> torch.device:
@@ -75,19 +109,14 @@ def run(
     """Train, then write the averaged weights.
 
     Returns:
-        `out/weights.safetensors`: of the end of the run, or of the step where `until` stopped it.
+        `out/weights.safetensors`: of the end of the run, or of the step where `until` stopped it. Beside it lies
+        `best.safetensors`, of the step with the best validation score.
 
     Raises:
-        UsageError: The folder holds a run and `resume` is off.
-        MissingExtraError: The training extra is not installed.
+        RecipeError: The checkpoint to resume from is of another network.
     """
-    try:
-        from midframe.training.loop import train
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("Training", str(error.name), "train") from error
+    from midframe.training.loop import train
 
-    if not resume and any((out / "checkpoints").glob("step-*.pt")):
-        raise UsageError(f"{out} holds a run already: continue it with --resume, or choose another folder.")
     out.mkdir(parents=True, exist_ok=True)
     first = place()[0] == 0
     if first:
@@ -106,11 +135,13 @@ def run(
     if first:
         setup.export(averaged, path)
         report(f"wrote {path}")
+        if (out / "best.pt").is_file():
+            setup.export(load_checkpoint(out / "best.pt")["weights"], out / "best.safetensors")
     return path
 
 
 def _record(setup: TrainingSetup, out: Path, seed: int) -> None:
-    """What ran: the resolved recipe, versions, machine, and the state of the source tree."""
+    """What ran: the resolved recipe, versions, machine, and the state of the source tree; a line for each start."""
     record = {
         "recipe": setup.resolved,
         "seed": seed,
@@ -121,7 +152,8 @@ def _record(setup: TrainingSetup, out: Path, seed: int) -> None:
         "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "source": _source_state(),
     }
-    (out / "run.json").write_text(json.dumps(record, indent=1, default=str))
+    with (out / "run.jsonl").open("a") as file:
+        file.write(json.dumps(record, default=str) + "\n")
 
 
 def _source_state() -> str | None:

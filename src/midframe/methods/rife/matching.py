@@ -29,7 +29,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from midframe.core.errors import ShapeError
+from midframe.methods.rife.ifnet import ResidualConvolution
 from midframe.methods.rife.layouts import MatchingConfig
+from midframe.methods.rife.synthesis import blend, resize
 from midframe.ops.correlation import symmetric_correlation
 from midframe.ops.flow import resize_flow
 from midframe.ops.warp import backward_warp
@@ -87,18 +89,6 @@ def size_multiple(levels: int) -> int:
     return 8 * 2 ** (levels - 1)
 
 
-class ResidualConv(nn.Module):
-    """y = leaky(conv(x) * beta + x); beta is learnt per channel (ResConv of the 4.5+ layouts)."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(width, width, 3, padding=1)
-        self.beta = nn.Parameter(torch.ones(1, width, 1, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.leaky_relu(self.conv(x) * self.beta + x, 0.2)
-
-
 class Encoder(nn.Module):
     """Features of one picture at 1/2, 1/4 and 1/8 of its size."""
 
@@ -129,7 +119,7 @@ class Block(nn.Module):
     def __init__(self, inputs: int, width: int, depth: int, outputs: int) -> None:
         super().__init__()
         self.enter = nn.Conv2d(inputs, width, 3, padding=1)
-        self.body = nn.Sequential(*(ResidualConv(width) for _ in range(depth)))
+        self.body = nn.Sequential(*(ResidualConvolution(width) for _ in range(depth)))
         self.leave = nn.Conv2d(width, outputs, 3, padding=1)
         # A block starts by changing nothing: random flow at the first step would have to be unlearnt.
         nn.init.normal_(self.leave.weight, std=1e-3)
@@ -248,8 +238,8 @@ class MatchingNetwork(nn.Module):
             pair: before and after along the batch axis, (2 batch, 3, height, width), at the estimate's size.
             estimate: Flow and mask.
         """
-        warped_before, warped_after = _warp_pair(pair, estimate.flow)
-        return torch.lerp(warped_after, warped_before, torch.sigmoid(estimate.mask))
+        warped_before, warped_after = _warp_joined(pair, estimate.flow)
+        return blend(warped_before, warped_after, estimate.mask)
 
     def _refine(
         self,
@@ -269,9 +259,9 @@ class MatchingNetwork(nn.Module):
             warped_before, warped_after = features[:batch].float(), features[batch:].float()
         else:
             flow = resize_flow(estimate.flow, (height, width))
-            mask = _resize(estimate.mask, (height, width))
-            memory = _resize(memory, (height, width))
-            warped_before, warped_after = _warp_pair(features, flow)
+            mask = resize(estimate.mask, (height, width))
+            memory = resize(memory, (height, width))
+            warped_before, warped_after = _warp_joined(features, flow)
         correlation = symmetric_correlation(warped_before, warped_after, radius)
         parts = (warped_before, warped_after, correlation, *self._state(flow, mask, time), memory)
         step = block(self._join(parts))
@@ -284,22 +274,22 @@ class MatchingNetwork(nn.Module):
         """The fine block: flow at half size, mask and residual at full size."""
         height, width = features.shape[-2:]
         flow = resize_flow(estimate.flow, (height, width))
-        mask = _resize(estimate.mask, (height, width))
+        mask = resize(estimate.mask, (height, width))
         parts = (
-            *_warp_pair(features, flow),
+            *_warp_joined(features, flow),
             *self._state(flow, mask, time),
-            _resize(memory, (height, width)),
+            resize(memory, (height, width)),
         )
         step = self.fine(self._join(parts)).float()
         flow = resize_flow(flow + step[:, :FLOW_CHANNELS], (2 * height, 2 * width))
         full = functional.pixel_shuffle(step[:, FLOW_CHANNELS:], 2)
-        return Estimate(flow, _resize(mask, (2 * height, 2 * width)) + full[:, :1]), full[:, 1:]
+        return Estimate(flow, resize(mask, (2 * height, 2 * width)) + full[:, :1]), full[:, 1:]
 
     def _teach(self, features: Tensor, target: Tensor, estimate: Estimate, time: Tensor) -> Estimate:
         """The privileged block: it sees the true frame's features beside the warped ones."""
         assert self.teacher is not None
         seen = self.encoder(self._cast(target - 0.5))[1]
-        parts = (*_warp_pair(features, estimate.flow), seen, *self._state(estimate.flow, estimate.mask, time))
+        parts = (*_warp_joined(features, estimate.flow), seen, *self._state(estimate.flow, estimate.mask, time))
         step = self.teacher(self._join(parts)).float()
         return Estimate(estimate.flow + step[:, :FLOW_CHANNELS], estimate.mask + step[:, FLOW_CHANNELS:])
 
@@ -326,13 +316,7 @@ def _down(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.LeakyReLU(0.2))
 
 
-def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:
-    if x.shape[-2:] == size:
-        return x
-    return functional.interpolate(x, size=size, mode="bilinear", align_corners=False)
-
-
-def _warp_pair(pair: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+def _warp_joined(pair: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
     """Warp before and after, joined along the batch axis, by the two halves of the flow."""
     warped = backward_warp(pair, torch.cat((flow[:, :2], flow[:, 2:])))
     before, after = warped.chunk(2)

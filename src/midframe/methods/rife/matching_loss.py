@@ -11,10 +11,9 @@ from torch import Tensor
 
 from midframe.core.task import LossTerms
 from midframe.losses.laplacian import laplacian_pyramid_loss
+from midframe.methods.rife.loss import ROOT_FLOOR, TEACHER_MARGIN
 from midframe.methods.rife.matching import Estimate, MatchingNetwork, MatchingOutput
 from midframe.ops.flow import resize_flow
-
-DISTILLATION_MARGIN = 0.01  # in [0, 1] units: where the teacher is clearly better
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +25,7 @@ class MatchingWeights:
         absolute: L1 of the output; the Laplacian pyramid does not see a constant offset.
         levels: L1 of the blended frame after each coarser block, at that block's size.
         flow: End-point error in pixels of full size, where the exact flow is known.
-        teacher: Laplacian pyramid of the teacher's blended frame.
+        teacher: L1 of the teacher's blended frame, at 1/4 size.
         distillation: Masked distance of the student's flow from the teacher's.
     """
 
@@ -110,8 +109,8 @@ def _teacher_terms(
     taught = MatchingNetwork.merge(small_pair, teacher)
     with torch.no_grad():
         own = (MatchingNetwork.merge(small_pair, student) - small_target).abs().mean(1)
-        better = own > (taught - small_target).abs().mean(1) + DISTILLATION_MARGIN
-    distance = (teacher.flow.detach() - student.flow).square().mean(1).add(1e-12).sqrt()
+        better = own > (taught - small_target).abs().mean(1) + TEACHER_MARGIN
+    distance = (teacher.flow.detach() - student.flow).square().mean(1).add(ROOT_FLOOR).sqrt()
     return {
         "teacher": weights.teacher * (taught - small_target).abs().mean(),
         "distillation": weights.distillation * (distance * better).mean(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -128,7 +129,9 @@ class RifeTask:
         return self.network(before, after, batch["time"]).output.clamp(0, 1)
 
     def description(self) -> Mapping[str, Any]:
-        return {"method": "rife", "layout": type(self.recipe.layout).__name__}
+        layout = self.recipe.layout
+        # As JSON would give it back: lists for tuples, so that a checkpoint's description compares equal.
+        return {"method": "rife", "layout": type(layout).__name__, "network": json.loads(json.dumps(asdict(layout)))}
 
 
 def _pictures(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:

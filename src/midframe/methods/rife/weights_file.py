@@ -29,7 +29,7 @@ LAYOUTS: Mapping[str, type[Layout]] = {
     "IFNetConfig": IFNetConfig,
     "PaperConfig": PaperConfig,
 }
-TRAINING_ONLY = ("teacher.", "block_tea.")
+TEACHER = ("teacher.", "block_tea.")
 
 
 def build_network(layout: Layout) -> Network:
@@ -55,7 +55,7 @@ def save_network(layout: Layout, state: Mapping[str, Tensor], path: Path, precis
     kept = {
         name: value.detach().cpu().to(precision).contiguous()
         for name, value in state.items()
-        if not name.startswith(TRAINING_ONLY)
+        if not name.startswith(TEACHER)
     }
     metadata = {
         "layout": type(lean).__name__,
@@ -85,7 +85,7 @@ def load_network(path: Path) -> Network:
     layout = without_teacher(layout)
     network = build_network(layout)
     expected = network.state_dict()
-    state = {name: value.float() for name, value in state.items() if not name.startswith(TRAINING_ONLY)}
+    state = {name: value.float() for name, value in state.items() if not name.startswith(TEACHER)}
     unmatched = sorted(expected.keys() ^ state.keys())
     unmatched += sorted(name for name in expected.keys() & state.keys() if expected[name].shape != state[name].shape)
     if unmatched:
