@@ -21,8 +21,8 @@ def test_every_shipped_recipe_reads(name: str):
     [
         (("learning_rate =", "learning_rat ="), "Did you mean 'learning_rate'"),
         (("warm_up = 300", 'warm_up = "many"'), r"schedule.warm_up must be int; got 'many'"),
-        (("steps = 8000", ""), "'steps' is missing"),
-        (("until = 8000", "until = 7000"), "stages must end at ascending steps"),
+        (("steps = 7500", ""), "'steps' is missing"),
+        (("until = 7500", "until = 6000"), "stages must end at ascending steps"),
         (("[schedule]", "[schedule"), "is not TOML"),
         (("synthetic = 0.2", "synthetic = 2.0"), r"share in \[0, 1\]; got 2.0"),
         (("clip = 1.0", "clip = true"), "clip must be float; got True"),

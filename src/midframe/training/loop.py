@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, cast
 
@@ -58,36 +58,35 @@ def train(
     if newest is not None:
         state.load(load_checkpoint(newest), task)
         report(f"resumed from {newest} at step {state.step}")
-    log = _Log(out, enabled=accelerator.is_main_process)
     last = schedule.steps if until is None else min(until, schedule.steps)
-    saved = time.monotonic()
-    since, samples = time.monotonic(), 0
-    for batch in batches(state.step):
-        if state.step >= last:
-            break
-        batch = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
-        logs = _optimise(accelerator, task, state, batch)
-        samples += len(next(iter(batch.values()))) * accelerator.num_processes
-        if state.step % 100 == 0:
-            pace = samples / (time.monotonic() - since)
-            since, samples = time.monotonic(), 0
-            values = {**logs(), "samples_per_second": pace, "learning_rate": schedule.rate_at(state.step)}
-            log.write(state.step, values)
-            report(f"step {state.step}: " + "  ".join(f"{name} {value:.4g}" for name, value in values.items()))
-        finished = state.step >= last
-        validating = state.step % schedule.validate_every == 0 or finished
-        if validation and validating and accelerator.is_main_process:
-            scores = validate(task, state.averages, validation, device)
-            log.write(state.step, scores)
-            report(f"step {state.step}: " + "  ".join(f"{name} {value:.3f}" for name, value in scores.items()))
-            if scores["validation_psnr"] > state.best:
-                state.best = scores["validation_psnr"]
-                write_whole(out / "best.pt", state.weights(task))
-        due = time.monotonic() - saved > 60 * schedule.checkpoint_minutes
-        if (due or finished) and accelerator.is_main_process:
-            save_checkpoint(out / "checkpoints", state.step, state.dump(task))
-            saved = time.monotonic()
-    log.close()
+    with closing(_Log(out, enabled=accelerator.is_main_process)) as log:
+        saved = time.monotonic()
+        since, samples = time.monotonic(), 0
+        for batch in batches(state.step):
+            if state.step >= last:
+                break
+            batch = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
+            logs = _optimise(accelerator, task, state, batch)
+            samples += len(next(iter(batch.values()))) * accelerator.num_processes
+            if state.step % 100 == 0:
+                pace = samples / (time.monotonic() - since)
+                since, samples = time.monotonic(), 0
+                values = {**logs(), "samples_per_second": pace, "learning_rate": schedule.rate_at(state.step)}
+                log.write(state.step, values)
+                report(f"step {state.step}: " + "  ".join(f"{name} {value:.4g}" for name, value in values.items()))
+            finished = state.step >= last
+            validating = state.step % schedule.validate_every == 0 or finished
+            if validation and validating and accelerator.is_main_process:
+                scores = validate(task, state.averages, validation, device)
+                log.write(state.step, scores)
+                report(f"step {state.step}: " + "  ".join(f"{name} {value:.3f}" for name, value in scores.items()))
+                if scores["validation_psnr"] > state.best:
+                    state.best = scores["validation_psnr"]
+                    write_whole(out / "best.pt", state.weights(task))
+            due = time.monotonic() - saved > 60 * schedule.checkpoint_minutes
+            if (due or finished) and accelerator.is_main_process:
+                save_checkpoint(out / "checkpoints", state.step, state.dump(task))
+                saved = time.monotonic()
     return {name: dict(average.state) for name, average in state.averages.items()}
 
 
