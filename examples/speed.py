@@ -1,0 +1,111 @@
+"""Time a method against FFmpeg's minterpolate, in turns on one machine.
+
+    python examples/speed.py [METHOD] [ROUNDS]
+
+For each size: frames a second of the network alone, of minterpolate (mci, aobmc, bidirectional, vsbmc) alone, and the
+CPU seconds that each takes for a new frame; then a whole run, file to file, at the largest size. Medians over the
+rounds, in which all take turns. Needs the program `ffmpeg`.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import torch
+
+import midframe
+from midframe.core.method import Interpolator
+from midframe.data.synthetic import render_scene
+
+SIZES = (448, 256), (640, 360), (1280, 720)
+FRAMES = 13
+FILTER = "minterpolate=fps=48:mi_mode=mci:mc_mode=aobmc:me_mode=bidir:vsbmc=1"
+
+
+def main(method: str = "rife", rounds: str = "5") -> None:
+    """Print a line for each size, and one for the whole run."""
+    interpolator = midframe.load(method)
+    print(f"{method}, {torch.get_num_threads()} threads; medians of {rounds} rounds")
+    with tempfile.TemporaryDirectory() as folder:
+        for width, height in SIZES:
+            clip = Path(folder) / f"{height}.mkv"
+            write_clip(clip, width, height)
+            frames = scene(width, height)
+            timings = [
+                (network(interpolator, frames), filtered(clip, FILTER), filtered(clip, "null"))
+                for _ in range(int(rounds))
+            ]
+            ours = [statistics.median(run[0][part] for run in timings) for part in (0, 1)]
+            # Reading and scaling cost both alike: what the null filter takes is no part of minterpolate.
+            theirs = [statistics.median(run[1][part] - run[2][part] for run in timings) for part in (0, 1)]
+            ratio = statistics.median(run[0][1] / (run[1][1] - run[2][1]) for run in timings)
+            print(
+                f"{width}x{height}: {method} {1 / ours[0]:.2f} frames/s, {ours[1]:.3f} CPU s a frame; "
+                f"minterpolate {1 / theirs[0]:.2f} frames/s, {theirs[1]:.3f} CPU s a frame; "
+                f"CPU time ratio {ratio:.2f}"
+            )
+        whole = [end_to_end(clip, Path(folder) / "out.mp4", interpolator) for _ in range(int(rounds))]
+        print(
+            f"{width}x{height}, file to file, x2: {statistics.median(whole):.2f} new frames/s, "
+            f"{statistics.median(whole) * ours[0]:.2f} of the network alone"
+        )
+
+
+def scene(width: int, height: int) -> torch.Tensor:
+    """Two neighbouring frames, padded to a multiple of 64."""
+    size = (height + -height % 64, width + -width % 64)
+    return render_scene(3, size, [Fraction(0), Fraction(1)])[None]
+
+
+def write_clip(path: Path, width: int, height: int) -> None:
+    """A short clip of a rendered scene, without loss."""
+    times = [Fraction(index, 2) for index in range(FRAMES)]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=24, options={"qp": "0", "preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for picture in render_scene(3, (height, width), times):
+            pixels = (picture * 255).round().byte().permute(1, 2, 0).numpy()
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def network(interpolator: Interpolator, frames: torch.Tensor) -> tuple[float, float]:
+    """Wall and CPU seconds for one new frame."""
+    interpolator.interpolate(frames, [Fraction(1, 2)])
+    wall, cpu, repeats = time.perf_counter(), time.process_time(), 4
+    for _ in range(repeats):
+        interpolator.interpolate(frames, [Fraction(1, 2)])
+    return (time.perf_counter() - wall) / repeats, (time.process_time() - cpu) / repeats
+
+
+def filtered(clip: Path, graph: str) -> tuple[float, float]:
+    """Wall and CPU seconds of FFmpeg for each new frame of the doubled clip."""
+    command = ["ffmpeg", "-v", "error", "-i", str(clip), "-vf", graph, "-f", "null", "-"]
+    wall, cpu = time.perf_counter(), children()
+    subprocess.run(command, check=True)
+    return (time.perf_counter() - wall) / (FRAMES - 1), (children() - cpu) / (FRAMES - 1)
+
+
+def end_to_end(clip: Path, target: Path, interpolator: Interpolator) -> float:
+    """New frames a second from file to file, loading the weights not counted."""
+    started = time.perf_counter()
+    result = midframe.interpolate_video(clip, target, method=interpolator, multi=2, overwrite=True)
+    return result.made / (time.perf_counter() - started)
+
+
+def children() -> float:
+    """CPU seconds of all finished child processes."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:3])

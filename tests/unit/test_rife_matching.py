@@ -1,0 +1,161 @@
+"""The default RIFE network and its interpolator."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+
+from midframe.core.errors import ShapeError, WeightsError
+from midframe.core.options import LoadOptions
+from midframe.methods.rife.layouts import MatchingConfig
+from midframe.methods.rife.matching import MatchingNetwork, size_multiple
+from midframe.methods.rife.matching_loss import MatchingWeights, matching_loss
+from midframe.methods.rife.sample import RifeInterpolator, create, pyramid_levels
+from midframe.methods.rife.weights_file import save_network
+
+SMALL = MatchingConfig(
+    feature_widths=(4, 6, 8),
+    coarse_width=8,
+    coarse_depth=1,
+    coarse_radius=1,
+    middle_width=8,
+    middle_depth=1,
+    fine_width=8,
+    fine_depth=1,
+    memory=4,
+    levels=2,
+    teacher=True,
+)
+AVERAGE_ERROR = 1e-4  # warping by a zero flow, and a blend by one half
+HALF = [Fraction(1, 2)]
+
+
+def idle_network() -> MatchingNetwork:
+    """A network whose blocks change nothing: zero flow, even mask, no residual."""
+    torch.manual_seed(0)
+    network = MatchingNetwork(SMALL)
+    for block in (network.coarse, network.middle, network.fine):
+        torch.nn.init.zeros_(block.leave.weight)
+    return network.eval()
+
+
+def pictures(height: int = 64, width: int = 96) -> torch.Tensor:
+    return torch.rand(2, 2, 3, height, width, generator=torch.Generator().manual_seed(0))
+
+
+def test_parameters_of_the_default_layout():
+    assert sum(value.numel() for value in MatchingNetwork(MatchingConfig()).parameters()) == 909_694
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_an_idle_network_blends_at_any_number_of_levels(levels: int):
+    network, frames = idle_network(), pictures()
+    with torch.inference_mode():
+        encoded = network.encode(frames[:, 0], frames[:, 1], levels)
+        result = network.synthesise(encoded, torch.tensor([0.3, 0.6]))
+    assert len(result.estimates) == levels + 2
+    assert torch.allclose(result.output, frames.mean(1), atol=AVERAGE_ERROR)
+
+
+@pytest.mark.parametrize("scale", [Fraction(1), Fraction(1, 2), Fraction(1, 4)])
+def test_flow_may_be_estimated_at_a_lower_scale(scale: Fraction):
+    interpolator = RifeInterpolator(idle_network(), scale=scale)
+    assert interpolator.spec.size_multiple == size_multiple(SMALL.levels) / scale
+    frames = pictures(64, 128)
+    made = interpolator.interpolate(frames, HALF)
+    assert torch.allclose(made[:, 0], frames.mean(1), atol=AVERAGE_ERROR)
+
+
+def test_flow_of_a_lower_scale_is_in_pixels_of_the_frame():
+    network = idle_network()
+    # A block that always answers: target -> before 2 pixels to the right, in its own pixels at half size.
+    torch.nn.init.zeros_(network.fine.leave.bias)
+    network.fine.leave.bias.data[0] = 2.0
+    network.fine.leave.bias.data[4:8] = 50.0  # the mask shows `before` alone
+    columns = torch.arange(128.0).expand(1, 2, 3, 64, 128) / 255
+    for scale in (Fraction(1), Fraction(1, 2)):
+        made = RifeInterpolator(network, scale=scale).interpolate(columns, HALF)[0, 0, 0, 32]
+        moved = (made - columns[0, 0, 0, 32]) * 255
+        expected = 4 / scale
+        assert torch.allclose(moved[:64], torch.full((64,), float(expected)), atol=0.05)
+
+
+def test_larger_pictures_get_more_levels():
+    assert pyramid_levels(3, 256, 448) == 3
+    assert pyramid_levels(3, 480, 854) == 3
+    assert pyramid_levels(3, 720, 1280) == 4
+    assert pyramid_levels(3, 1280, 720) == 4
+    assert pyramid_levels(3, 2160, 3840) == 5
+
+
+def test_turned_frames_give_the_turned_result_under_augmentation():
+    torch.manual_seed(1)
+    interpolator = RifeInterpolator(MatchingNetwork(SMALL).eval(), tta=True)
+    frames = pictures()
+    straight = interpolator.interpolate(frames, HALF)
+    turned = interpolator.interpolate(frames.flip(-1, -2), HALF).flip(-1, -2)
+    assert torch.allclose(straight, turned, atol=AVERAGE_ERROR)
+
+
+def test_a_size_that_does_not_divide_is_refused():
+    network = idle_network()
+    with pytest.raises(ShapeError, match="multiples of 16"):
+        network(torch.rand(1, 3, 40, 64), torch.rand(1, 3, 40, 64), torch.tensor([0.5]))
+
+
+def test_the_teacher_sees_the_target_and_only_in_training():
+    torch.manual_seed(0)
+    network, frames = MatchingNetwork(SMALL), pictures()
+    before, after = frames.unbind(1)
+    time = torch.full((2,), 0.5)
+    assert network(before, after, time).teacher is None
+    first = network(before, after, time, target=before).teacher
+    second = network(before, after, time, target=after).teacher
+    assert first is not None
+    assert second is not None
+    assert not torch.equal(first.flow, second.flow)
+
+
+def test_exact_flow_costs_nothing_and_wrong_flow_something():
+    network, frames = idle_network(), pictures()
+    before, after = frames.unbind(1)
+    result = network(before, after, torch.full((2,), 0.5))
+    known = torch.ones(2, 2, 64, 96)
+    zero, one = torch.zeros(2, 4, 64, 96), torch.ones(2, 4, 64, 96)
+    weights = MatchingWeights(flow=1.0)
+    right = matching_loss(result, frames.flatten(0, 1), before, weights, zero, known).terms["flow"]
+    wrong = matching_loss(result, frames.flatten(0, 1), before, weights, one, known).terms["flow"]
+    unknown = matching_loss(result, frames.flatten(0, 1), before, weights, one, known * 0).terms["flow"]
+    assert right < 0.05
+    assert wrong > 1.0
+    assert unknown == 0
+
+
+def test_weights_survive_the_file(tmp_path: Path):
+    torch.manual_seed(2)
+    network = MatchingNetwork(SMALL)
+    path = tmp_path / "rife.safetensors"
+    save_network(SMALL, network.state_dict(), path, torch.float32)
+    options = LoadOptions(weights=path, device=torch.device("cpu"), precision=torch.float32)
+    frames = pictures()
+    loaded = create(options).interpolate(frames, HALF)
+    assert torch.equal(loaded, RifeInterpolator(network.eval()).interpolate(frames, HALF))
+
+
+def test_a_file_of_another_architecture_is_refused(tmp_path: Path):
+    path = tmp_path / "rife.safetensors"
+    save_network(replace(SMALL, coarse_width=10), MatchingNetwork(SMALL).state_dict(), path, torch.float32)
+    options = LoadOptions(weights=path, device=torch.device("cpu"), precision=torch.float32)
+    with pytest.raises(WeightsError, match=r"does not fit its own architecture in: .*coarse.enter.weight"):
+        create(options)
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path):
+    path = tmp_path / "rife.safetensors"
+    path.write_bytes(b"nothing")
+    with pytest.raises(WeightsError, match="cannot be read as safetensors"):
+        create(LoadOptions(weights=path, device=torch.device("cpu"), precision=torch.float32))
