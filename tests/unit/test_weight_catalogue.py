@@ -22,6 +22,9 @@ def folder(tmp_path: Path) -> Path:
         sha256 = "{digest}"
         licence = "MIT"
         recipe = "net.toml"
+        data = "nothing"
+        hardware = "none"
+        steps = "0"
         score = "1 dB"
         """
     )

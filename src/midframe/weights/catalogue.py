@@ -23,6 +23,9 @@ class ShippedWeights:
         sha256: Its hash, in lower-case hexadecimal digits.
         licence: SPDX identifier.
         recipe: Recipe that trained it.
+        data: What it was trained on, with what is known of the rights in it.
+        hardware: Machine and hours.
+        steps: Optimiser steps, and samples seen.
         score: What was measured, in words with the command.
     """
 
@@ -30,6 +33,9 @@ class ShippedWeights:
     sha256: str
     licence: str
     recipe: str
+    data: str
+    hardware: str
+    steps: str
     score: str
 
     def verified_path(self, folder: Path = FOLDER) -> Path:
