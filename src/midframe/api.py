@@ -255,6 +255,7 @@ def train(
     recipe: str | Path,
     data: Sequence[Path],
     out: Path,
+    init: str | Path | None = None,
     resume: bool = False,
     until: int | None = None,
     seed: int = 1,
@@ -270,6 +271,7 @@ def train(
         recipe: Name of a shipped recipe, or a TOML file.
         data: Folders of videos, decoded once into `out/bank`; or one such bank, made before.
         out: Folder for the bank, checkpoints, logs and the finished weights; made if missing.
+        init: Weights to begin with: a file, or "shipped"; random ones by default.
         resume: Go on from the newest checkpoint in `out`.
         until: Stop, ready to resume, before this optimiser step.
         seed: Of everything random.
@@ -314,6 +316,7 @@ def train(
         workers=workers,
         process=process,
         processes=processes,
+        init=find(name) if init == "shipped" else Path(init) if init else None,
     )
     return run.run(_REGISTRY[name].prepare(options), Path(out), seed=seed, resume=resume, until=until, report=report)
 

@@ -14,7 +14,7 @@ import torch
 from small_bank import RECIPE, make_bank
 
 from midframe import api
-from midframe.core.errors import MediaError, RecipeError, UsageError
+from midframe.core.errors import MediaError, RecipeError, UsageError, WeightsError
 from midframe.core.recipe import read_recipe
 from midframe.core.task import Schedule, TrainOptions
 from midframe.data.triplets import TripletRecipe, TripletStream
@@ -75,6 +75,16 @@ def test_a_folder_with_a_run_is_not_overwritten(bank: Path, recipe: Path, tmp_pa
     api.train("rife", recipe=recipe, data=[bank], out=tmp_path / "run", workers=0, until=1)
     with pytest.raises(UsageError, match="--resume"):
         api.train("rife", recipe=recipe, data=[bank], out=tmp_path / "run", workers=0)
+
+
+def test_training_may_begin_with_a_file_of_weights(bank: Path, recipe: Path, tmp_path: Path):
+    first = api.train("rife", recipe=recipe, data=[bank], out=tmp_path / "first", workers=0, until=1)
+    options = TrainOptions(recipe=recipe, bank=bank, seed=9, device=torch.device("cpu"), workers=0, init=first)
+    begun = prepare(options).task.networks["rife"].state_dict()
+    assert all(torch.equal(begun[name], value) for name, value in load_network(first).state_dict().items())
+    recipe.write_text(RECIPE.replace("coarse_width = 8", "coarse_width = 12"))
+    with pytest.raises(WeightsError, match="the recipe describes"):
+        prepare(options)
 
 
 def test_a_checkpoint_of_another_network_is_refused(bank: Path, recipe: Path, tmp_path: Path):

@@ -19,6 +19,10 @@ def train(
         str,
         typer.Option(metavar="NAME|FILE.toml", help="A shipped recipe by name, or a file; default: the method's."),
     ] = "",
+    init: Annotated[
+        str | None,
+        typer.Option(metavar="shipped|FILE", help="Weights to begin with, to fine-tune; default: random ones."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint in --out.")] = False,
     until: Annotated[
         int | None, typer.Option(min=1, metavar="STEP", help="Stop before this step, ready to resume.")
@@ -39,6 +43,7 @@ def train(
         recipe=recipe or method,
         data=data,
         out=out,
+        init=init,
         resume=resume,
         until=until,
         seed=seed,

@@ -111,6 +111,7 @@ class TrainOptions:
         workers: Processes that prepare batches, for each training process on a CPU.
         process: Number of this training process, from 0.
         processes: Training processes that step together; each takes an equal share of every batch.
+        init: File of weights to begin with; random ones without it.
     """
 
     recipe: Path
@@ -120,6 +121,7 @@ class TrainOptions:
     workers: int
     process: int = 0
     processes: int = 1
+    init: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

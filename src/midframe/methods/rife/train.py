@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from midframe.core.errors import RecipeError
+from midframe.core.errors import RecipeError, WeightsError
 from midframe.core.recipe import read_recipe
 from midframe.core.task import Batch, LossTerms, Schedule, TrainingSetup, TrainOptions
 from midframe.data.triplets import TripletRecipe, TripletStream, validation_triplets
@@ -20,7 +20,13 @@ from midframe.methods.rife.layouts import IFNetConfig, MatchingConfig, PaperConf
 from midframe.methods.rife.loss import LossWeights, rife_loss
 from midframe.methods.rife.matching import MatchingNetwork
 from midframe.methods.rife.matching_loss import MatchingWeights, matching_loss
-from midframe.methods.rife.weights_file import Layout, build_network, save_network
+from midframe.methods.rife.weights_file import (
+    Layout,
+    build_network,
+    load_network,
+    save_network,
+    without_teacher,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,10 +89,13 @@ def prepare(options: TrainOptions) -> TrainingSetup:
     Raises:
         RecipeError: The recipe has a mistake.
         MediaError: No bank lies where it should.
+        WeightsError: The weights to begin with are of another architecture.
     """
     recipe = read_recipe(options.recipe, RifeRecipe)
     torch.manual_seed(options.seed)
     task = RifeTask(recipe)
+    if options.init is not None:
+        _begin_with(task, options.init)
 
     def batches(first: int) -> Iterator[Batch]:
         return _stream(recipe.stages, options, first)
@@ -132,6 +141,14 @@ class RifeTask:
         layout = self.recipe.layout
         # As JSON would give it back: lists for tuples, so that a checkpoint's description compares equal.
         return {"method": "rife", "layout": type(layout).__name__, "network": json.loads(json.dumps(asdict(layout)))}
+
+
+def _begin_with(task: RifeTask, path: Path) -> None:
+    """Copy weights into the task's network; its teacher, which no file holds, stays random."""
+    network, wanted = load_network(path), without_teacher(task.recipe.layout)
+    if network.config != wanted:
+        raise WeightsError(f"{path} is of {network.config}; the recipe describes {wanted}.")
+    task.network.load_state_dict(network.state_dict(), strict=False)
 
 
 def _pictures(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
