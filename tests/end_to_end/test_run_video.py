@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 
@@ -141,6 +142,21 @@ def test_sound_that_starts_before_the_picture_keeps_its_distance(tmp_path):
     assert packet_times(source, "video")[0] == Fraction(1, 4)
     assert packet_times(target, "video")[0] == Fraction(1, 4)
     assert packet_times(target, "audio") == packet_times(source, "audio")
+
+
+def test_sound_stays_in_sync_where_the_first_pictures_do_not_decode(tmp_path):
+    recipe = Recipe(audio=2, options={"qp": "10", "g": "12", "bf": "2", "preset": "ultrafast"})
+    whole = make_clip(tmp_path / "whole.ts", textures(48), recipe).read_bytes()
+    source, target = tmp_path / "cut.ts", tmp_path / "out.mp4"
+    source.write_bytes(whole[len(whole) // 188 // 5 * 188 :])  # a transport packet has 188 bytes
+    run(source, target, Multiply(2), skip_damaged=True)
+    with av.open(str(source)) as container:
+        first = next(container.decode(video=0))
+        first_picture = first.pts * first.time_base
+    assert first_picture > packet_times(source, "video")[0]
+    before = first_picture - packet_times(source, "audio")[0]
+    after = packet_times(target, "video")[0] - packet_times(target, "audio")[0]
+    assert before == after
 
 
 def test_slow_motion_drops_sound_and_the_plan_says_so(tmp_path):

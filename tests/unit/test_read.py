@@ -3,11 +3,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from clips import Recipe, make_clip, textures
+from clips import Recipe, make_clip, packet_times, textures
 from midframe.core.errors import MediaError, UsageError
 from midframe.video import VideoReader, probe, read_frame, read_frames_at, scan_times
 
 MILLISECOND = Fraction(1, 1000)
+TRANSPORT_PACKET = 188  # bytes
 CODED_ERROR = 12  # levels; 4:2:0 blurs the colour edges of the texture
 
 
@@ -31,7 +32,7 @@ def test_a_variable_frame_rate_is_kept(tmp_path, suffix):
     path = make_clip(tmp_path / f"clip.{suffix}", textures(6), recipe)
     frames, _ = read(path)
     assert [frame.time / MILLISECOND for frame in frames] == stamps
-    assert scan_times(path) == [frame.time for frame in frames]
+    assert scan_times(probe(path)) == [frame.time for frame in frames]
 
 
 def test_pixels_are_those_of_the_source(tmp_path):
@@ -78,6 +79,27 @@ def test_a_truncated_file_can_be_read_as_far_as_it_goes(tmp_path):
     frames, notes = read(truncated(tmp_path), skip_damaged=True)
     assert 24 <= len(frames) < 40
     assert any("truncated" in note for note in notes)
+
+
+def cut_inside_a_group(folder):
+    """A transport stream that opens between two key frames, 12 frames apart, as a recording does."""
+    recipe = Recipe(options={"qp": "10", "g": "12", "bf": "2", "preset": "ultrafast"}, audio=2)
+    whole = make_clip(folder / "whole.ts", textures(48), recipe).read_bytes()
+    path = folder / "cut.ts"
+    path.write_bytes(whole[len(whole) // TRANSPORT_PACKET // 5 * TRANSPORT_PACKET :])
+    return path
+
+
+@pytest.mark.parametrize("skip_damaged", [False, True])
+def test_time_starts_at_the_first_whole_frame_of_a_stream_cut_inside_a_group(tmp_path, skip_damaged):
+    path = cut_inside_a_group(tmp_path)
+    info = probe(path)
+    assert packet_times(path, "video")[0] < info.start_time
+    frames, notes = read(path, skip_damaged=skip_damaged)
+    assert notes == []
+    assert [frame.time for frame in frames] == [Fraction(k, 24) for k in range(36)]
+    assert scan_times(info) == [frame.time for frame in frames]
+    assert info.duration == frames[-1].time + frames[-1].duration
 
 
 def damaged(folder):

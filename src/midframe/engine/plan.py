@@ -118,7 +118,7 @@ def make_plan(
     """
     check_target(info.path, target, overwrite)
     encoding = resolve_encoding(info, target, encode or EncodeOptions())
-    times = scan_times(info.path)
+    times = scan_times(info)
     frames_in = len(times) if times else info.frame_count
     end = _end(info, times)
     tolerance = _tolerance(info)

@@ -58,8 +58,9 @@ class VideoInfo:
         bit_depth: Bits of the widest colour component.
         has_alpha: Pixels carry transparency.
         time_base: Seconds of one tick of the time stamps.
-        start_time: Seconds at which the video stream starts, on the clock that all streams share.
-        duration: Seconds that the video stream is declared to last; None where the file does not say.
+        start_time: Seconds at which the first whole frame is shown, on the clock that all streams share. A
+            stream that was cut out of another may open with frames that do not decode.
+        duration: Seconds from there to the declared end of the video stream; None where the file does not say.
         average_rate: Frames per second on average; None where the file does not say.
         frame_count: Frames that the file declares; None where it does not say.
         colour: Matrix, range, primaries and transfer, with what was assumed.
@@ -96,16 +97,17 @@ class VideoInfo:
 
 
 def probe(path: Path) -> VideoInfo:
-    """Read the facts about a video file; decodes its first frame.
+    """Read the facts about a video file; decodes up to its first whole frame.
 
     Raises:
-        MediaError: The file is missing, a folder, empty, not media, without video, or its first frame is
-            damaged.
+        MediaError: The file is missing, a folder, empty, not media, without video, or no frame is whole.
     """
     with open_video(path) as (container, stream):
         frame = _first_frame(path, container, stream)
         context = stream.codec_context
         time_base = stream.time_base or Fraction(1, av.time_base)
+        start_time = _start_time(frame, stream)
+        end = _declared_end(container, stream)
         return VideoInfo(
             path=path,
             container=container.format.name,
@@ -116,8 +118,8 @@ def probe(path: Path) -> VideoInfo:
             bit_depth=bit_depth(frame.format.name),
             has_alpha=has_alpha(frame.format.name),
             time_base=time_base,
-            start_time=(stream.start_time or 0) * time_base,
-            duration=_declared_duration(container, stream),
+            start_time=start_time,
+            duration=None if end is None else end - start_time,
             average_rate=stream.average_rate or None,
             frame_count=stream.frames or None,
             colour=_colour(stream, frame),
@@ -166,20 +168,28 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         yield container, stream
 
 
-def _declared_duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    """Seconds that the file declares for its video stream, or None.
+def _start_time(frame: VideoFrame | None, stream: VideoStream) -> Fraction:
+    """When a frame is shown, or without a stamp of its own when the stream starts, in seconds."""
+    if frame is not None and frame.pts is not None and frame.time_base is not None:
+        return frame.pts * frame.time_base
+    return (stream.start_time or 0) * (stream.time_base or Fraction(1, av.time_base))
+
+
+def _declared_end(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """Seconds, on the clock of all streams, at which the file declares its video stream to end, or None.
 
     Matroska declares it as a tag, in which FFmpeg writes the time of the end. The container's own duration
     counts only where it has no other stream: sound may last longer than the picture.
     """
+    start = _start_time(None, stream)
     if stream.duration is not None and stream.time_base is not None:
-        return stream.duration * stream.time_base
+        return start + stream.duration * stream.time_base
     tag = stream.metadata.get("DURATION", "").split(":")
     if len(tag) == 3 and all(part.replace(".", "", 1).isdigit() for part in tag):
         hours, minutes, seconds = (Fraction(part) for part in tag)
-        return hours * 3600 + minutes * 60 + seconds - (stream.start_time or 0) * (stream.time_base or 0)
+        return hours * 3600 + minutes * 60 + seconds
     if container.duration is not None and len(container.streams) == 1:
-        return Fraction(container.duration, av.time_base)
+        return start + Fraction(container.duration, av.time_base)
     return None
 
 
@@ -189,12 +199,23 @@ def reason(error: BaseException) -> str:
 
 
 def _first_frame(path: Path, container: InputContainer, stream: VideoStream) -> VideoFrame:
+    """The first frame that `VideoReader` yields when it skips what is damaged."""
+    damage = ""
     try:
         for packet in container.demux(stream):
-            for frame in packet.decode():
-                return frame
+            try:
+                frames = packet.decode()
+            except (FFmpegError, OSError) as error:
+                damage = damage or reason(error)
+                continue
+            for frame in frames:
+                if not frame.is_corrupt and not packet.is_corrupt:
+                    return frame
+                damage = damage or "the decoder reports missing data"
     except (FFmpegError, OSError) as error:
-        raise MediaError(f"The first frame of {path} cannot be decoded: {reason(error)}.") from error
+        damage = damage or reason(error)
+    if damage:
+        raise MediaError(f"No frame of {path} can be decoded: {damage}.")
     raise MediaError(f"{path} has a video stream without a single frame.")
 
 

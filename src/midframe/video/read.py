@@ -126,7 +126,7 @@ class VideoReader:
         for frame in frames:
             stamp = _seconds(frame)
             if stamp is None:
-                stamp = Fraction(0) if previous is None else previous + self._usual_step()
+                stamp = self.info.start_time if previous is None else previous + self._usual_step()
                 unstamped += 1
             if previous is not None and stamp <= previous:
                 backward += 1
@@ -198,17 +198,17 @@ def read_frame(path: Path, index: int) -> np.ndarray:
     return read_frames_at(path, [index])[0]
 
 
-def scan_times(path: Path) -> list[Fraction] | None:
-    """Times of all frames in seconds since the first, read from the packets without decoding.
+def scan_times(info: VideoInfo) -> list[Fraction] | None:
+    """Times of all frames in seconds since the first whole one, read from the packets without decoding.
 
     Returns:
-        Ascending times; None where packets carry no stamps.
+        Ascending times; None where packets carry no stamps. Packets before the first whole frame do not count.
 
     Raises:
         MediaError: The file cannot be opened.
     """
     times = set()
-    with open_video(path) as (container, stream):
+    with open_video(info.path) as (container, stream):
         try:
             for packet in container.demux(stream):
                 if packet.size == 0 or packet.is_discard:
@@ -216,7 +216,8 @@ def scan_times(path: Path) -> list[Fraction] | None:
                 time = _seconds(packet)
                 if time is None:
                     return None
-                times.add(time)
+                if time >= info.start_time:
+                    times.add(time)
         except (FFmpegError, OSError):
             pass  # a plan covers what can be read; the run names the damage
     first = min(times, default=Fraction(0))
