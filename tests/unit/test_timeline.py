@@ -112,6 +112,14 @@ def test_stamps_rounded_to_milliseconds_still_return_the_source_frames():
     assert all(abs(instant.local - Fraction(1, 2)) < Fraction(1, 20) for instant in made[1:-1:2])
 
 
+def test_strong_slow_motion_shows_every_instant_once():
+    times = [Fraction(k, 24) for k in range(4)]
+    rule = SlowDown(Fraction(100), Fraction(24))
+    made = list(output_instants(gaps(times, Fraction(4, 24)), rule, tolerance=Fraction(1, 1000)))
+    moving = [instant.source + instant.local for instant in made if instant.source < 3]
+    assert moving == [Fraction(k, 100) for k in range(300)]
+
+
 def test_time_base_holds_all_instants_exactly():
     base = fine_time_base([Fraction(1, 60), Fraction(1001, 24000)])
     assert (Fraction(1, 60) / base).denominator == (Fraction(1001, 24000) / base).denominator == 1

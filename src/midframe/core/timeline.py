@@ -144,7 +144,8 @@ def instants_in_gap(
         source_rate: Average rate of the source; needed for `SlowDown` without a rate of its own.
         tolerance: Rounding error of the source's time stamps in seconds. An instant this close to a source
             frame is that frame: a container that counts milliseconds puts the frames of 23.976 fps up to half
-            a millisecond off their true place.
+            a millisecond off their true place. At most a quarter of the distance of two instants counts, or
+            strong slow motion would show one frame several times.
 
     Returns:
         Instants in ascending order, possibly none.
@@ -156,6 +157,7 @@ def instants_in_gap(
     rate = output_rate(rule, source_rate)
     assert rate is not None  # `Multiply` alone has no rate of its own
     in_source = rate * stretch(rule)  # instants for each second of the source
+    tolerance = min(tolerance, 1 / (4 * in_source))
     first = max(0, math.ceil((gap.start - tolerance) * in_source))
     if gap.is_last:
         stop = math.ceil(gap.end * in_source - HALF)
