@@ -112,6 +112,14 @@ def test_frames_writes_a_picture_for_each_time(tmp_path: Path) -> None:
         np.testing.assert_array_equal(picture, flat(level, 1)[0])
 
 
+def test_a_name_with_a_colon_is_a_file_name(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    clip.rename("Movie: part.mp4")
+    run("interpolate", "Movie: part.mp4", "file: out.mp4", *BLEND)
+    assert len(packet_times(tmp_path / "file: out.mp4", "video")) == 23
+    assert packet_times(tmp_path / "file: out.mp4", "audio")
+
+
 def test_methods_lists_every_method_and_the_state_of_its_weights() -> None:
     lines = run("methods").stdout.splitlines()
     for name in ("rife", "blend", "nearest"):

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from midframe.core.errors import MediaError, WriteError
 from midframe.video.picture import read_picture, write_pictures
+
+ORIENTATION = 0x112  # its number in EXIF
+CODED_ERROR = 2  # levels, on average; JPEG blurs the edges
 
 
 def noise(dtype: type, seed: int = 0) -> np.ndarray:
@@ -41,6 +45,21 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(WriteError, match="cannot be written to"):
         write_pictures(tmp_path / "file" / "folder", [noise(np.uint8)])
+
+
+@pytest.mark.parametrize(("orientation", "quarter_turns"), [(1, 0), (3, 2), (6, -1), (8, 1)])
+def test_a_photograph_stored_on_its_side_is_turned_upright(
+    orientation: int, quarter_turns: int, tmp_path: Path
+) -> None:
+    upright = np.zeros((48, 64, 3), np.uint8)
+    upright[:24, :32] = 200  # only the first quarter is bright
+    photograph = Image.fromarray(np.rot90(upright, -quarter_turns))
+    exif = photograph.getexif()
+    exif[ORIENTATION] = orientation
+    photograph.save(tmp_path / "photograph.jpg", exif=exif, quality=95)
+    read = read_picture(tmp_path / "photograph.jpg").astype(int)
+    assert read.shape == upright.shape
+    assert np.abs(read - upright).mean() < CODED_ERROR
 
 
 def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:

@@ -11,16 +11,20 @@ import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
 from midframe.core.errors import WriteError
+from midframe.video.probe import probe
 from midframe.video.read import read_frame
 
 
 def read_picture(path: Path) -> np.ndarray:
     """The picture as (height, width, 3) RGB: uint8, or uint16 with white at 65535 for deeper files.
 
+    A picture that is stored on its side, as cameras do, is turned upright.
+
     Raises:
         MediaError: The file is missing, empty, damaged or no picture.
     """
-    return read_frame(path, 0)
+    quarter_turns = probe(path).rotation // 90
+    return np.ascontiguousarray(np.rot90(read_frame(path, 0), quarter_turns))
 
 
 def write_pictures(folder: Path, pictures: Sequence[np.ndarray], *, overwrite: bool = False) -> list[Path]:

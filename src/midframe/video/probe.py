@@ -65,7 +65,7 @@ class VideoInfo:
         frame_count: Frames that the file declares; None where it does not say.
         colour: Matrix, range, primaries and transfer, with what was assumed.
         rotation: Degrees counter-clockwise by which a player turns the picture.
-        display_matrix: The nine numbers behind the rotation; None where there is no rotation.
+        display_matrix: The nine numbers behind the rotation; None where there is none, or it cannot be read.
         sample_aspect_ratio: Width of a pixel over its height.
         interlaced: The first frame is interlaced.
         hdr_metadata: Kinds of HDR side data on the first frame.
@@ -158,7 +158,8 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     if path.stat().st_size == 0:
         raise MediaError(f"{path} is empty.")
     try:
-        container = av.open(str(path), "r", metadata_errors="replace")
+        # Absolute: FFmpeg would take a relative "Movie: part.mp4" for an address with a protocol.
+        container = av.open(str(path.absolute()), "r", metadata_errors="replace")
     except (FFmpegError, OSError, ValueError) as error:
         raise MediaError(f"{path} cannot be read as a video: {reason(error)}.") from error
     with container:
@@ -237,7 +238,10 @@ def _colour(stream: VideoStream, frame: VideoFrame) -> Colour:
 
 
 def _side_data(frame: VideoFrame) -> list[SideData]:
-    container = cast(SideDataContainer, frame.side_data)  # PyAV's stub knows motion vectors only
+    try:
+        container = cast(SideDataContainer, frame.side_data)  # PyAV's stub knows motion vectors only
+    except ValueError:  # a kind of which PyAV has not heard, such as the EXIF of a JPEG, hides all others
+        return []
     return [container[index] for index in range(len(container))]
 
 

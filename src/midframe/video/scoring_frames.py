@@ -37,7 +37,7 @@ def read_scoring_frames(path: Path, indices: Sequence[int]) -> list[np.ndarray]:
     reformatter = VideoReformatter()
     decoded = 0
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path.absolute())) as container:
             for frame in container.decode(video=0):
                 if wanted <= frames.keys():
                     break

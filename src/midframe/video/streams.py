@@ -113,7 +113,7 @@ class StreamCopy:
 
     def __init__(self, source: Path, kept: tuple[OtherStream, ...], output: OutputContainer) -> None:
         self._output = output
-        self._input = av.open(str(source), "r", metadata_errors="replace")
+        self._input = av.open(str(source.absolute()), "r", metadata_errors="replace")
         self._targets: dict[int, Stream] = {}
         self._unplaced: Counter[int] = Counter()
         self._shift = Fraction(0)

@@ -73,7 +73,7 @@ class VideoWriter:
         self._finished = False
         self._open_files = contextlib.ExitStack()
         try:
-            self._container = av.open(str(self._partial), "w", format=container_of(request.target).name)
+            self._container = av.open(str(self._partial.absolute()), "w", format=container_of(request.target).name)
         except (FFmpegError, OSError) as error:
             raise WriteError(f"{request.target} cannot be written: {reason(error)}.") from error
         self._open_files.callback(self._container.close)
@@ -153,6 +153,8 @@ class VideoWriter:
         context.thread_type = "AUTO"
         if info.display_matrix is not None:
             stream.set_display_matrix(info.display_matrix)
+        elif info.rotation:
+            stream.set_display_rotation(info.rotation)
         return stream
 
     def _start_all(self) -> None:
