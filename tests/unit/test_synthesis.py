@@ -5,11 +5,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from blend import Blend
 from midframe.core.errors import ShapeError, UsageError
 from midframe.core.method import AnyTime, Grid, Midpoint
 from midframe.engine import GapFiller, interpolate_pair, nearest_offered, to_pixels, to_tensor
+from midframe.engine.synthesis import TIMES_PER_CALL
 
 times = st.fractions(0, 1, max_denominator=60).filter(lambda time: 0 < time < 1)
 
@@ -62,6 +64,48 @@ def test_all_times_of_a_gap_go_into_one_call():
     method = Blend()
     interpolate_pair(method, picture(0), picture(200), [Fraction(k, 5) for k in range(1, 5)])
     assert [len(asked) for _, asked in method.calls] == [4]
+
+
+def test_frames_of_a_long_gap_are_made_as_they_are_taken():
+    method = Blend()
+    made = GapFiller(method).fill([picture(0), picture(200)], [Fraction(k, 1000) for k in range(1, 1000)])
+    assert method.calls == []
+    for _ in range(TIMES_PER_CALL + 1):
+        next(made)
+    assert [len(asked) for _, asked in method.calls] == [TIMES_PER_CALL] * 2
+    assert not torch.is_inference_mode_enabled()
+    assert len(list(made)) == 999 - TIMES_PER_CALL - 1
+
+
+class Watched(Blend):
+    """Knows how many of the frames that it made are still in memory."""
+
+    def __init__(self) -> None:
+        super().__init__(Midpoint())
+        self.made: list[StorageWeakRef] = []
+
+    def interpolate(self, frames, times, *, generator=None):
+        frame = super().interpolate(frames, times)
+        self.made.append(StorageWeakRef(frame.untyped_storage()))
+        return frame
+
+    def alive(self) -> int:
+        return sum(not frame.expired() for frame in self.made)
+
+
+def test_halving_holds_a_frame_for_each_level_and_no_more():
+    method = Watched()
+    made = GapFiller(method).fill([picture(0), picture(200)], [Fraction(k, 256) for k in range(1, 256)])
+    held = [method.alive() for _ in made]
+    assert len(method.made) == 255
+    assert max(held) <= 8 + 1  # 256 is 2^8
+
+
+def test_times_moved_to_one_instant_share_its_frame():
+    method = Blend(Grid(2))
+    made = interpolate_pair(method, picture(0), picture(200), [Fraction(k, 100) for k in range(1, 100)])
+    assert [int(frame[0, 0, 0]) for frame in made] == [0] * 25 + [100] * 49 + [200] * 25
+    assert len(method.calls) == 1
 
 
 def test_frames_are_padded_to_the_multiple_and_cropped_again():

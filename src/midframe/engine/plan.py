@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +20,7 @@ from midframe.core.timeline import (
     output_rate,
     stretch,
 )
-from midframe.engine.synthesis import nearest_offered
+from midframe.engine.synthesis import TIMES_PER_CALL, nearest_offered
 from midframe.video import (
     EncodeOptions,
     Encoding,
@@ -58,7 +58,8 @@ class Plan:
         tolerance: Seconds by which an instant may miss a source frame and still be that frame.
         encoding: Codec, pixel format and options.
         streams: What becomes of all other streams.
-        memory_bytes: Largest amount of decoded frames held at once. The method's own memory comes on top.
+        memory_bytes: Largest amount of frames held at once: decoded ones, and those of one gap as the method
+            takes and gives them. The method's own memory comes on top.
         notes: One sentence for each thing worth knowing.
     """
 
@@ -122,12 +123,10 @@ def make_plan(
     frames_in = len(times) if times else info.frame_count
     end = _end(info, times)
     tolerance = _tolerance(info)
-    instants = None
+    tally = None
     if times is not None and end is not None:
-        instants = list(output_instants(gaps(times, end), rule, info.average_rate, tolerance))
+        tally = _tally(output_instants(gaps(times, end), rule, info.average_rate, tolerance), method)
     streams = decide_streams(info, target, keeps_time=stretch(rule) == 1)
-    context = method.context if method else 1
-    held = LOOK_AHEAD + 1 + 2 * context + GAPS_WAITING + FRAMES_WAITING + 2
     return Plan(
         source=info,
         target=target,
@@ -135,8 +134,8 @@ def make_plan(
         method=method.name if method else None,
         cuts=cuts,
         frames_in=frames_in,
-        frames_out=None if instants is None else len(instants),
-        frames_kept=None if instants is None else sum(instant.local == 0 for instant in instants),
+        frames_out=tally and tally.frames,
+        frames_kept=tally and tally.kept,
         rate=_rate(info, rule, frames_in, end),
         is_variable=_is_variable(times),
         duration=None if end is None else end * stretch(rule),
@@ -144,9 +143,44 @@ def make_plan(
         tolerance=tolerance,
         encoding=encoding,
         streams=streams,
-        memory_bytes=held * info.width * info.height * 3 * (1 if info.bit_depth == 8 else 2),
-        notes=tuple(_notes(info, target, rule, encoding, streams, method, instants, times)),
+        memory_bytes=_memory(info, method.context if method else 1),
+        notes=tuple(_notes(info, target, encoding, streams, method, tally, times)),
     )
+
+
+@dataclass(frozen=True)
+class _Tally:
+    """What is counted of the instants of an output.
+
+    Attributes:
+        frames: All of them.
+        kept: Those that show a source frame.
+        moved: Largest distance, in gaps, to the nearest instant that the method offers.
+    """
+
+    frames: int
+    kept: int
+    moved: Fraction
+
+
+def _tally(instants: Iterable[Instant], method: MethodSpec | None) -> _Tally:
+    """Count in one pass: a long film at a high rate has millions of instants."""
+    frames = kept = 0
+    moved = Fraction(0)
+    for instant in instants:
+        frames += 1
+        kept += instant.local == 0
+        if method is not None and not isinstance(method.times, AnyTime):
+            moved = max(moved, abs(nearest_offered(method.times, instant.local) - instant.local))
+    return _Tally(frames, kept, moved)
+
+
+def _memory(info: VideoInfo, context: int) -> int:
+    """Bytes of all frames that a run holds at once; those at the method's door have four bytes a component."""
+    decoded = LOOK_AHEAD + 1 + 2 * context + GAPS_WAITING + FRAMES_WAITING + 2
+    at_the_method = 2 * context + TIMES_PER_CALL
+    components = info.width * info.height * 3
+    return components * (decoded * (1 if info.bit_depth <= 8 else 2) + at_the_method * 4)
 
 
 def _end(info: VideoInfo, times: list[Fraction] | None) -> Fraction | None:
@@ -196,11 +230,10 @@ def _is_variable(times: list[Fraction] | None) -> bool:
 def _notes(
     info: VideoInfo,
     target: Path,
-    rule: RateRule,
     encoding: Encoding,
     streams: StreamFate,
     method: MethodSpec | None,
-    instants: Sequence[Instant] | None,
+    tally: _Tally | None,
     times: list[Fraction] | None,
 ) -> list[str]:
     notes = [f"Lost: {loss}." for loss in encoding.losses]
@@ -215,10 +248,10 @@ def _notes(
         notes.append("The source has a variable frame rate.")
     if times is None:
         notes.append("The source carries no time stamps; frames are placed at its average rate.")
-    if method is not None and not isinstance(method.times, AnyTime) and instants is not None:
-        moved = max((abs(nearest_offered(method.times, i.local) - i.local) for i in instants), default=Fraction(0))
-        if moved:
-            notes.append(f"{method.name} offers {method.times}: instants move by up to {float(moved):.3f} of a gap.")
+    if method is not None and tally is not None and tally.moved:
+        notes.append(
+            f"{method.name} offers {method.times}: instants move by up to {float(tally.moved):.3f} of a gap."
+        )
     return notes
 
 

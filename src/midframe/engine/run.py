@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -171,13 +172,13 @@ class _Work:
                 self.cut_times.append(window.gap.end)
             instants = instants_in_gap(plan.rule, window.gap, plan.source.average_rate, plan.tolerance)
             inside = [instant.local for instant in instants if instant.local]
-            between = dict(zip(inside, self._between(window, inside), strict=True))
+            between = self._between(window, inside)
             self.kept += len(instants) - len(inside)
             for instant in instants:
-                yield between.get(instant.local, window.before.pixels), instant.time
+                yield next(between) if instant.local else window.before.pixels, instant.time
             self._report()
 
-    def _between(self, window: GapWindow, times: list[Fraction]) -> list[Pixels]:
+    def _between(self, window: GapWindow, times: list[Fraction]) -> Iterator[Pixels]:
         if window.content is Content.MOTION and times:
             self.made += len(times)
             return self._filler.fill([frame.pixels for frame in window.frames], times, window.gap.index)
@@ -185,7 +186,7 @@ class _Work:
             self.held_at_cuts += len(times)
         else:
             self.held_between_equals += len(times)
-        return [window.before.pixels] * len(times)
+        return itertools.repeat(window.before.pixels, len(times))
 
     def _report(self) -> None:
         if self._progress is None:

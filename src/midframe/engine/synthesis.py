@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from midframe.ops.pad import pad_to_multiple
 MIDPOINT_DEPTH = 3
 """Halvings that approximate an instant which no number of halvings reaches: off by at most 1/16 of a gap."""
 TIMES_PER_CALL = 8
-"""Most instants in one call of a method, so that memory does not grow with the rate."""
+"""Most instants in one call of a method: memory grows neither with the rate nor with the length of a gap."""
 
 
 def nearest_offered(offer: AnyTime | Midpoint | Grid, time: Fraction) -> Fraction:
@@ -60,34 +61,36 @@ class GapFiller:
         self._device = device or torch.device("cpu")
         self._seed = seed
 
-    def fill(self, window: Sequence[Pixels], times: Sequence[Fraction], gap: int = 0) -> list[Pixels]:
-        """Frames at instants between the two middle frames of a window.
+    def fill(self, window: Sequence[Pixels], times: Sequence[Fraction], gap: int = 0) -> Iterator[Pixels]:
+        """Frames at instants between the two middle frames of a window, made as they are taken.
 
         Args:
             window: As many frames as the method takes, oldest first.
             times: Fractions of the gap in (0, 1), ascending.
             gap: Number of the gap, for its random numbers.
 
-        Returns:
+        Yields:
             One frame for each time, of the type of the input. Times that the method does not offer are moved
-            as `nearest_offered` says; moved onto a source frame, they return that very frame.
+            as `nearest_offered` says; moved onto a source frame, they yield that very frame.
 
         Raises:
             UsageError: A window of the wrong length, or times outside (0, 1) or out of order.
             ShapeError: Frames of different sizes.
         """
         self._check(window, times)
+        return self._filled(window, times, gap)
+
+    def _filled(self, window: Sequence[Pixels], times: Sequence[Fraction], gap: int) -> Iterator[Pixels]:
         middle = self._spec.context - 1
-        dtype = window[0].dtype
-        chosen = [nearest_offered(self._spec.times, time) for time in times]
-        wanted = sorted({time for time in chosen if 0 < time < 1})
-        ready: dict[Fraction, Pixels] = {Fraction(0): window[middle], Fraction(1): window[middle + 1]}
-        if wanted:
-            with torch.inference_mode():
-                frames = torch.stack([to_tensor(pixels, self._device) for pixels in window])
-                for time, frame in self._synthesise(frames, wanted, gap).items():
-                    ready[time] = to_pixels(frame, dtype)
-        return [ready[time] for time in chosen]
+        chosen = [
+            (time, len(list(equal))) for time, equal in groupby(nearest_offered(self._spec.times, t) for t in times)
+        ]
+        wanted = [time for time, _ in chosen if 0 < time < 1]
+        made = self._synthesise(window, wanted, gap) if wanted else iter(())
+        for time, count in chosen:
+            pixels = to_pixels(next(made), window[0].dtype) if 0 < time < 1 else window[middle + int(time)]
+            for _ in range(count):
+                yield pixels
 
     def _check(self, window: Sequence[Pixels], times: Sequence[Fraction]) -> None:
         if len(window) != self._spec.window:
@@ -97,26 +100,29 @@ class GapFiller:
         if not all(0 < time < 1 for time in times) or list(times) != sorted(set(times)):
             raise UsageError(f"Times must ascend strictly inside (0, 1); got {', '.join(map(str, times))}.")
 
-    def _synthesise(self, frames: Tensor, times: Sequence[Fraction], gap: int) -> dict[Fraction, Tensor]:
-        """Frames of shape (3, height, width) by time, from a window (window, 3, height, width)."""
-        height, width = frames.shape[-2:]
+    def _synthesise(self, window: Sequence[Pixels], times: Sequence[Fraction], gap: int) -> Iterator[Tensor]:
+        """Frames of shape (3, height, width), one for each time."""
+        height, width = window[0].shape[:2]
+        frames = torch.stack([to_tensor(pixels, self._device) for pixels in window])
         padded = pad_to_multiple(frames, self._spec.size_multiple)
         generator = None
         if self._spec.stochastic:
             generator = torch.Generator(self._device).manual_seed(self._seed + gap)
-        if isinstance(self._spec.times, Midpoint):
-            made = self._halve(padded, times, generator)
-        else:
-            made = {}
-            for start in range(0, len(times), TIMES_PER_CALL):
-                part = times[start : start + TIMES_PER_CALL]
-                made.update(zip(part, self._call(padded, part, generator), strict=True))
-        return {time: frame[..., :height, :width] for time, frame in made.items()}
+        make = self._halve if isinstance(self._spec.times, Midpoint) else self._in_parts
+        for frame in make(padded, times, generator):
+            yield frame[..., :height, :width]
 
-    def _halve(
-        self, pair: Tensor, times: Sequence[Fraction], generator: torch.Generator | None
-    ) -> dict[Fraction, Tensor]:
-        """Reach each k / 2^n as the midpoint of its two neighbours one level up, each of them made once."""
+    def _in_parts(
+        self, frames: Tensor, times: Sequence[Fraction], generator: torch.Generator | None
+    ) -> Iterator[Tensor]:
+        for start in range(0, len(times), TIMES_PER_CALL):
+            yield from self._call(frames, times[start : start + TIMES_PER_CALL], generator)
+
+    def _halve(self, pair: Tensor, times: Sequence[Fraction], generator: torch.Generator | None) -> Iterator[Tensor]:
+        """Reach each k / 2^n as the midpoint of its two neighbours one level up, each of them made once.
+
+        A midpoint is forgotten when all times that may need it, those nearer to it than its two neighbours, are past.
+        """
         known = {Fraction(0): pair[0], Fraction(1): pair[1]}
 
         def at(time: Fraction) -> Tensor:
@@ -126,8 +132,12 @@ class GapFiller:
                 known[time] = self._call(neighbours, [Fraction(1, 2)], generator)[0]
             return known[time]
 
-        return {time: at(time) for time in times}
+        for time in times:
+            known = {past: frame for past, frame in known.items() if past + Fraction(1, past.denominator) > time}
+            yield at(time)
 
+    # Not around the loops above: between two frames of a generator, its caller would compute in this mode too.
+    @torch.inference_mode()
     def _call(self, frames: Tensor, times: Sequence[Fraction], generator: torch.Generator | None) -> Tensor:
         return self._interpolator.interpolate(frames[None], times, generator=generator)[0]
 
@@ -159,4 +169,4 @@ def interpolate_pair(
     if np.array_equal(before, after):
         return [before] * len(times)
     context = interpolator.spec.context
-    return filler.fill([before] * context + [after] * context, times)
+    return list(filler.fill([before] * context + [after] * context, times))
