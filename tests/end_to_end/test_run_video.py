@@ -221,6 +221,25 @@ def test_ten_bits_stay_ten_bits(tmp_path, suffix):
         assert np.abs(stored.astype(int) - original).max() <= 1
 
 
+def test_pixels_stored_as_rgb_are_not_said_to_have_a_matrix(tmp_path):
+    source = make_clip(tmp_path / "in.mp4", textures(2), Recipe(tags={"colorspace": 1, "color_range": 1}))
+    run(source, tmp_path / "out.mp4", Multiply(2), encode=EncodeOptions(codec="libx264rgb", preset="ultrafast"))
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        frame = next(container.decode(video=0))
+    assert frame.format.is_rgb
+    assert (frame.colorspace, frame.color_range) == (0, 2)
+
+
+def test_grey_of_limited_range_comes_back_as_it_was(tmp_path):
+    planes = [[np.tile(np.linspace(16, 235, 64).astype(np.uint8), (48, 1))]] * 2
+    tags = {"colorspace": 6, "color_range": 1}
+    recipe = Recipe(codec="ffv1", options={}, pixel_format="gray", planes=planes, tags=tags)
+    source = make_clip(tmp_path / "in.mkv", [None] * 2, recipe)
+    assert (read(source)[0].pixels[:, [0, -1]] == [[[0], [255]]]).all()
+    run(source, tmp_path / "out.mp4", Multiply(2), encode=LOSSLESS)
+    assert np.abs(decoded_planes(tmp_path / "out.mp4")[0][0].astype(int) - planes[0][0]).max() <= 1
+
+
 def test_rotation_and_pixel_aspect_are_kept(tmp_path):
     source = make_clip(tmp_path / "in.mp4", textures(4), Recipe(rotation=90, aspect=Fraction(4, 3)))
     run(source, tmp_path / "out.mp4", Multiply(2))

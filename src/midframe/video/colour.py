@@ -3,7 +3,8 @@
 Pixels of 8 bits in limited range, nearly all video, go through swscale, whose error there is below 0.57 of a
 level in each direction. Elsewhere swscale is not exact enough: up to 1.1 levels of chroma in 8-bit full
 range, and about four 10-bit levels of luma through its 16-bit RGB. There only chroma is resampled by swscale,
-and the matrix is applied here in float32.
+and the matrix is applied here in float32. Grey swscale takes for full range, whatever it is told: its levels are
+scaled here too.
 """
 
 from __future__ import annotations
@@ -75,13 +76,25 @@ def resolve_colour(
     if matrix not in MATRICES:
         raise MediaError(f"The video uses colour matrix {matrix} of ITU-T H.273, which midframe cannot convert.")
     if colour_range not in (LIMITED, FULL) or is_rgb(pixel_format):
-        colour_range = FULL if pixel_format.startswith("yuvj") else LIMITED
+        # FFmpeg's own rule: grey is of full range where nothing is stated.
+        colour_range = FULL if pixel_format.startswith("yuvj") or is_grey(pixel_format) else LIMITED
     return Colour(matrix, colour_range, primaries, transfer, assumed)
 
 
 def is_rgb(pixel_format: str) -> bool:
     """Whether pixels are stored as red, green and blue, a palette of them included."""
     return av.VideoFormat(pixel_format).is_rgb or pixel_format == "pal8"
+
+
+def is_grey(pixel_format: str) -> bool:
+    """Whether pixels have lightness alone, and perhaps transparency."""
+    components = av.VideoFormat(pixel_format).components
+    return not is_rgb(pixel_format) and sum(not component.is_alpha for component in components) == 1
+
+
+def stored_codes(pixel_format: str, colour: Colour) -> tuple[int, int]:
+    """Matrix and range that describe pixels of a format: RGB has no matrix, and its full range."""
+    return (RGB_MATRIX, FULL) if is_rgb(pixel_format) else (colour.matrix, colour.range)
 
 
 def bit_depth(pixel_format: str) -> int:
@@ -100,11 +113,16 @@ def to_rgb(frame: VideoFrame, colour: Colour) -> np.ndarray:
     """Decode a frame's colours.
 
     Returns:
-        (height, width, 3): uint8 for sources of 8 bits, uint16 with white at 65535 for deeper ones.
+        (height, width, 3): uint8 for sources of up to 8 bits, uint16 with white at 65535 for deeper ones.
     """
     depth = bit_depth(frame.format.name)
     if is_rgb(frame.format.name):
-        return frame.to_ndarray(format="rgb24" if depth == 8 else "rgb48le")
+        return frame.to_ndarray(format="rgb24" if depth <= 8 else "rgb48le")
+    if is_grey(frame.format.name):
+        depth = _grey_depth(depth)
+        matrix, offset = _stored_to_rgb(colour, depth)
+        luma = _plane(_resample(frame, _grey_format(depth), colour), 0, depth).astype(np.float32)
+        return np.repeat(_to_levels((luma - offset[0]) * matrix[0, 0], depth)[..., None], 3, axis=-1)
     if depth == 8 and colour.range == LIMITED:
         return frame.reformat(
             format="rgb24",
@@ -117,9 +135,7 @@ def to_rgb(frame: VideoFrame, colour: Colour) -> np.ndarray:
     full_chroma = _resample(frame, _full_chroma_format(depth), colour)
     stored = np.stack([_plane(full_chroma, index, depth) for index in range(3)], axis=-1).astype(np.float32)
     matrix, offset = _stored_to_rgb(colour, depth)
-    white = 255 if depth == 8 else 65535
-    rgb = (stored - offset) @ (matrix.T * np.float32(white))
-    return np.rint(np.clip(rgb, 0, white)).astype(np.uint8 if depth == 8 else np.uint16)
+    return _to_levels((stored - offset) @ matrix.T, depth)
 
 
 def from_rgb(pixels: np.ndarray, pixel_format: str, colour: Colour) -> VideoFrame:
@@ -128,7 +144,8 @@ def from_rgb(pixels: np.ndarray, pixel_format: str, colour: Colour) -> VideoFram
     source_format = "rgb24" if pixels.dtype == np.uint8 else "rgb48le"
     if is_rgb(pixel_format):
         return VideoFrame.from_ndarray(pixels, format=source_format).reformat(format=pixel_format)
-    if depth == 8 and pixels.dtype == np.uint8 and colour.range == LIMITED:
+    grey = is_grey(pixel_format)
+    if depth == 8 and pixels.dtype == np.uint8 and colour.range == LIMITED and not grey:
         return VideoFrame.from_ndarray(pixels, format=source_format).reformat(
             format=pixel_format,
             src_colorspace=_swscale_matrix(colour),
@@ -138,12 +155,13 @@ def from_rgb(pixels: np.ndarray, pixel_format: str, colour: Colour) -> VideoFram
             interpolation=RESAMPLING,
         )
     height, width = pixels.shape[:2]
+    depth = _grey_depth(depth) if grey else depth
     matrix, offset = _stored_to_rgb(colour, depth)
     white = 255 if pixels.dtype == np.uint8 else 65535
     stored = pixels.astype(np.float32) @ (np.linalg.inv(matrix).T / white).astype(np.float32) + offset
     stored = np.rint(np.clip(stored, 0, 2**depth - 1)).astype(np.uint8 if depth == 8 else np.uint16)
-    full_chroma = VideoFrame(width, height, _full_chroma_format(depth))
-    for index in range(3):
+    full_chroma = VideoFrame(width, height, _grey_format(depth) if grey else _full_chroma_format(depth))
+    for index in range(1 if grey else 3):
         _plane(full_chroma, index, depth)[:] = stored[..., index]
     return _resample(full_chroma, pixel_format, colour)
 
@@ -154,6 +172,21 @@ def _swscale_matrix(colour: Colour) -> int:
 
 def _full_chroma_format(depth: int) -> str:
     return "yuv444p" if depth == 8 else f"yuv444p{depth}le"
+
+
+def _grey_format(depth: int) -> str:
+    return "gray" if depth == 8 else f"gray{depth}le"
+
+
+def _grey_depth(depth: int) -> int:
+    """Bits of the whole numbers in which grey is converted: formats of one bit and of floats are brought to them."""
+    return min(max(depth, 8), 16)
+
+
+def _to_levels(values: np.ndarray, depth: int) -> np.ndarray:
+    """Values in [0, 1] as the levels that `to_rgb` returns for a source of some bits."""
+    white = 255 if depth == 8 else 65535
+    return np.rint(np.clip(values * np.float32(white), 0, white)).astype(np.uint8 if depth == 8 else np.uint16)
 
 
 def _resample(frame: VideoFrame, pixel_format: str, colour: Colour) -> VideoFrame:

@@ -17,7 +17,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from midframe.core.errors import WriteError
-from midframe.video.colour import from_rgb
+from midframe.video.colour import from_rgb, stored_codes
 from midframe.video.encode import Encoding
 from midframe.video.probe import VideoInfo, open_video, reason
 from midframe.video.streams import StreamCopy, StreamFate, container_of, copy_description
@@ -148,7 +148,7 @@ class VideoWriter:
         context.time_base = request.time_base
         stream.time_base = request.time_base
         context.sample_aspect_ratio = info.sample_aspect_ratio
-        context.colorspace, context.color_range = info.colour.matrix, info.colour.range
+        context.colorspace, context.color_range = stored_codes(encoding.pixel_format, info.colour)
         context.color_primaries, context.color_trc = info.colour.primaries, info.colour.transfer
         context.thread_type = "AUTO"
         if info.display_matrix is not None:
@@ -178,7 +178,7 @@ class VideoWriter:
         info, encoding = self._request.source, self._request.encoding
         frame = from_rgb(pixels, encoding.pixel_format, info.colour)
         frame.pts, frame.time_base = pts, self._request.time_base
-        frame.colorspace, frame.color_range = info.colour.matrix, info.colour.range
+        frame.colorspace, frame.color_range = stored_codes(encoding.pixel_format, info.colour)
         frame.color_primaries, frame.color_trc = info.colour.primaries, info.colour.transfer
         self._durations[pts] = next_pts - pts
         try:
