@@ -103,6 +103,24 @@ def test_plan_prints_what_interpolate_would_do_and_writes_nothing(clip: Path, tm
     assert list(tmp_path.iterdir()) == [clip]
 
 
+def test_a_plan_without_a_target_needs_no_writable_name(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "500")
+    (tmp_path / "clip-midframe.mp4").write_text("of an earlier run")
+    assert "12 in, 23 out" in run("plan", clip, *BLEND).stdout
+    other = make_clip(tmp_path / "clip.avi", textures(12), Recipe(codec="mpeg4", options={}))
+    assert "clip-midframe.mkv" in run("plan", other, *BLEND).stdout
+    with pytest.raises(MidframeError, match="names no container"):
+        run("plan", other, tmp_path / "out.avi", *BLEND)
+
+
+def test_brackets_in_a_name_are_printed(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "500")
+    source = clip.rename(tmp_path / "clip [1080p] [red].mp4")
+    assert str(source) in run("plan", source, *BLEND).stdout
+
+
 def test_frames_writes_a_picture_for_each_time(tmp_path: Path) -> None:
     before, after = write_pictures(tmp_path, [flat(40, 1)[0], flat(80, 1)[0]])
     result = run("frames", before, after, tmp_path / "out", "--times", "1/4, 1/2, 3/4", *BLEND)

@@ -45,7 +45,7 @@ def bench(
             json_path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
         except OSError as error:
             raise WriteError(f"{json_path} cannot be written: {error}.") from error
-    Console(highlight=False, soft_wrap=True).print(
+    Console(markup=False, highlight=False, soft_wrap=True).print(
         f"{result['method']} at {result['size']}: {result['frames_per_second']:.2f} frames a second "
         f"(median of {runs} runs, {result['device']}, {result['precision']}, {result['threads']} threads)"
     )

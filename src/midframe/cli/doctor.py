@@ -23,7 +23,7 @@ def doctor() -> None:
     for sound, part, found in _findings():
         whole = whole and sound
         table.add_row("ok" if sound else "BROKEN", part, found)
-    Console(soft_wrap=True).print(table)
+    Console(markup=False, soft_wrap=True).print(table)
     if not whole:
         raise typer.Exit(1)
 

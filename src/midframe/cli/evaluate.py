@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -53,7 +54,7 @@ def evaluate(
     table = Table("list", "targets", "PSNR", "SSIM", "SSIM-3D", "IE", "seconds a frame", box=None)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         for list_path, folder in zip(lists, folders, strict=True):
-            task = progress.add_task(list_path.stem, total=None)
+            task = progress.add_task(escape(list_path.stem), total=None)
             scores = evaluation.evaluate(
                 interpolator,
                 list_path,
@@ -66,7 +67,7 @@ def evaluate(
                 on_target=lambda done, total, task=task: progress.update(task, completed=done, total=total),
             )
             table.add_row(*_cells(scores))
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 def _folders(lists: list[Path], out: Path) -> list[Path]:

@@ -52,7 +52,7 @@ def interpolate(
 
     encode = options.encode_options(codec, quality, preset, pixel_format, encoder_option, allow_loss)
     interpolator = api.load(method, weights=weights, device=device, precision=precision, scale=scale, tta=tta)
-    console = Console(highlight=False)
+    console = Console(markup=False, highlight=False)  # names of files may hold brackets
     with show_progress(console) as progress:
         result = api.interpolate_video(
             source,

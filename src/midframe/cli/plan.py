@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from midframe.cli import options
 
@@ -43,7 +43,7 @@ def plan(
     interpolator = api.load(method, weights=weights, device=device, precision=precision, scale=scale, tta=tta)
     made = api.plan_video(
         source,
-        target or source.with_stem(f"{source.stem}-midframe"),
+        target or _free_choice(source),
         method=interpolator,
         device=device,
         fps=fps,
@@ -52,9 +52,9 @@ def plan(
         vfr=vfr,
         cuts=cuts,
         encode=options.encode_options(codec, quality, preset, pixel_format, encoder_option, allow_loss),
-        overwrite=overwrite,
+        overwrite=overwrite or target is None,  # nobody asked for that name
     )
-    table = Table("", "", box=None, show_header=False)
+    table = Table(Column(), Column(overflow="fold"), box=None, show_header=False)
     table.add_row("method", interpolator.spec.name)
     if api.methods()[method].has_network:  # A formula has no precision of its own.
         resolved = resolve_device(device)
@@ -62,4 +62,13 @@ def plan(
         table.add_row("network", f"{number_format} on {resolved}")
     for heading, text in made.lines():
         table.add_row(heading, text)
-    Console(highlight=False, soft_wrap=True).print(table)
+    # Names of files may hold brackets, in which Rich would see markup.
+    Console(markup=False, highlight=False).print(table)
+
+
+def _free_choice(source: Path) -> Path:
+    """The target where none was named: like the source, in Matroska where its own container cannot be written."""
+    from midframe.video.streams import MUXER_OF_SUFFIX
+
+    suffix = source.suffix if source.suffix.lower() in MUXER_OF_SUFFIX else ".mkv"
+    return source.with_name(f"{source.stem}-midframe{suffix}")
