@@ -9,6 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import cast
 
+import torch
+
 from midframe.core.errors import UnknownNameError, UsageError
 from midframe.core.method import Interpolator
 from midframe.core.options import LoadOptions
@@ -123,7 +125,7 @@ def interpolate_video(
     target: Path | str,
     *,
     method: str | Interpolator = DEFAULT_METHOD,
-    device: str = "auto",
+    device: str | None = None,
     fps: Number | None = None,
     multi: int | None = None,
     slow: Number | None = None,
@@ -141,7 +143,8 @@ def interpolate_video(
         source: Any video file that FFmpeg reads.
         target: File to write; its suffix chooses the container. It appears only when it is whole.
         method: A name from `methods()`, or what `load` gave, or any interpolator of your own.
-        device: Where the method runs (see `load`); for a loaded method, where it was loaded.
+        device: Where the method runs (see `load`). By default `auto` for a name; for an interpolator its own
+            attribute `device`, or without one the CPU.
         fps: Frames per second of the output, such as 60 or "60000/1001".
         multi: Divide each gap between two frames into this many parts.
         slow: Stretch time by this factor; `fps` then is the rate at which the result is shown.
@@ -159,15 +162,16 @@ def interpolate_video(
         UsageError: A request that contradicts itself or does not fit the source.
         DeviceError, WeightsError: See `load`.
     """
+    interpolator, place = _placed(method, device)
     return run_video(
         Path(source),
         Path(target),
-        _interpolator(method, device),
+        interpolator,
         rate_rule(fps=fps, multi=multi, slow=slow, vfr=vfr),
         cuts=_detect_cuts(cuts),
         encode=encode,
         progress=progress,
-        device=resolve_device(device),
+        device=place,
         seed=seed,
         overwrite=overwrite,
         skip_damaged=skip_damaged,
@@ -179,7 +183,7 @@ def plan_video(
     target: Path | str,
     *,
     method: str | Interpolator = DEFAULT_METHOD,
-    device: str = "auto",
+    device: str | None = None,
     fps: Number | None = None,
     multi: int | None = None,
     slow: Number | None = None,
@@ -197,7 +201,7 @@ def plan_video(
         probe(Path(source)),
         Path(target),
         rate_rule(fps=fps, multi=multi, slow=slow, vfr=vfr),
-        method=_interpolator(method, device).spec,
+        method=_placed(method, device)[0].spec,
         cuts=_detect_cuts(cuts),
         encode=encode,
         overwrite=overwrite,
@@ -211,8 +215,9 @@ def interpolate_pictures(
     times: Sequence[Fraction] = (Fraction(1, 2),),
     *,
     method: str | Interpolator = DEFAULT_METHOD,
-    device: str = "auto",
+    device: str | None = None,
     seed: int = 0,
+    allow_loss: bool = False,
     overwrite: bool = False,
 ) -> list[Path]:
     """Make pictures between two pictures.
@@ -225,6 +230,7 @@ def interpolate_pictures(
         method: As in `interpolate_video`.
         device: As in `interpolate_video`.
         seed: Start of the random numbers of a stochastic method.
+        allow_loss: Take transparent pictures, without their transparency.
         overwrite: Replace files that exist.
 
     Returns:
@@ -233,17 +239,18 @@ def interpolate_pictures(
     Raises:
         MediaError: A picture cannot be read.
         ShapeError: The pictures differ in size.
-        UsageError: Times outside (0, 1) or out of order, or none.
+        UsageError: Times outside (0, 1) or out of order, or none; or a picture is transparent in places.
         WriteError: The folder or a file cannot be written.
     """
     if not times:
         raise UsageError("At least one time between the two pictures is needed, such as 1/2.")
+    interpolator, place = _placed(method, device)
     pictures = interpolate_pair(
-        _interpolator(method, device),
-        read_picture(Path(before)),
-        read_picture(Path(after)),
+        interpolator,
+        read_picture(Path(before), allow_loss=allow_loss),
+        read_picture(Path(after), allow_loss=allow_loss),
         times,
-        device=resolve_device(device),
+        device=place,
         seed=seed,
     )
     return write_pictures(Path(folder), pictures, overwrite=overwrite)
@@ -331,8 +338,14 @@ def _imported(place: str) -> object:
     return getattr(import_module(module), name)
 
 
-def _interpolator(method: str | Interpolator, device: str) -> Interpolator:
-    return load(method, device=device) if isinstance(method, str) else method
+def _placed(method: str | Interpolator, device: str | None) -> tuple[Interpolator, torch.device]:
+    """A method ready to use, and where its input belongs."""
+    if isinstance(method, str):
+        place = resolve_device(device or "auto")
+        return load(method, device=str(place)), place
+    if device is not None:
+        return method, resolve_device(device)
+    return method, torch.device(getattr(method, "device", "cpu"))
 
 
 def _detect_cuts(cuts: str) -> bool:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from blend import Blend
 from midframe import api
 from midframe.core.errors import UnknownNameError, UsageError, WeightsError
-from midframe.core.method import Interpolator
+from midframe.core.method import Interpolator, MethodSpec
 from midframe.core.options import LoadOptions
 
 FORMULAS = [name for name, registration in api.methods().items() if not registration.has_network]
@@ -106,6 +107,41 @@ def test_a_scale_may_be_stated_in_any_form(
 def test_an_unknown_treatment_of_cuts_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="no way to treat cuts 'on'"):
         api.interpolate_video(tmp_path / "a.mp4", tmp_path / "b.mp4", method="blend", cuts="on")
+
+
+class Reached(Exception):
+    """The engine was called."""
+
+
+class Elsewhere:
+    """An interpolator that says where its input belongs."""
+
+    spec = MethodSpec(name="elsewhere")
+    device = torch.device("meta")
+
+    def interpolate(self, frames, times, *, generator=None):
+        raise AssertionError("not called")
+
+
+@pytest.mark.parametrize(("method", "asked", "place"), [
+    (Elsewhere(), None, "meta"),
+    (Elsewhere(), "cpu", "cpu"),
+    (Blend(), None, "cpu"),
+    ("blend", None, "cuda:0"),
+    ("blend", "cpu", "cpu"),
+])  # fmt: skip
+def test_input_goes_where_the_method_is(
+    method: str | Interpolator, asked: str | None, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_video(*arguments: object, device: torch.device, **options: object) -> None:
+        raise Reached(device)
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(api, "run_video", run_video)
+    with pytest.raises(Reached) as reached:
+        api.interpolate_video(tmp_path / "a.mp4", tmp_path / "b.mp4", method=method, device=asked)
+    assert reached.value.args == (torch.device(place),)
 
 
 def test_pictures_need_a_time(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from midframe.core.errors import MediaError, WriteError
+from midframe.core.errors import MediaError, UsageError, WriteError
 from midframe.video.picture import read_picture, write_pictures
 
 ORIENTATION = 0x112  # its number in EXIF
@@ -60,6 +60,17 @@ def test_a_photograph_stored_on_its_side_is_turned_upright(
     read = read_picture(tmp_path / "photograph.jpg").astype(int)
     assert read.shape == upright.shape
     assert np.abs(read - upright).mean() < CODED_ERROR
+
+
+def test_transparency_is_lost_only_where_that_is_allowed(tmp_path: Path) -> None:
+    pixels = Image.fromarray(noise(np.uint8)).convert("RGBA")
+    pixels.save(tmp_path / "solid.png")
+    pixels.putpixel((5, 5), (0, 0, 0, 254))
+    pixels.save(tmp_path / "clear.png")
+    np.testing.assert_array_equal(read_picture(tmp_path / "solid.png"), noise(np.uint8))
+    with pytest.raises(UsageError, match=r"clear\.png is transparent in places"):
+        read_picture(tmp_path / "clear.png")
+    assert read_picture(tmp_path / "clear.png", allow_loss=True).shape == (48, 63, 3)
 
 
 def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:

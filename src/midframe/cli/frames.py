@@ -26,6 +26,7 @@ def frames(
     device: options.Device = "auto",
     tta: options.Tta = False,
     seed: options.Seed = 0,
+    allow_loss: options.AllowLoss = False,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Make the pictures between two pictures, as PNG files."""
@@ -34,7 +35,15 @@ def frames(
     instants = _parse_times(times)
     interpolator = api.load(method, weights=weights, device=device, precision=precision, scale=scale, tta=tta)
     written = api.interpolate_pictures(
-        before, after, folder, instants, method=interpolator, device=device, seed=seed, overwrite=overwrite
+        before,
+        after,
+        folder,
+        instants,
+        method=interpolator,
+        device=device,
+        seed=seed,
+        allow_loss=allow_loss,
+        overwrite=overwrite,
     )
     for time, path in zip(instants, written, strict=True):
         typer.echo(f"{time} {path}")

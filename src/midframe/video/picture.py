@@ -10,21 +10,28 @@ import av
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
-from midframe.core.errors import WriteError
-from midframe.video.probe import probe
+from midframe.core.errors import UsageError, WriteError
+from midframe.video.probe import open_video, probe
 from midframe.video.read import read_frame
 
 
-def read_picture(path: Path) -> np.ndarray:
+def read_picture(path: Path, *, allow_loss: bool = False) -> np.ndarray:
     """The picture as (height, width, 3) RGB: uint8, or uint16 with white at 65535 for deeper files.
 
     A picture that is stored on its side, as cameras do, is turned upright.
 
+    Args:
+        path: A file with at least one picture.
+        allow_loss: Read a picture that is transparent somewhere, without its transparency.
+
     Raises:
         MediaError: The file is missing, empty, damaged or no picture.
+        UsageError: The picture is transparent somewhere, which would be lost.
     """
-    quarter_turns = probe(path).rotation // 90
-    return np.ascontiguousarray(np.rot90(read_frame(path, 0), quarter_turns))
+    info = probe(path)
+    if info.has_alpha and not allow_loss and _is_transparent(path):
+        raise UsageError(f"{path} is transparent in places, which midframe does not interpolate. Allow the loss.")
+    return np.ascontiguousarray(np.rot90(read_frame(path, 0), info.rotation // 90))
 
 
 def write_pictures(folder: Path, pictures: Sequence[np.ndarray], *, overwrite: bool = False) -> list[Path]:
@@ -49,6 +56,13 @@ def write_pictures(folder: Path, pictures: Sequence[np.ndarray], *, overwrite: b
     except OSError as error:
         raise WriteError(f"Pictures cannot be written to {folder}: {error.strerror or error}.") from error
     return paths
+
+
+def _is_transparent(path: Path) -> bool:
+    """Whether any pixel is; formats such as WebP have room for transparency even where there is none."""
+    with open_video(path) as (container, stream):
+        alpha = next(container.decode(stream)).to_ndarray(format="rgba")[..., 3]
+    return bool((alpha < 255).any())
 
 
 def _png(pixels: np.ndarray) -> bytes:

@@ -63,6 +63,11 @@ class RifeInterpolator:
     def spec(self) -> MethodSpec:
         return self._spec
 
+    @property
+    def device(self) -> torch.device:
+        """Where the network is, and its input belongs."""
+        return next(self.network.parameters()).device
+
     @torch.inference_mode()
     def interpolate(
         self,
