@@ -5,7 +5,10 @@ import pytest
 
 from clips import make_clip, textures
 from midframe.core.errors import UsageError
+from midframe.core.timeline import Multiply
+from midframe.engine import make_plan
 from midframe.video import EncodeOptions, VideoInfo, probe, resolve_encoding
+from midframe.video.encode import _nearest_format
 
 
 @pytest.fixture
@@ -64,6 +67,31 @@ def test_the_codec_follows_the_container(info):
     assert resolve(info, "out.webm").codec == "libvpx-vp9"
 
 
+@pytest.mark.parametrize(
+    ("target", "options", "has_quality"),
+    [
+        ("out.mp4", {}, True),
+        ("out.mp4", {"codec": "mpeg4"}, False),
+        ("out.mp4", {"codec": "mpeg4", "encoder_options": {"b": "2M"}}, True),
+        ("out.webm", {"codec": "libvpx"}, False),
+        ("out.mkv", {"codec": "ffv1"}, True),
+    ],
+)
+def test_an_encoder_left_to_its_own_quality_is_known(info, target, options, has_quality):
+    encoding = resolve(info, target, **options)
+    assert encoding.has_quality == has_quality
+    plan = make_plan(info, info.path.with_name(target), Multiply(2), encode=EncodeOptions(**options))
+    assert any("No quality set" in note for note in plan.notes) != has_quality
+
+
+@pytest.mark.parametrize(
+    "offered", [["nv12", "p010le", "bgra", "x2rgb10le"], ["yuv420p", "nv12", "p010le", "p016le"]]
+)
+def test_ten_bits_reach_a_hardware_encoder(info, offered):
+    deep = replace(info, pixel_format="yuv420p10le", bit_depth=10)
+    assert _nearest_format(deep, offered) == "p010le"
+
+
 def test_a_rate_control_of_ones_own_replaces_the_default(info):
     assert resolve(info).options["crf"] == "16"
     assert resolve(info, quality=20).options["crf"] == "20"
@@ -77,6 +105,8 @@ def test_a_rate_control_of_ones_own_replaces_the_default(info):
         ({"codec": "aac"}, "encodes audio, not video"),
         ({"codec": "libvpx-vp9", "pixel_format": "gbrp16le"}, "does not offer pixel format"),
         ({"codec": "mpeg4", "quality": 20}, "no constant rate factor"),
+        ({"encoder_options": {"crff": "3"}}, "libx264 has no option 'crff'. Did you mean 'crf'?"),
+        ({"codec": "mpeg4", "preset": "fast"}, "mpeg4 has no presets"),
         ({"codec": "prores_ks"}, "mp4 cannot hold what prores_ks encodes"),
     ],
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from blend import Blend
 from clips import HEIGHT, WIDTH, packet_bytes, packet_times, textures
@@ -13,6 +14,7 @@ from midframe.core.errors import UsageError
 from midframe.core.timeline import Multiply, SlowDown
 from midframe.engine import run_video
 from midframe.video import EncodeOptions, decide_streams, probe
+from midframe.video.picture import write_pictures
 from midframe.video.streams import container_of
 
 MILLISECOND = Fraction(1, 1000)
@@ -83,6 +85,31 @@ def test_slow_motion_keeps_only_what_has_no_time(everything, tmp_path):
     fate = decide_streams(probe(everything), tmp_path / "out.mkv", keeps_time=False)
     assert [stream.kind for stream in fate.kept] == ["attachment"]
     assert [(stream.kind, "in sync" in cause) for stream, cause in fate.lost] == [("subtitle", True)]
+
+
+def test_slow_motion_keeps_the_cover(tmp_path):
+    source, target = tmp_path / "in.mp4", tmp_path / "out.mp4"
+    (cover,) = write_pictures(tmp_path, [textures(1)[0]])
+    with av.open(str(source), "w") as container, av.open(str(cover)) as pictures:
+        video = container.add_stream("libx264", rate=24, options={"preset": "ultrafast"})
+        video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        attached = container.add_stream_from_template(pictures.streams.video[0])
+        attached.disposition = Disposition.attached_pic
+        for index, pixels in enumerate(textures(6)):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, 24)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        packet = av.Packet(cover.read_bytes())
+        packet.pts = packet.dts = 0
+        packet.stream, packet.time_base = attached, Fraction(1, 24)
+        container.mux(packet)
+    result = run(source, target, SlowDown(Fraction(2)))
+    assert not [note for note in result.notes if note.startswith("Lost")]
+    assert [(stream.codec, stream.is_cover) for stream in probe(target).streams] == [("png", True)]
+    with av.open(str(target)) as container:
+        (kept,) = [stream for stream in container.streams if Disposition.attached_pic in stream.disposition]
+        assert [bytes(packet) for packet in container.demux(kept) if packet.size] == [cover.read_bytes()]
 
 
 @pytest.mark.parametrize("name", ["out.avi", "out.gif", "out"])

@@ -238,6 +238,10 @@ def _notes(
 ) -> list[str]:
     notes = [f"Lost: {loss}." for loss in encoding.losses]
     notes += [f"Lost: {stream.sentence()}, since {cause}." for stream, cause in streams.lost]
+    if not encoding.has_quality:
+        notes.append(
+            f"No quality set: {encoding.codec} falls back on its own; pass its option with --encoder-option."
+        )
     if info.interlaced:
         notes.append("The source is interlaced; its fields are treated as whole frames. Deinterlace it first.")
     if info.hdr_metadata:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,9 @@ VISUALLY_LOSSLESS: dict[str, dict[str, str]] = {
     "libsvtav1": {"crf": "20", "preset": "6"},
     "libaom-av1": {"crf": "20", "cpu-used": "6"},
 }
-RATE_CONTROLS = frozenset(("crf", "qp", "b", "lossless"))
+RATE_CONTROLS = frozenset(("crf", "qp", "cq", "b", "lossless", "qscale", "global_quality"))
+# Some hardware encoders offer nothing else for more than 8 bits.
+SEMIPLANAR = ("p010le", "p016le")
 DEFAULT_CODEC = "libx264"
 CODEC_OF_SUFFIX = {".webm": "libvpx-vp9"}
 
@@ -56,12 +59,14 @@ class Encoding:
         pixel_format: What it stores.
         options: All options of the encoder.
         losses: One sentence for each property of the source that does not survive.
+        has_quality: A quality was asked for, midframe has one for the codec, or the codec loses nothing.
     """
 
     codec: str
     pixel_format: str
     options: dict[str, str]
     losses: tuple[str, ...]
+    has_quality: bool = True
 
 
 def resolve_encoding(info: VideoInfo, target: Path, options: EncodeOptions) -> Encoding:
@@ -69,7 +74,7 @@ def resolve_encoding(info: VideoInfo, target: Path, options: EncodeOptions) -> E
 
     Raises:
         UsageError: An unknown encoder, a pixel format that it does not offer, a quality that it has no scale
-            for, or a loss that was not allowed.
+            for, an option that it does not have, or a loss that was not allowed.
     """
     name = options.codec or CODEC_OF_SUFFIX.get(target.suffix.lower(), DEFAULT_CODEC)
     try:
@@ -90,10 +95,21 @@ def resolve_encoding(info: VideoInfo, target: Path, options: EncodeOptions) -> E
         raise UsageError(
             f"With {name}, {'; '.join(losses)}. Choose another codec or pixel format, or allow the loss."
         )
-    return Encoding(name, pixel_format, _encoder_options(name, options), losses)
+    chosen = _encoder_options(name, options)
+    # A codec that can do both is lossy unless told; one without any loss has no quality to set.
+    has_quality = not RATE_CONTROLS.isdisjoint(chosen) or (codec.lossless and not codec.lossy)
+    return Encoding(name, pixel_format, chosen, losses, has_quality)
 
 
 def _encoder_options(name: str, options: EncodeOptions) -> dict[str, str]:
+    supported = av.CodecContext.create(name, "w").supported_options
+    known = {option.name for option in (*supported.generic, *supported.private)}
+    for key in options.encoder_options:
+        if key not in known:
+            near = difflib.get_close_matches(key, sorted(known), n=1)
+            raise UsageError(f"{name} has no option '{key}'.{f' Did you mean {near[0]!r}?' if near else ''}")
+    if options.preset is not None and "preset" not in known:
+        raise UsageError(f"{name} has no presets; pass its own options for speed instead.")
     chosen = dict(VISUALLY_LOSSLESS.get(name, {}))
     if options.quality is None and not RATE_CONTROLS.isdisjoint(options.encoder_options):
         chosen.pop("crf", None)  # encoders let it win over the control that was asked for
@@ -136,6 +152,7 @@ def _nearest_format(info: VideoInfo, offered: list[str]) -> str:
 
     # Only planar formats: packed ones that encoders offer beside them hold the same pixels.
     planar = [name for name in offered if name.startswith(("yuv", "gbr")) and not name.startswith("yuvj")]
+    planar += [name for name in offered if name in SEMIPLANAR]
     return min(planar or offered or ["yuv420p"], key=distance)
 
 

@@ -14,6 +14,7 @@ import av
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.sidedata.sidedata import SideData, SideDataContainer
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -32,12 +33,14 @@ class OtherStream:
         kind: audio, subtitle, video, data, attachment or unknown.
         codec: Name of the codec, or "unknown".
         language: As tagged, or None.
+        is_cover: A single picture that stands for the whole file.
     """
 
     index: int
     kind: str
     codec: str
     language: str | None = None
+    is_cover: bool = False
 
     def sentence(self) -> str:
         """Its description for a person."""
@@ -134,6 +137,7 @@ def probe(path: Path) -> VideoInfo:
                     other.type,
                     other.codec_context.codec.canonical_name if other.codec_context else "unknown",
                     other.language,
+                    Disposition.attached_pic in other.disposition,
                 )
                 for other in container.streams
                 if other.index != stream.index

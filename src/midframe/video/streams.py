@@ -79,7 +79,7 @@ def decide_streams(info: VideoInfo, target: Path, keeps_time: bool) -> StreamFat
 
     Args:
         keeps_time: The output runs at the speed of the source. In slow motion no timed stream would stay in
-            sync, so none is kept.
+            sync, so none is kept; a cover has no time.
     """
     container = container_of(target)
     chapters = " (chapters are)" if info.chapter_count else ""
@@ -89,7 +89,7 @@ def decide_streams(info: VideoInfo, target: Path, keeps_time: bool) -> StreamFat
             cause = None if container.name == "matroska" else f"{container.name} cannot hold attachments"
         elif stream.kind not in TIMED_KINDS:
             cause = f"{stream.kind} streams are not carried{chapters}"
-        elif not keeps_time:
+        elif not keeps_time and not stream.is_cover:
             cause = "it would not stay in sync with slowed pictures"
         elif stream.codec not in container.codecs:
             cause = f"{container.name} cannot hold {stream.codec}"
