@@ -26,11 +26,13 @@ if TYPE_CHECKING:
         WriteError,
     )
     from midframe.core.method import Interpolator, MethodSpec
+    from midframe.video.encode import EncodeOptions
 
     __version__: str
 
 __all__ = [
     "DeviceError",
+    "EncodeOptions",
     "Interpolator",
     "MediaError",
     "MethodSpec",
@@ -53,6 +55,7 @@ __all__ = [
 _HOME = {
     "api": ("interpolate_pictures", "interpolate_video", "load", "methods", "plan_video"),
     "core.method": ("Interpolator", "MethodSpec"),
+    "video.encode": ("EncodeOptions",),
 }
 
 

@@ -8,6 +8,7 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from midframe import api
 from midframe.cli.bench import bench
 from midframe.cli.evaluate import evaluate
 from midframe.core.errors import UnknownNameError, UsageError
@@ -63,6 +64,21 @@ def test_evaluate_refuses_two_lists_of_one_name(root, tmp_path):
 def test_evaluate_refuses_an_unknown_method(root, tmp_path):
     with pytest.raises(UnknownNameError, match=r"no method 'blind'\. Did you mean 'blend'"):
         run("evaluate", "blind", "--list", root / "middle.tsv", "--root", root, "--out", tmp_path / "out")
+
+
+@pytest.mark.parametrize("command", ["evaluate", "bench"])
+def test_scale_and_augmentation_reach_the_method(command, root, tmp_path, monkeypatch):
+    told = {}
+
+    def load(name, **options):
+        told.update(options)
+        raise UsageError("far enough")
+
+    monkeypatch.setattr(api, "load", load)
+    places = ("--list", root / "middle.tsv", "--root", root, "--out", tmp_path / "out")
+    with pytest.raises(UsageError, match="far enough"):
+        run(command, "rife", *(places if command == "evaluate" else ()), "--scale", "0.5", "--tta")
+    assert (told["scale"], told["tta"]) == ("0.5", True)
 
 
 def test_bench_prints_and_writes_the_speed(tmp_path):

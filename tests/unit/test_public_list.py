@@ -24,6 +24,8 @@ def test_the_public_list_is_what_it_was() -> None:
         # what a method is
         "Interpolator",
         "MethodSpec",
+        # how its output is written
+        "EncodeOptions",
         # what can go wrong
         "DeviceError",
         "MediaError",

@@ -10,28 +10,29 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from midframe.cli import options
 from midframe.core.errors import UsageError, WriteError
 
 
 def bench(
-    method: Annotated[str, typer.Argument(help="Name of the method; `midframe methods` lists them.")],
+    method: options.MethodArgument,
     size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="Size of the frames.")] = "1280x720",
     json_path: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Also write the result here.")
     ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Timed runs, after two that warm up.")] = 7,
-    weights: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Weights of your own instead of the shipped ones.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
+    weights: options.Weights = None,
+    scale: options.Scale = "auto",
+    precision: options.Precision = "auto",
+    device: options.Device = "auto",
+    tta: options.Tta = False,
 ) -> None:
     """Time a method: frames per second of the network alone, without reading or writing video."""
     from midframe import api, evaluation  # These import PyTorch: not before a command needs it.
     from midframe.engine.hardware import resolve_device, resolve_precision
 
     pixels = _parse_size(size)
-    interpolator = api.load(method, weights=weights, device=device, precision=precision)
+    interpolator = api.load(method, weights=weights, device=device, precision=precision, scale=scale, tta=tta)
     resolved_device = resolve_device(device)
     result = evaluation.bench(
         interpolator,

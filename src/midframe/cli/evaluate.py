@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
+from midframe.cli import options
 from midframe.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    method: Annotated[str, typer.Argument(help="Name of the method; `midframe methods` lists them.")],
+    method: options.MethodArgument,
     lists: Annotated[
         list[Path],
         typer.Option("--list", metavar="LIST.tsv", help="Test list; give it again for further lists."),
@@ -35,11 +36,11 @@ def evaluate(
         int | None, typer.Option("--max", min=1, metavar="N", help="Score N targets of each list, at random.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of that choice, and of methods that draw.")] = 0,
-    weights: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Weights of your own instead of the shipped ones.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
+    weights: options.Weights = None,
+    scale: options.Scale = "auto",
+    precision: options.Precision = "auto",
+    device: options.Device = "auto",
+    tta: options.Tta = False,
     save_images: Annotated[bool, typer.Option("--save-images", help="Keep the predictions as PNG files.")] = False,
 ) -> None:
     """Score a method on test lists: PSNR, SSIM, interpolation error, and time.
@@ -50,7 +51,7 @@ def evaluate(
     from midframe.engine.hardware import resolve_device
 
     folders = _folders(lists, out)
-    interpolator = api.load(method, weights=weights, device=device, precision=precision)
+    interpolator = api.load(method, weights=weights, device=device, precision=precision, scale=scale, tta=tta)
     table = Table("list", "targets", "PSNR", "SSIM", "SSIM-3D", "IE", "seconds a frame", box=None)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         for list_path, folder in zip(lists, folders, strict=True):

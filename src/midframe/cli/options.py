@@ -44,6 +44,9 @@ Cuts: TypeAlias = Annotated[
 Method: TypeAlias = Annotated[
     str, typer.Option(help="Name of the method; `midframe methods` lists them.", rich_help_panel=METHOD)
 ]
+MethodArgument: TypeAlias = Annotated[
+    str, typer.Argument(metavar="METHOD", help="Name of the method; `midframe methods` lists them.")
+]
 Weights: TypeAlias = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Weights of your own instead of the shipped ones.", rich_help_panel=METHOD),

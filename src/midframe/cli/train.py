@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from midframe.cli import options
+
 
 def train(
-    method: Annotated[str, typer.Argument(help="Name of the method; `midframe methods` lists them.")],
+    method: options.MethodArgument,
     data: Annotated[
         list[Path],
         typer.Option("--data", metavar="FOLDER", help="Folder of videos; give it again for further ones."),

@@ -18,7 +18,7 @@ from midframe.video.read import read_frame
 def read_picture(path: Path, *, allow_loss: bool = False) -> np.ndarray:
     """The picture as (height, width, 3) RGB: uint8, or uint16 with white at 65535 for deeper files.
 
-    A picture that is stored on its side, as cameras do, is turned upright.
+    A picture that is stored on its side, as cameras do, is turned upright; PyAV does not tell of mirrored ones.
 
     Args:
         path: A file with at least one picture.
