@@ -71,7 +71,11 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         if value not in get_args(kind):
             raise RecipeError(f"{where} must be one of {', '.join(map(repr, get_args(kind)))}; got {value!r}.")
         return value
-    # A whole number is a fine float; a boolean is neither, although Python thinks so.
+    return _plain(kind, value, where)
+
+
+def _plain(kind: type, value: Any, where: str) -> Any:
+    """A number, text or truth value; a whole number is a fine float, a boolean is no number."""
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (kind in (int, float) and isinstance(value, bool)):

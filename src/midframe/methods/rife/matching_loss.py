@@ -80,7 +80,7 @@ def matching_loss(
 
 
 def _at_size(image: Tensor, like: Tensor) -> Tensor:
-    return functional.adaptive_avg_pool2d(image, like.shape[-2:])
+    return functional.adaptive_avg_pool2d(image, (like.shape[-2], like.shape[-1]))
 
 
 def _level_error(estimate: Estimate, pair: Tensor, target: Tensor) -> Tensor:
@@ -93,7 +93,7 @@ def _flow_error(estimates: tuple[Estimate, ...], flow: Tensor, weight: Tensor) -
     total = flow.new_zeros(())
     known = weight.sum().clamp(min=1.0)
     for distance, estimate in enumerate(reversed(estimates)):
-        apart = resize_flow(estimate.flow, flow.shape[-2:]) - flow
+        apart = resize_flow(estimate.flow, (flow.shape[-2], flow.shape[-1])) - flow
         before, after = apart.chunk(2, dim=1)
         error = torch.stack((before, after), 1).square().sum(2).add(1e-4).sqrt()
         total = total + 0.8**distance * (error * weight).sum() / known
