@@ -8,7 +8,7 @@ import tomllib
 import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from midframe.core.errors import MidframeError, RecipeError
 
@@ -71,7 +71,7 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         if value not in get_args(kind):
             raise RecipeError(f"{where} must be one of {', '.join(map(repr, get_args(kind)))}; got {value!r}.")
         return value
-    return _plain(kind, value, where)
+    return _plain(cast(type, kind), value, where)
 
 
 def _plain(kind: type, value: Any, where: str) -> Any:
