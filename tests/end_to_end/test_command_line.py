@@ -155,7 +155,8 @@ def test_doctor_finds_this_installation_whole() -> None:
 def test_doctor_fails_where_shipped_weights_are_damaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from midframe import weights
 
-    row = weights.ShippedWeights(file="gone", sha256="0", licence="MIT", recipe="none", score="none")
+    said = dict.fromkeys(("data", "hardware", "steps", "recipe", "score"), "none")
+    row = weights.ShippedWeights(file="gone", sha256="0", licence="MIT", **said)
     monkeypatch.setattr(weights, "catalogue", lambda: {"rife": row})
     result = run("doctor")
     assert result.exit_code == 1
