@@ -22,14 +22,17 @@ def to_tensor(pixels: Pixels, device: torch.device) -> Float[Tensor, "3 height w
         UsageError: Pixels that are neither uint8 nor uint16.
     """
     white = white_of(pixels.dtype)
-    return torch.from_numpy(pixels).to(device).permute(2, 0, 1).to(torch.float32).div(white).contiguous()
+    planes = torch.from_numpy(pixels).to(device).permute(2, 0, 1)
+    # Type and layout change in one pass over the picture.
+    return planes.to(torch.float32, memory_format=torch.contiguous_format).div_(white)
 
 
 def to_pixels(frame: Float[Tensor, "3 height width"], dtype: np.dtype) -> Pixels:
     """A frame in [0, 1] rounded to the nearest level of `dtype`, uint8 or uint16."""
-    levels = frame.float().clamp(0, 1).mul(white_of(dtype)).round().permute(1, 2, 0)
+    levels = frame.float().clamp(0, 1).mul_(white_of(dtype)).round_()
+    # Small first, then turned: planes of bytes turn four times faster than planes of floats.
     small = levels.to(torch.uint8) if dtype == np.uint8 else levels.to(torch.int32)
-    return np.ascontiguousarray(small.cpu().numpy().astype(dtype))
+    return small.permute(1, 2, 0).contiguous().cpu().numpy().astype(dtype, copy=False)
 
 
 def white_of(dtype: np.dtype) -> int:

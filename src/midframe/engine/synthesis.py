@@ -60,6 +60,7 @@ class GapFiller:
         self._spec = spec
         self._device = device or torch.device("cpu")
         self._seed = seed
+        self._converted: list[tuple[Pixels, Tensor]] = []
 
     def fill(self, window: Sequence[Pixels], times: Sequence[Fraction], gap: int = 0) -> Iterator[Pixels]:
         """Frames at instants between the two middle frames of a window, made as they are taken.
@@ -103,7 +104,7 @@ class GapFiller:
     def _synthesise(self, window: Sequence[Pixels], times: Sequence[Fraction], gap: int) -> Iterator[Tensor]:
         """Frames of shape (3, height, width), one for each time."""
         height, width = window[0].shape[:2]
-        frames = torch.stack([to_tensor(pixels, self._device) for pixels in window])
+        frames = torch.stack(self._tensors(window))
         padded = pad_to_multiple(frames, self._spec.size_multiple)
         generator = None
         if self._spec.stochastic:
@@ -111,6 +112,13 @@ class GapFiller:
         make = self._halve if isinstance(self._spec.times, Midpoint) else self._in_parts
         for frame in make(padded, times, generator):
             yield frame[..., :height, :width]
+
+    def _tensors(self, window: Sequence[Pixels]) -> list[Tensor]:
+        """Each frame as a tensor. Neighbouring gaps share frames: what the last window converted serves again."""
+        known = {id(pixels): tensor for pixels, tensor in self._converted}
+        tensors = [known[id(p)] if id(p) in known else to_tensor(p, self._device) for p in window]
+        self._converted = list(zip(window, tensors, strict=True))
+        return tensors
 
     def _in_parts(
         self, frames: Tensor, times: Sequence[Fraction], generator: torch.Generator | None
