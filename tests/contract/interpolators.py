@@ -8,22 +8,11 @@ import torch
 
 from midframe.core.method import Interpolator
 from midframe.methods.baseline import BlendInterpolator, NearestInterpolator
-from midframe.methods.rife.layouts import IFNetConfig, MatchingConfig, PaperConfig
+from midframe.methods.rife.layouts import IFNetConfig, PaperConfig
 from midframe.methods.rife.sample import RifeInterpolator
 from midframe.methods.rife.weights_file import Layout, build_network
+from small_matching import SMALL_MATCHING
 
-SMALL_MATCHING = MatchingConfig(
-    feature_widths=(4, 6, 8),
-    coarse_width=8,
-    coarse_depth=1,
-    coarse_radius=1,
-    middle_width=8,
-    middle_depth=1,
-    fine_width=8,
-    fine_depth=1,
-    memory=4,
-    levels=2,
-)
 SMALL_IFNET = IFNetConfig(widths=(8, 8), scales=(2, 1))
 SMALL_PAPER = PaperConfig(widths=(8, 8, 8), context_width=2, teacher=False)
 

@@ -16,20 +16,9 @@ from midframe.methods.rife.matching import MatchingNetwork, size_multiple
 from midframe.methods.rife.matching_loss import MatchingWeights, matching_loss
 from midframe.methods.rife.sample import RifeInterpolator, create, pyramid_levels
 from midframe.methods.rife.weights_file import save_network
+from small_matching import SMALL_MATCHING
 
-SMALL = MatchingConfig(
-    feature_widths=(4, 6, 8),
-    coarse_width=8,
-    coarse_depth=1,
-    coarse_radius=1,
-    middle_width=8,
-    middle_depth=1,
-    fine_width=8,
-    fine_depth=1,
-    memory=4,
-    levels=2,
-    teacher=True,
-)
+SMALL = replace(SMALL_MATCHING, teacher=True)
 AVERAGE_ERROR = 1e-4  # warping by a zero flow, and a blend by one half
 HALF = [Fraction(1, 2)]
 
