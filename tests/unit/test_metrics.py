@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 from jaxtyping import TypeCheckError
+from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from midframe.core.errors import ShapeError
-from midframe.metrics import interpolation_error, psnr, ssim, ssim_3d
+from midframe.metrics import interpolation_error, psnr, ssim, ssim_3d, ssim_luma
 
 FLOAT64_TOLERANCE = 1e-9
-ALL = (psnr, ssim, ssim_3d, interpolation_error)
+ALL = (psnr, ssim, ssim_3d, ssim_luma, interpolation_error)
 
 
 def constant(value: int) -> torch.Tensor:
@@ -36,6 +37,7 @@ def test_equal_frames_reach_the_best_of_every_score():
     assert interpolation_error(picture, picture) == 0
     assert ssim(picture, picture) == pytest.approx(1, abs=FLOAT64_TOLERANCE)
     assert ssim_3d(picture, picture) == pytest.approx(1, abs=FLOAT64_TOLERANCE)
+    assert ssim_luma(picture, picture) == pytest.approx(1, abs=FLOAT64_TOLERANCE)
 
 
 def test_a_constant_offset_has_known_scores():
@@ -78,6 +80,21 @@ def test_ssim_agrees_with_scikit_image():
     assert ssim(prediction, target) == pytest.approx(float(expected), abs=FLOAT64_TOLERANCE)
 
 
+def test_ssim_luma_agrees_with_scikit_image():
+    prediction, target = random_pair()
+    expected = structural_similarity(
+        rgb2ycbcr(as_array(prediction))[..., 0],
+        rgb2ycbcr(as_array(target))[..., 0],
+        data_range=255,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+    )
+    assert 0.2 < expected < 0.95
+    assert abs(ssim_luma(prediction, target) - ssim(prediction, target)) > 0.005
+    assert ssim_luma(prediction, target) == pytest.approx(float(expected), abs=FLOAT64_TOLERANCE)
+
+
 def test_ssim_3d_agrees_with_a_full_three_dimensional_window():
     prediction, target = random_pair(17, 19)
     line = torch.exp(-((torch.arange(11).double() - 5) ** 2) / (2 * 1.5**2))
@@ -112,7 +129,8 @@ def test_refuses_to_broadcast_frames_of_two_sizes(metric):
         metric(row, constant(0))
 
 
-def test_ssim_refuses_frames_smaller_than_its_window():
+@pytest.mark.parametrize("metric", [ssim, ssim_luma], ids=lambda metric: metric.__name__)
+def test_ssim_refuses_frames_smaller_than_its_window(metric):
     small = torch.zeros(3, 10, 40, dtype=torch.uint8)
     with pytest.raises(ShapeError, match=r"at least 11x11 pixels; got \(3, 10, 40\)"):
-        ssim(small, small)
+        metric(small, small)

@@ -4,6 +4,6 @@ A prediction is rounded to 8 bit before it is scored (`ops.rounding.round_to_byt
 """
 
 from midframe.metrics.difference import interpolation_error, psnr
-from midframe.metrics.similarity import ssim, ssim_3d
+from midframe.metrics.similarity import ssim, ssim_3d, ssim_luma
 
-__all__ = ["interpolation_error", "psnr", "ssim", "ssim_3d"]
+__all__ = ["interpolation_error", "psnr", "ssim", "ssim_3d", "ssim_luma"]

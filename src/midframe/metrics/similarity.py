@@ -1,7 +1,8 @@
-"""Structural similarity, in the two variants that interpolation papers report.
+"""Structural similarity, in the three variants that papers report.
 
 `ssim` is the index of Wang et al. 2004, channel by channel. `ssim_3d` lets the window reach over the channels
-too, with repeated borders; interpolation papers call it "matlab" SSIM, and its values are higher.
+too, with repeated borders; interpolation papers call it "matlab" SSIM, and its values are higher. `ssim_luma`
+is the index of the luma alone, as image restoration reports it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ WINDOW = 11
 DEVIATION_PIXELS = 1.5
 LUMINANCE_CONSTANT = (0.01 * PEAK) ** 2
 CONTRAST_CONSTANT = (0.03 * PEAK) ** 2
+LUMA_WEIGHTS = (65.481 / 255, 128.553 / 255, 24.966 / 255)  # BT.601 for 8-bit RGB, limited range.
+LUMA_OFFSET = 16
 
 Volume = Float64[Tensor, "channel height width"]
 
@@ -33,10 +36,20 @@ def ssim(prediction: UInt8[Tensor, "3 height width"], target: UInt8[Tensor, "3 h
 
     Source: Wang et al. 2004, "Image quality assessment: from error visibility to structural similarity".
     """
-    check_same_size(prediction, target)
-    if min(prediction.shape[-2:]) < WINDOW:
-        raise ShapeError(f"SSIM needs at least {WINDOW}x{WINDOW} pixels; got {tuple(prediction.shape)}.")
-    return _mean_similarity(prediction, target, lambda volume: _blur_line(_blur_line(volume, 2), 1))
+    _check_fits_window(prediction, target)
+    return _mean_similarity(prediction.double(), target.double(), _blur_plane)
+
+
+def ssim_luma(prediction: UInt8[Tensor, "3 height width"], target: UInt8[Tensor, "3 height width"]) -> float:
+    """Structural similarity as in `ssim`, of the luma alone.
+
+    Luma is BT.601 in limited range (16 to 235), not rounded, as MATLAB's `rgb2ycbcr` gives for floating point.
+
+    Raises:
+        ShapeError: The frames differ in size, or are smaller than the window.
+    """
+    _check_fits_window(prediction, target)
+    return _mean_similarity(_luma(prediction), _luma(target), _blur_plane)
 
 
 def ssim_3d(prediction: UInt8[Tensor, "3 height width"], target: UInt8[Tensor, "3 height width"]) -> float:
@@ -48,12 +61,22 @@ def ssim_3d(prediction: UInt8[Tensor, "3 height width"], target: UInt8[Tensor, "
         ShapeError: The frames differ in size.
     """
     check_same_size(prediction, target)
-    return _mean_similarity(prediction, target, _blur_volume)
+    return _mean_similarity(prediction.double(), target.double(), _blur_volume)
 
 
-def _mean_similarity(prediction: Tensor, target: Tensor, blur: Callable[[Volume], Volume]) -> float:
+def _check_fits_window(prediction: Tensor, target: Tensor) -> None:
+    check_same_size(prediction, target)
+    if min(prediction.shape[-2:]) < WINDOW:
+        raise ShapeError(f"SSIM needs at least {WINDOW}x{WINDOW} pixels; got {tuple(prediction.shape)}.")
+
+
+def _luma(picture: UInt8[Tensor, "3 height width"]) -> Float64[Tensor, "1 height width"]:
+    weights = torch.tensor(LUMA_WEIGHTS, dtype=torch.float64, device=picture.device)
+    return LUMA_OFFSET + torch.einsum("c,chw->hw", weights, picture.double())[None]
+
+
+def _mean_similarity(x: Volume, y: Volume, blur: Callable[[Volume], Volume]) -> float:
     # float64: the variances below are small differences of large squares.
-    x, y = prediction.double(), target.double()
     mean_x, mean_y = blur(x), blur(y)
     variance_x = blur(x * x) - mean_x * mean_x
     variance_y = blur(y * y) - mean_y * mean_y
@@ -63,6 +86,10 @@ def _mean_similarity(prediction: Tensor, target: Tensor, blur: Callable[[Volume]
     luminance = (2 * mean_x * mean_y + LUMINANCE_CONSTANT) / (mean_x**2 + mean_y**2 + LUMINANCE_CONSTANT)
     contrast = (2 * covariance + CONTRAST_CONSTANT) / (variance_x + variance_y + CONTRAST_CONSTANT)
     return (luminance * contrast).mean().item()
+
+
+def _blur_plane(volume: Volume) -> Float64[Tensor, "channel shorter_height shorter_width"]:
+    return _blur_line(_blur_line(volume, 2), 1)
 
 
 def _blur_volume(volume: Volume) -> Volume:
