@@ -59,7 +59,8 @@ def load_trunk(trunk: Trunk, state: Mapping[str, Tensor], path: Path) -> Trunk:
     )
     if unmatched:
         raise WeightsError(
-            f"{path} holds weights of another network: {len(unmatched)} of them do not fit, the first is {unmatched[0]}."
+            f"{path} holds weights of another network: {len(unmatched)} of them do not fit, "
+            f"the first is {unmatched[0]}."
         )
     trunk.load_state_dict(kept)
     return trunk.eval().requires_grad_(False)

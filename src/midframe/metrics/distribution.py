@@ -69,7 +69,7 @@ class FrameDistance:
         return frechet_distance(*self._predicted.moments(), *self._true.moments())
 
     @torch.inference_mode()
-    def _features(self, frames: UInt8[Tensor, "count 3 height width"]) -> Float[Tensor, "count 2048"]:
+    def _features(self, frames: UInt8[Tensor, "count 3 height width"]) -> Float[Tensor, "count feature"]:
         features = self._network(frames.to(self._device), return_features=True)
         return _checked(features, (len(frames), INCEPTION_FEATURES), "Inception")
 
@@ -131,7 +131,7 @@ class ClipDistance:
         return frechet_distance(*self._predicted.moments(), *self._true.moments())
 
     @torch.inference_mode()
-    def _features(self, frames: Sequence[UInt8[Tensor, "3 height width"]]) -> Float[Tensor, "1 400"]:
+    def _features(self, frames: Sequence[UInt8[Tensor, "3 height width"]]) -> Float[Tensor, "1 feature"]:
         # (batch, channel, time, height, width); rescale: from 0..255 to -1..1; resize: to 224x224.
         video = torch.stack(tuple(frames), dim=1)[None].to(self._device).float()
         features = self._network(video, rescale=True, resize=True, return_features=True)
