@@ -51,6 +51,7 @@ SEQUENCES = {
     "hd-720p": 3,
     "hd-1080p": 4,
 }
+ROOT = Path(__file__).parents[2]
 FOUR_INPUTS = {"vimeo90k-septuplet", "ucf101-qvi", "davis-4", "vfitex", "snu-film-hard-4", "eval-davis"}
 
 
@@ -156,3 +157,22 @@ def test_windows_of_davis_hold_the_shared_list(shared: Path):
     windows = {tuple(Path("davis", frame.path) for frame in (*target.window(2), target.target)) for target in read}
     for target in listed:
         assert tuple(frame.path for frame in (*target.window(2), target.target)) in windows
+
+
+def test_the_reference_lists_every_protocol_with_its_targets():
+    lines = (ROOT / "docs/reference/protocols.md").read_text().splitlines()
+    rows = {line.split("|")[1].strip(" `"): line for line in lines if line.startswith("| `")}
+    for name, protocol in protocols().items():
+        cells = [cell.strip() for cell in rows[name].split("|")]
+        count = "not fixed" if protocol.targets is None else str(protocol.targets)
+        assert cells[2:6] == [protocol.title, str(protocol.inputs), count, str(protocol.picture)]
+    assert set(rows) == {*protocols(), *LAYOUTS}
+
+
+def test_the_example_of_the_reference_is_a_protocol(tmp_path: Path):
+    text = (ROOT / "docs/reference/protocols.md").read_text()
+    (tmp_path / "mine.toml").write_text(text.split("```toml\n")[1].split("```")[0])
+    for number in range(18):
+        (tmp_path / "walk").mkdir(exist_ok=True)
+        (tmp_path / "walk" / f"{number}.png").touch()
+    assert len(protocol_targets(find_protocol(tmp_path / "mine.toml"), tmp_path)) == 2 * 3
