@@ -35,7 +35,8 @@ def protocol_targets(protocol: Protocol, root: Path, *, partial: bool = False) -
         protocol: What to read.
         root: Folder of the set, as `protocol.expects` describes it; paths of the targets start here.
         partial: Take what there is of an incomplete set: targets whose files are missing are left out, and
-            neither counts nor hashes are checked. `missing_share` says how much that is.
+            neither counts nor hashes are checked. `missing_share` says how much that is. Lists of midframe's own
+            must be whole.
 
     Returns:
         Targets in the order of the set's list, or of names and frame numbers.
