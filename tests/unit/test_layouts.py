@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from flat_clip import write_flat_clip
-from midframe.core.errors import MediaError
-from midframe.evaluation import Protocol, Target, find_protocol, missing_share, protocol_targets
+from midframe.core.errors import MediaError, UsageError
+from midframe.evaluation import Preparation, Protocol, Target, find_protocol, missing_share, protocol_targets
 
 # Frames of the 50 sequences of DAVIS-2016 (3455 in all).
 DAVIS_2016 = {
@@ -267,6 +267,36 @@ def test_the_fifty_sequences_of_davis_2016_make_357_clips(tmp_path: Path):
     (tmp_path / "JPEGImages/480p/train").rename(tmp_path / "elsewhere")
     with pytest.raises(MediaError, match="the sequence train is missing"):
         protocol_targets(find_protocol("davis-7"), tmp_path)
+
+
+def test_a_hole_in_the_numbers_of_a_sequence_is_refused(tmp_path: Path):
+    touch(tmp_path, (f"walk/frame_{number:03d}.png" for number in (0, 2, 4, 6, 8, 10, 12)))
+    (target,) = protocol_targets(find_protocol("vfitex"), tmp_path)  # evenly spaced numbers are no hole
+    assert names(target) == [f"walk/frame_{number:03d}.png" for number in (0, 4, 6, 8, 12)]
+    touch(tmp_path, ("walk/frame_013.png",))
+    with pytest.raises(MediaError, match="in walk, picture 12 is followed by picture 13"):
+        protocol_targets(find_protocol("vfitex"), tmp_path)
+
+
+def test_a_folder_with_other_sequences_is_refused_even_as_a_part(tmp_path: Path):
+    davis(tmp_path, {"holiday": 20})
+    with pytest.raises(MediaError, match="it holds none of the sequences, such as bear"):
+        protocol_targets(find_protocol("davis-7"), tmp_path, partial=True)
+
+
+def test_times_that_a_set_does_not_have_are_refused(tmp_path: Path):
+    write(tmp_path / "tri_testlist.txt", "00001/0389")
+    touch(tmp_path, (f"sequences/00001/0389/im{number}.png" for number in (1, 2, 3)))
+    quarter = small("vimeo90k", 1, times=(Fraction(1, 4),))
+    with pytest.raises(UsageError, match="'vimeo90k' asks for targets at 1/4; the set has them at 1/2"):
+        protocol_targets(quarter, tmp_path)
+
+
+def test_a_protocol_without_what_its_layout_needs_is_refused(tmp_path: Path):
+    with pytest.raises(UsageError, match=r"layout 'sequences' of 'davis' needs a table \[sequences\]"):
+        protocol_targets(small("davis", None, sequences=None), tmp_path)
+    with pytest.raises(UsageError, match=r"layout 'raw-videos' of 'hd-720p' needs picture\.raw_size"):
+        protocol_targets(small("hd-720p", None, picture=Preparation()), tmp_path)
 
 
 @pytest.mark.parametrize("parent", ["test", "."])
