@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import av
 import av.error
 import numpy as np
+from av.container import InputContainer
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from midframe.core.errors import MediaError
@@ -30,6 +31,22 @@ def read_scoring_frames(path: Path, indices: Sequence[int]) -> list[np.ndarray]:
     Raises:
         MediaError: The clip is missing, does not decode, or ends before one of the frames.
     """
+    return _read(path, indices, lambda: av.open(str(path.absolute())))
+
+
+def read_raw_frames(path: Path, indices: Sequence[int], size: tuple[int, int]) -> list[np.ndarray]:
+    """As `read_scoring_frames`, from a raw file of planar YUV 4:2:0 frames of 8 bit.
+
+    Args:
+        path: The file, without any header.
+        indices: Frame numbers from 0; any order, repetitions allowed.
+        size: Width and height of the frames.
+    """
+    options = {"video_size": f"{size[0]}x{size[1]}", "pixel_format": "yuv420p"}
+    return _read(path, indices, lambda: av.open(str(path.absolute()), format="rawvideo", options=options))
+
+
+def _read(path: Path, indices: Sequence[int], open_file: Callable[[], InputContainer]) -> list[np.ndarray]:
     wanted = set(indices)
     frames: dict[int, np.ndarray] = {}
     if not path.is_file():
@@ -37,7 +54,7 @@ def read_scoring_frames(path: Path, indices: Sequence[int]) -> list[np.ndarray]:
     reformatter = VideoReformatter()
     decoded = 0
     try:
-        with av.open(str(path.absolute())) as container:
+        with open_file() as container:
             for frame in container.decode(video=0):
                 if wanted <= frames.keys():
                     break
