@@ -103,7 +103,7 @@ def splat(
             inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
             place = y.clamp(0, height - 1) * width + x.clamp(0, width - 1)
             landing = values * (weight[:, member, 0] * kernel * inside)[:, None]
-            canvas = canvas.scatter_add(2, place.flatten(1)[:, None].expand_as(canvas), landing.flatten(2))
+            canvas.scatter_add_(2, place.flatten(1)[:, None].expand_as(canvas), landing.flatten(2))
     canvas = canvas.unflatten(2, (height, width))
     return Canvas(weighted_values=canvas[:, :-1], weight=canvas[:, -1:])
 
@@ -116,7 +116,7 @@ def softmax_splat(
     """Splat with the weight exp(importance): where pixels collide, the more important one prevails.
 
     Resolved, the canvas is a softmax over all that landed on a pixel, from this source and from others added to it.
-    A factor w on a whole source is a summand log(w) of its importance.
+    A factor w on a whole source is a summand log(w) of its importance, subject to the clamp.
 
     Args:
         values: As in `splat`.
