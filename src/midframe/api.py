@@ -61,6 +61,12 @@ _REGISTRY: Mapping[str, Registration] = {
         summary="Flow from the new frame to both neighbours, found coarse to fine; any instant",
         source="Huang et al., ECCV 2022, arXiv 2011.06294",
     ),
+    "svmv": Registration(
+        factory="midframe.methods.svmv.sample:create",
+        trainer="midframe.methods.svmv.train:prepare",
+        summary="Four frames, several motions for each pixel, splatted; any instant, and a map of doubt",
+        source="Luo, Pan, Tang, ICASSP 2023 (after the poster)",
+    ),
     "blend": Registration(
         factory="midframe.methods.baseline:create_blend",
         summary="Mean of the two neighbours, weighted by time: motion shows as a double image",

@@ -1,0 +1,60 @@
+"""From motion volumes to the frame at any instant: many-to-many splatting, with no network behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from midframe.methods.svmv.motion_volume import MotionVolume
+from midframe.ops.splat import splat
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A synthesised frame.
+
+    Attributes:
+        frame: (batch, 3, height, width); not clamped.
+        covered: (batch, 1, height, width), where something landed; the rest is a blend of the two middle frames.
+        weights: What `before` and what `after` sent to each pixel, (batch, 1, height, width) each.
+        separate: The frame as each of the two alone would make it, (batch, 3, height, width) each.
+    """
+
+    frame: Tensor
+    covered: Tensor
+    weights: tuple[Tensor, Tensor]
+    separate: tuple[Tensor, Tensor]
+
+
+def render(
+    volumes: MotionVolume,
+    before: Float[Tensor, "batch 3 height width"],
+    after: Float[Tensor, "batch 3 height width"],
+    time: Float[Tensor, " batch"],
+) -> Rendered:
+    """Send every pixel of both frames to its M places at an instant, and divide by the weights that meet there.
+
+    Args:
+        volumes: Of `before`, then of `after`, along the batch axis.
+        before: RGB, as it should appear: not normalised.
+        after: RGB.
+        time: Instant of each item, in (0, 1).
+
+    Source: Hu et al. 2022 (M2M), equations 4 to 6; the frame that is nearer in time has more say.
+    """
+    # w_before = (1 - t) exp(score), w_after = t exp(score); frame = sum w k c / sum w k
+    canvases = []
+    for volume, picture, counted in zip(volumes.split(), (before, after), (time, 1 - time), strict=True):
+        weight = volume.score.exp() * (1 - counted).view(-1, 1, 1, 1, 1)
+        canvases.append(splat(picture, volume.at(counted), weight))
+    canvas = canvases[0] + canvases[1]
+    fill = torch.lerp(before, after, time.view(-1, 1, 1, 1).to(before.dtype))
+    return Rendered(
+        frame=canvas.resolve(fill),
+        covered=canvas.is_covered(),
+        weights=(canvases[0].weight, canvases[1].weight),
+        separate=(canvases[0].resolve(fill), canvases[1].resolve(fill)),
+    )
