@@ -153,6 +153,7 @@ def interpolate_video(
     seed: int = 0,
     overwrite: bool = False,
     skip_damaged: bool = False,
+    confidence: Path | str | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> RunResult:
     """Raise the frame rate of a video; twice the frames where nothing else is asked for.
@@ -172,6 +173,8 @@ def interpolate_video(
         seed: Start of the random numbers of a stochastic method.
         overwrite: Replace a target that exists.
         skip_damaged: Go on without frames that do not decode, filling their place from the neighbours.
+        confidence: Also write, for a method that can say it, how sure it was: `MAP.mkv`, a grey video that is
+            brighter where a pixel may be further off, and `MAP.csv` with a number for each frame.
         progress: Called after each gap.
 
     Raises:

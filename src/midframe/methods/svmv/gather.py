@@ -39,12 +39,14 @@ class Gathered:
         offsets: (batch, 4, M, 2, height, width), pixels, from the new frame to earlier, before, after and later.
         weight: (batch, 4, M, 1, height, width); sums to 1 over frames and members.
         coarse: Mean motion (batch, 8, ...) after each block but the last, coarse to fine.
+        uncertainty: (batch, 1, height, width), standard deviation of the brightness of all that was fetched.
     """
 
     frame: Tensor
     offsets: Tensor
     weight: Tensor
     coarse: tuple[Tensor, ...]
+    uncertainty: Tensor
 
 
 class GatherNetwork(nn.Module):
@@ -130,10 +132,18 @@ class GatherNetwork(nn.Module):
         weight = functional.pixel_shuffle(step[:, OFFSETS * members :], 2).softmax(1)
         weight = weight.unflatten(1, (FRAMES, members, 1))
         frame = pictures.new_zeros(len(frames), 3, height, width)
+        mean_square = frame[:, :1]
         for place in range(FRAMES):
             for member in range(members):
-                frame = frame + weight[:, place, member] * backward_warp(frames[:, place], offsets[:, place, member])
-        return Gathered(frame, offsets, weight, tuple(coarse))
+                fetched = backward_warp(frames[:, place], offsets[:, place, member])
+                frame = frame + weight[:, place, member] * fetched
+                with torch.no_grad():
+                    brightness = fetched.mean(1, keepdim=True)
+                    mean_square = mean_square + weight[:, place, member] * brightness.square()
+        with torch.no_grad():
+            variance = mean_square - frame.mean(1, keepdim=True).square()
+            uncertainty = variance.clamp(min=0).sqrt()
+        return Gathered(frame, offsets, weight, tuple(coarse), uncertainty)
 
     def _look(
         self, features: Tensor, motion: Tensor, memory: Tensor, time: Tensor, radius: int

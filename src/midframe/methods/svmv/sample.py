@@ -11,7 +11,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from midframe.core.errors import UsageError, WeightsError
-from midframe.core.method import AnyTime, Frames, MethodSpec, Window, check_request
+from midframe.core.method import AnyTime, Frames, MethodSpec, Uncertainty, Window, check_request
 from midframe.core.options import LoadOptions
 from midframe.methods.svmv.gather import GatherNetwork
 from midframe.methods.svmv.motion_volume import MotionVolume
@@ -53,7 +53,7 @@ class SvmvInterpolator:
         if isinstance(network, GatherNetwork) and self.scale != 1:
             raise UsageError(f"The gather variant of SVMV works at the frame's own scale; got {self.scale}.")
         multiple = network.config.size_multiple() * self.scale.denominator
-        self._spec = MethodSpec(name="svmv", context=2, times=AnyTime(), size_multiple=multiple)
+        self._spec = MethodSpec(name="svmv", context=2, times=AnyTime(), size_multiple=multiple, uncertainty=True)
 
     @property
     def spec(self) -> MethodSpec:
@@ -64,7 +64,6 @@ class SvmvInterpolator:
         """Where the network is, and its input belongs."""
         return next(self.network.parameters()).device
 
-    @torch.inference_mode()
     def interpolate(
         self,
         frames: Window,
@@ -73,20 +72,42 @@ class SvmvInterpolator:
         generator: torch.Generator | None = None,
     ) -> Frames:
         """See `midframe.core.method.Interpolator.interpolate`."""
+        return self.interpolate_with_uncertainty(frames, times)[0]
+
+    @torch.inference_mode()
+    def interpolate_with_uncertainty(
+        self,
+        frames: Window,
+        times: Sequence[Fraction],
+        *,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Frames, Uncertainty]:
+        """See `midframe.core.method.UncertainInterpolator.interpolate_with_uncertainty`.
+
+        The map is the spread of the colours that meet on a pixel: of the ensemble's members, and of what comes from
+        before and from after.
+        """
         check_request(self.spec, frames, times)
         frames = frames.float()
-        made = self._once(frames, times)
+        made, doubt = self._once(frames, times)
         if self.tta:
-            made = (made + self._once(frames.flip(-1, -2), times).flip(-1, -2)) / 2
-        return made.clamp(0, 1)
+            turned = self._once(frames.flip(-1, -2), times)
+            made, doubt = ((side + other.flip(-1, -2)) / 2 for side, other in zip((made, doubt), turned, strict=True))
+        return made.clamp(0, 1), doubt.clamp(0, 1)
 
-    def _once(self, frames: Tensor, times: Sequence[Fraction]) -> Tensor:
+    def _once(self, frames: Tensor, times: Sequence[Fraction]) -> tuple[Tensor, Tensor]:
+        """Frames and their uncertainty."""
         moments = [frames.new_full((len(frames),), float(time)) for time in times]
         if isinstance(self.network, GatherNetwork):
             padded, levels, crop = _fit(frames, self.network)
-            return torch.stack([self.network(padded, moment, levels).frame[crop] for moment in moments], 1)
+            gathered = [self.network(padded, moment, levels) for moment in moments]
+            return (
+                torch.stack([one.frame[crop] for one in gathered], 1),
+                torch.stack([one.uncertainty[crop] for one in gathered], 1),
+            )
         volumes = motion_volumes(self.network, frames, self.scale)
-        return torch.stack([render(volumes, frames[:, 1], frames[:, 2], moment).frame for moment in moments], 1)
+        rendered = [render(volumes, frames[:, 1], frames[:, 2], moment) for moment in moments]
+        return torch.stack([one.frame for one in rendered], 1), torch.stack([one.uncertainty for one in rendered], 1)
 
 
 def motion_volumes(network: MotionVolumeNetwork, frames: Tensor, scale: Fraction = Fraction(1)) -> MotionVolume:

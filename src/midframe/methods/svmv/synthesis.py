@@ -21,12 +21,15 @@ class Rendered:
         covered: (batch, 1, height, width), where something landed; the rest is a blend of the two middle frames.
         weights: What `before` and what `after` sent to each pixel, (batch, 1, height, width) each.
         separate: The frame as each of the two alone would make it, (batch, 3, height, width) each.
+        uncertainty: (batch, 1, height, width), standard deviation of the brightness of all that landed on a pixel,
+            both frames and all members together; where nothing landed, how far apart the two frames are.
     """
 
     frame: Tensor
     covered: Tensor
     weights: tuple[Tensor, Tensor]
     separate: tuple[Tensor, Tensor]
+    uncertainty: Tensor
 
 
 def render(
@@ -49,12 +52,22 @@ def render(
     canvases = []
     for volume, picture, counted in zip(volumes.split(), (before, after), (time, 1 - time), strict=True):
         weight = volume.score.exp() * (1 - counted).view(-1, 1, 1, 1, 1)
-        canvases.append(splat(picture, volume.at(counted), weight))
+        # The square of the brightness travels along: its mean where colours meet tells how much they differ.
+        values = torch.cat((picture, picture.mean(1, keepdim=True).square()), dim=1)
+        canvases.append(splat(values, volume.at(counted), weight))
     canvas = canvases[0] + canvases[1]
     fill = torch.lerp(before, after, time.view(-1, 1, 1, 1).to(before.dtype))
+    apart = (before - after).mean(1, keepdim=True)
+    resolved = canvas.resolve(torch.cat((fill, fill.mean(1, keepdim=True).square() + apart.square()), dim=1))
+    frame, mean_square = resolved[:, :3], resolved[:, 3:]
+    with torch.no_grad():
+        variance = mean_square - frame.mean(1, keepdim=True).square()
+        uncertainty = variance.clamp(min=0).sqrt()
+    alone = [side.resolve(resolved)[:, :3] for side in canvases]
     return Rendered(
-        frame=canvas.resolve(fill),
+        frame=frame,
         covered=canvas.is_covered(),
         weights=(canvases[0].weight, canvases[1].weight),
-        separate=(canvases[0].resolve(fill), canvases[1].resolve(fill)),
+        separate=(alone[0], alone[1]),
+        uncertainty=uncertainty,
     )
