@@ -21,6 +21,7 @@ from midframe.data.samples import SampleRecipe, SampleStream
 from midframe.methods.rife.sample import RifeInterpolator
 from midframe.methods.rife.train import RifeRecipe, prepare
 from midframe.methods.rife.weights_file import load_network
+from midframe.methods.svmv.train import SvmvRecipe
 from midframe.recipes import find_recipe, shipped_recipes
 
 EQUAL = 1e-6  # the same operations in the same order: only threads could differ, and here there is one
@@ -131,7 +132,8 @@ def test_clips_are_decoded_once_and_others_refused(recipe: Path, tmp_path: Path)
 
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_every_shipped_recipe_can_crop_from_clips_of_288_lines(name: str):
-    for stage in read_recipe(find_recipe(name), RifeRecipe).stages:
+    kind = {"rife": RifeRecipe, "svmv": SvmvRecipe}[name.split("-")[0]]
+    for stage in read_recipe(find_recipe(name), kind).stages:
         assert max(stage.samples.source_size(scale) for scale in stage.samples.scales) <= 288
 
 
