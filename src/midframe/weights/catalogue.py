@@ -71,5 +71,7 @@ def find(name: str) -> Path:
         WeightsError: None are shipped for this method, or the file is damaged.
     """
     if name not in catalogue():
-        raise WeightsError(f"This version ships no weights for '{name}'; name a file of your own.")
+        raise WeightsError(
+            f"This version ships no weights for '{name}': name a file with --weights, or make one with: midframe train {name}"
+        )
     return catalogue()[name].verified_path()
