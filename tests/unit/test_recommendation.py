@@ -19,8 +19,8 @@ def check_of(psnr, seconds, scenes=None, motion=None):
         before, target, after = (FrameReference(Path("clip.mp4"), number) for number in (2 * k, 2 * k + 1, 2 * k + 2))
         frames = Target(before=before, target=target, after=after, time=Fraction(1, 2), earlier=None, later=None)
         place = ClipTarget(frames, scenes[k] if scenes else 1, Fraction(k))
-        remakes = {name: Remake(psnr[name][k], 0.9, seconds[name]) for name in psnr}
-        remade.append(RemadeTarget(place, motion[k] if motion else 0.0, remakes))
+        remakes = {name: Remake(float(psnr[name][k]), 0.9, float(seconds[name])) for name in psnr}
+        remade.append(RemadeTarget(place, float(motion[k]) if motion else 0.0, remakes))
     survey = ClipSurvey(tuple(one.target for one in remade), 2 * count + 1, 1, 0)
     return ClipCheck(Path("clip.mp4"), (64, 48), Fraction(25), tuple(psnr), survey, tuple(remade))
 

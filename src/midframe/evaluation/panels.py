@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import lru_cache
 from types import ModuleType
 
@@ -40,16 +41,20 @@ def tiled(panels: Sequence[np.ndarray], columns: int) -> np.ndarray:
     return np.concatenate([whole, _filled(below, whole.shape[1])])
 
 
-def reduced(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
-    """The picture made to fit into `width` x `height` pixels; one that fits stays as it is.
+def reduced(pixels: np.ndarray, width: int, height: int, pixel_aspect: Fraction = Fraction(1)) -> np.ndarray:
+    """The picture with square pixels, made to fit into `width` x `height` of them; never enlarged but for that.
+
+    Args:
+        pixel_aspect: Width of a pixel of the picture over its height.
 
     Raises:
         MissingExtraError: Pillow is not installed.
     """
-    factor = min(width / pixels.shape[1], height / pixels.shape[0])
-    if factor >= 1:
+    true_width = pixels.shape[1] * pixel_aspect
+    factor = min(1, width / true_width, height / Fraction(pixels.shape[0]))
+    size = (max(1, round(true_width * factor)), max(1, round(pixels.shape[0] * factor)))
+    if size == (pixels.shape[1], pixels.shape[0]):
         return pixels
-    size = tuple(max(1, round(side * factor)) for side in (pixels.shape[1], pixels.shape[0]))
     image, _, _ = _pillow()
     return np.asarray(image.fromarray(np.ascontiguousarray(pixels)).resize(size, image.Resampling.LANCZOS))
 
