@@ -104,7 +104,7 @@ class PageWriter:
             "note": NOTE,
             "names": self._names,
             "width": round(self._size[0] * aspect),
-            "aspect": f"{float(self._size[0] * aspect):g} / {self._size[1]}",
+            "height": self._size[1],
             "frames": self._frames,
             "pictures": self._pictures,
         }
