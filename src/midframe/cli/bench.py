@@ -81,7 +81,8 @@ def _lines(measured: Mapping[str, Any], runs: int) -> Iterator[str]:
         f"(median of {runs} runs, {measured['device']}, {measured['precision']}, {measured['threads']} threads)"
     )
     yield (
-        f"  seconds a frame: {measured['seconds_median']:.4f} median, {measured['seconds_p95']:.4f} at most in 95 %; "
+        f"  a frame takes {1000 * measured['seconds_median']:.2f} ms, in 95 % of runs at most "
+        f"{1000 * measured['seconds_p95']:.2f} ms; "
         f"memory {_megabytes(measured)}"
     )
     if "end_to_end" in measured:
