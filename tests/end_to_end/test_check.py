@@ -65,6 +65,7 @@ def test_a_method_that_tells_the_truth_is_found_and_recommended(clip):
 def test_a_part_of_the_clip_is_tested_alone(clip):
     result = check_clip(clip, [Candidate("blend", BlendInterpolator(), CPU)], span=(Fraction(9, 25), Fraction(1)))
     assert [remade.target.frames.target.index for remade in result.remade] == [10, 12]
+    assert result.survey.scenes == 1
 
 
 def test_prints_tables_and_writes_numbers_and_the_worst_case(clip, tmp_path):

@@ -27,10 +27,14 @@ from midframe.evaluation.clock import seconds_now
 from midframe.evaluation.motion import motion_pixels
 from midframe.metrics import psnr, ssim
 from midframe.video import TimedFrame, VideoReader, mark_cuts, probe
+from midframe.video.cuts import LOOK_AHEAD
 from midframe.video.span import Span, read_span
 
 HIGHEST_PSNR = 60.0
 """Decibels above which no one sees a difference; a frame remade exactly counts as this much, not as infinity."""
+
+CUT_MARGIN = 2 * LOOK_AHEAD
+"""Frames beyond each end of a part of the clip, without which its first change would look like a cut."""
 
 
 @dataclass(frozen=True)
@@ -130,12 +134,18 @@ def check_clip(
     info = probe(path)
 
     def frames() -> Iterator[TimedFrame]:
-        read = VideoReader(info) if span is None else read_span(info, span)
+        read = VideoReader(info) if span is None else read_span(info, span, CUT_MARGIN)
         for done, frame in enumerate(read, start=1):
             on_progress("reading", done, info.frame_count if span is None else None)
             yield frame
 
-    survey = survey_clip(path, mark_cuts(frames()))
+    marked = mark_cuts(frames())
+    if span is not None:
+        start, end = span
+        marked = (
+            (frame, opens) for frame, opens in marked if frame.time + frame.duration > start and frame.time < end
+        )
+    survey = survey_clip(path, marked)
     if not survey.targets:
         raise MediaError(
             f"{path} holds no frame to leave out: a scene needs three frames that differ, and {survey.frames} frames "

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import OutputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 
 from midframe.core.errors import ShapeError, WriteError
 from midframe.video.colour import LIMITED, Colour, from_rgb
@@ -18,7 +20,8 @@ from midframe.video.probe import reason
 REVIEW_COLOUR = Colour(matrix=1, range=LIMITED, primaries=1, transfer=1)
 """BT.709, which players assume of untagged clips of any size more often than anything else; tagged all the same."""
 TICK = Fraction(1, 90_000)
-REVIEW_OPTIONS = {"crf": "14", "preset": "veryfast"}
+REVIEW_OPTIONS = {"crf": "14", "preset": "veryfast", "bf": "0"}
+"""Without B-frames the order of packets is that of frames, and their durations add up to the clip's."""
 
 
 def write_clip(
@@ -43,6 +46,7 @@ def write_clip(
             stream.pix_fmt = "yuv420p"
             stream.codec_context.time_base = stream.time_base = TICK
             _tag(stream.codec_context)
+            durations: dict[int, int] = {}
             for (pixels, time), until in _with_ends(frames, seconds):
                 height, width = pixels.shape[:2]
                 if not stream.codec_context.is_open:
@@ -54,15 +58,22 @@ def write_clip(
                     )
                 frame = from_rgb(pixels, "yuv420p", REVIEW_COLOUR)
                 frame.pts, frame.time_base = round(time / TICK), TICK
-                frame.duration = round(until / TICK) - frame.pts
+                durations[frame.pts] = round(until / TICK) - frame.pts
                 _tag(frame)
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
+                _mux(container, stream.encode(frame), durations)
+            _mux(container, stream.encode(None), durations)
         partial.replace(target)
     except (FFmpegError, OSError) as error:
         raise WriteError(f"{target} cannot be written: {reason(error)}.") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _mux(container: OutputContainer, packets: list[Packet], durations: dict[int, int]) -> None:
+    for packet in packets:
+        if packet.pts is not None:
+            packet.duration = durations.pop(packet.pts, packet.duration)
+        container.mux_one(packet)
 
 
 def _with_ends(
