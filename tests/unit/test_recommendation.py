@@ -44,6 +44,12 @@ def test_a_little_speed_decides_nothing():
     assert choice.name == "a"
 
 
+def test_a_small_lead_is_said_to_be_one_that_may_turn_over():
+    choice = recommend(check_of({"a": [30.3, 31.3], "b": [30, 31]}, {"a": 1.0, "b": 1.0}))
+    assert choice.name == "a"
+    assert choice.reason.endswith("may turn over at the clip's own rate: compare the two by eye.")
+
+
 def test_a_lead_that_depends_on_the_frames_is_called_too_close():
     choice = recommend(check_of({"a": [35, 25, 32, 28], "b": [25, 34, 27, 32]}, {"a": 1.0, "b": 1.0}))
     assert choice.name == "a"

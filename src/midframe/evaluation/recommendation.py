@@ -13,6 +13,8 @@ MOTION_LIMITS = (4, 16, 64)
 """Pixels between two kept frames at which a new class of motion begins."""
 UNSEEN_DECIBELS = 0.1
 """Differences of the mean that no one sees: speed decides."""
+LASTING_DECIBELS = 0.5
+"""Leads below this may turn over at the clip's own rate (`examples/check_ranking.py`: all that did were below)."""
 WORTHWHILE_SPEEDUP = 1.25
 """Times as fast as the best-scoring candidate, below which speed decides nothing: timings differ as much."""
 DRAWS = 2000
@@ -142,6 +144,8 @@ def _reason(chosen: Standing, best: Standing, ranked: Sequence[Standing], leads:
     )
     if second.low <= 0:
         return f"{ahead}: too close to call on these frames; test more of them with --max."
+    if second.decibels < LASTING_DECIBELS:
+        return f"{ahead}; a lead this small may turn over at the clip's own rate: compare the two by eye."
     return f"{ahead}."
 
 
