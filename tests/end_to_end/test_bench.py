@@ -10,16 +10,18 @@ import torch
 from midframe.core.errors import UsageError
 from midframe.core.method import Grid, MethodSpec, check_request
 from midframe.evaluation import bench
+from midframe.evaluation.bench import bench_in_turns, machine_facts
 from midframe.methods.baseline import BlendInterpolator
 
 NAP_SECONDS = 0.02
+HOARD_BYTES = 200_000_000
 
 
 class SleepingInterpolator:
     """Takes a known time for each call, and keeps what it was given."""
 
-    def __init__(self, spec: MethodSpec) -> None:
-        self.spec = spec
+    def __init__(self, spec: MethodSpec, nap_seconds: float = NAP_SECONDS) -> None:
+        self.spec, self.nap_seconds = spec, nap_seconds
         self.calls: list[tuple[tuple[int, ...], list[Fraction]]] = []
 
     def interpolate(
@@ -27,7 +29,7 @@ class SleepingInterpolator:
     ) -> torch.Tensor:
         check_request(self.spec, frames, times)
         self.calls.append((tuple(frames.shape), list(times)))
-        time.sleep(NAP_SECONDS)
+        time.sleep(self.nap_seconds)
         return frames[:, : len(times)]
 
 
@@ -43,6 +45,49 @@ def test_frames_per_second_follow_from_the_median_time():
         "sleeping", "64x48", "cpu", "bfloat16",
     )  # fmt: skip
     assert json.loads(json.dumps(result)) == result
+
+
+def test_nineteen_of_twenty_runs_take_no_longer_than_the_95th_percentile():
+    result = bench(SleepingInterpolator(MethodSpec(name="sleeping"), 0.001), (64, 48), timed_runs=21)
+    ordered = sorted(result["seconds"])
+    assert result["seconds_p95"] == pytest.approx(ordered[19])
+
+
+def test_a_method_takes_turns_with_a_slower_one_and_is_faster_by_the_ratio_of_their_times():
+    order = []
+
+    class Noting(SleepingInterpolator):
+        def interpolate(self, frames, times, *, generator=None):
+            order.append(self.spec.name)
+            return super().interpolate(frames, times, generator=generator)
+
+    fast = Noting(MethodSpec(name="fast"), NAP_SECONDS)
+    slow = Noting(MethodSpec(name="slow"), 4 * NAP_SECONDS)
+    result = bench_in_turns(fast, slow, (64, 48), warm_up_runs=1, timed_runs=4)
+    assert order == ["fast", "slow", "fast", "slow", "slow", "fast", "fast", "slow", "slow", "fast"]
+    against = result["against"]
+    assert against["ratios"] == [b / a for a, b in zip(result["seconds"], against["seconds"], strict=True)]
+    assert against["ratio_lowest"] <= against["ratio"] <= against["ratio_highest"]
+    assert 1.5 < against["ratio"] < 6, "about four, on a machine that does other things too"
+
+
+def test_the_machine_is_described():
+    facts = machine_facts(torch.device("cpu"))
+    assert facts["name"] and facts["system"]
+    assert (facts["torch"], facts["threads"]) == (torch.__version__, torch.get_num_threads())
+
+
+def test_memory_that_a_run_holds_shows_in_its_peak():
+    class Hoarding(SleepingInterpolator):
+        def interpolate(self, frames, times, *, generator=None):
+            torch.ones(HOARD_BYTES // 4)
+            return super().interpolate(frames, times)
+
+    lean = bench(SleepingInterpolator(MethodSpec(name="lean"), 0), (64, 48), timed_runs=2)["peak_memory_bytes"]
+    rich = bench(Hoarding(MethodSpec(name="rich"), 0), (64, 48), timed_runs=2)["peak_memory_bytes"]
+    if lean is None or rich is None:
+        pytest.skip("this system does not tell how much memory a process held")
+    assert rich - lean > HOARD_BYTES // 2
 
 
 def test_a_four_frame_method_on_a_grid_gets_a_padded_window_and_an_instant_it_offers():

@@ -93,6 +93,35 @@ def test_bench_prints_and_writes_the_speed(tmp_path):
     assert result.stdout.startswith("blend at 64x48: ")
 
 
+def test_bench_of_one_size_writes_one_object_and_of_several_a_list(tmp_path):
+    path = tmp_path / "speed.json"
+    arguments = ("--runs", "2", "--device", "cpu", "--precision", "fp32", "--json", path)
+    run("bench", "blend", "--size", "64x48", *arguments)
+    one = json.loads(path.read_text())
+    assert one["machine"]["torch"] and one["machine"]["cores"] >= 1
+    run("bench", "blend", "--size", "64x48", "--size", "96x64", *arguments)
+    several = json.loads(path.read_text())
+    assert [entry["size"] for entry in several["sizes"]] == ["64x48", "96x64"]
+    assert all(entry["frames_per_second"] > 0 for entry in several["sizes"])
+    assert several["machine"] == one["machine"]
+
+
+def test_bench_prints_the_ratio_and_the_speed_from_file_to_file(tmp_path):
+    path = tmp_path / "speed.json"
+    arguments = ("--size", "64x48", "--runs", "3", "--device", "cpu", "--precision", "fp32", "--json", path)
+    result = run("bench", "blend", "--against", "nearest", "--end-to-end", *arguments)
+    speed = json.loads(path.read_text())
+    assert len(speed["against"]["ratios"]) == 3
+    assert 0 < speed["end_to_end"]["new_frames_per_second"] < speed["end_to_end"]["output_frames_per_second"]
+    assert "against nearest" in result.stdout and "in 3 turns" in result.stdout
+    assert "file to file: " in result.stdout
+
+
+def test_bench_refuses_from_file_to_file_what_a_file_cannot_hold():
+    with pytest.raises(UsageError, match="width and height must be even; got 65x48"):
+        run("bench", "blend", "--size", "65x48", "--runs", "1", "--end-to-end")
+
+
 @pytest.mark.parametrize("size", ["64", "64x", "64*48", "-64x48", "64x48x3"])
 def test_bench_refuses_what_is_not_a_size(size):
     with pytest.raises(UsageError, match="A size is written as 1280x720"):

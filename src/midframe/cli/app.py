@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from midframe.cli.bench import bench
+from midframe.cli.check import check
+from midframe.cli.compare import compare
 from midframe.cli.doctor import doctor
 from midframe.cli.evaluate import evaluate
 from midframe.cli.frames import frames
@@ -22,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (interpolate, frames, plan, methods, doctor, protocols, evaluate, bench, train):
+for command in (interpolate, frames, plan, methods, doctor, protocols, evaluate, check, compare, bench, train):
     app.command()(command)
 
 

@@ -41,6 +41,11 @@ Cuts: TypeAlias = Annotated[
     typer.Option(metavar="auto|off", help="Detect scene cuts and never blend across them.", rich_help_panel=RATE),
 ]
 
+Part: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--at", metavar="START-END", help="Only this part, in seconds or minutes: 12.5-14, 1:02-1:04."),
+]
+
 Method: TypeAlias = Annotated[
     str, typer.Option(help="Name of the method; `midframe methods` lists them.", rich_help_panel=METHOD)
 ]

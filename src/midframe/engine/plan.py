@@ -122,7 +122,7 @@ def make_plan(
     times = scan_times(info)
     frames_in = len(times) if times else info.frame_count
     end = _end(info, times)
-    tolerance = _tolerance(info)
+    tolerance = stamp_tolerance(info)
     tally = None
     if times is not None and end is not None:
         tally = _tally(output_instants(gaps(times, end), rule, info.average_rate, tolerance), method)
@@ -211,7 +211,7 @@ def _time_base(info: VideoInfo, rule: RateRule, end: Fraction | None) -> Fractio
     return fine_time_base([1 / rate, info.start_time, (end or Fraction(0)) * stretch(rule)])
 
 
-def _tolerance(info: VideoInfo) -> Fraction:
+def stamp_tolerance(info: VideoInfo) -> Fraction:
     """The rounding error of a difference of two stamps, at high rates less than a sixteenth of a gap.
 
     Many containers round stamps to milliseconds, and a file may have passed through one of them: its own time
