@@ -72,6 +72,7 @@ def find(name: str) -> Path:
     """
     if name not in catalogue():
         raise WeightsError(
-            f"This version ships no weights for '{name}': name a file with --weights, or make one with: midframe train {name}"
+            f"This version ships no weights for '{name}': name a file with --weights, or make one with "
+            f"`midframe train {name}`."
         )
     return catalogue()[name].verified_path()
