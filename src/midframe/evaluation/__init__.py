@@ -1,16 +1,25 @@
 """Scores and speed of any Interpolator, measured the same way for all. Methods are known by protocol only."""
 
 from midframe.evaluation.bench import bench
-from midframe.evaluation.evaluate import Scores, TargetScores, evaluate
+from midframe.evaluation.evaluate import evaluate
+from midframe.evaluation.manifest import check_method, tidy
+from midframe.evaluation.predictions import predict
+from midframe.evaluation.scoring import Scores, score
 from midframe.evaluation.target_list import FrameReference, Target, read_target_list, sample_targets
+from midframe.evaluation.target_set import TargetSet, listed_targets
 
 __all__ = [
     "FrameReference",
     "Scores",
     "Target",
-    "TargetScores",
+    "TargetSet",
     "bench",
+    "check_method",
     "evaluate",
+    "listed_targets",
+    "predict",
     "read_target_list",
     "sample_targets",
+    "score",
+    "tidy",
 ]
