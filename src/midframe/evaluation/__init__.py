@@ -2,15 +2,24 @@
 
 from midframe.evaluation.bench import bench
 from midframe.evaluation.evaluate import Scores, TargetScores, evaluate
+from midframe.evaluation.layouts import missing_share, protocol_targets
+from midframe.evaluation.preparation import Preparation
+from midframe.evaluation.protocol import Protocol, find_protocol, protocols
 from midframe.evaluation.target_list import FrameReference, Target, read_target_list, sample_targets
 
 __all__ = [
     "FrameReference",
+    "Preparation",
+    "Protocol",
     "Scores",
     "Target",
     "TargetScores",
     "bench",
     "evaluate",
+    "find_protocol",
+    "missing_share",
+    "protocol_targets",
+    "protocols",
     "read_target_list",
     "sample_targets",
 ]
