@@ -16,6 +16,8 @@ from midframe.evaluation.preparation import Preparation
 from midframe.evaluation.target_list import FrameReference
 from midframe.video.scoring_frames import read_scoring_frames
 
+RAW_SUFFIX = ".yuv"
+
 
 class FrameStore:
     """Hands out frames; decodes every clip once, and forgets each of its frames after its last use.
@@ -62,7 +64,8 @@ class FrameStore:
             raise KeyError(f"a read of {reference} was not planned")
         if reference not in self._frames:
             indices = sorted(self._wanted.pop(reference.path))
-            decoded = read_scoring_frames(self._root / reference.path, indices)
+            raw_size = self._prepare.raw_size if reference.path.suffix == RAW_SUFFIX else None
+            decoded = read_scoring_frames(self._root / reference.path, indices, raw_size)
             for index, frame in zip(indices, decoded, strict=True):
                 self._frames[FrameReference(reference.path, index)] = frame
         picture = self._frames[reference]

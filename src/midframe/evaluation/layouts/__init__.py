@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,11 +67,16 @@ def protocol_targets(protocol: Protocol, root: Path, *, partial: bool = False) -
     return targets
 
 
-def missing_share(protocol: Protocol, targets: int) -> str:
+def missing_share(protocol: Protocol, targets: Sequence[Target]) -> str:
     """A sentence on what a partial set lacks; "" where nothing is known to be missing."""
-    if protocol.targets is None or targets >= protocol.targets:
+    count = None if protocol.sequences is None else protocol.sequences.count
+    if protocol.targets is not None and len(targets) < protocol.targets:
+        part = f"{len(targets)} of {protocol.targets} targets"
+    elif protocol.targets is None and count is not None and len({target.sequence for target in targets}) < count:
+        part = f"{len({target.sequence for target in targets})} of {count} sequences"
+    else:
         return ""
-    return f"Only {targets} of the {protocol.targets} targets of {protocol.name}: no score for published tables."
+    return f"The set is incomplete ({part} of '{protocol.name}'): its scores do not compare with published ones."
 
 
 def _relaxed(protocol: Protocol) -> Protocol:
