@@ -7,6 +7,7 @@ import difflib
 import tomllib
 import types
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -20,7 +21,8 @@ def read_recipe(path: Path, kind: type[Recipe]) -> Recipe:
 
     Args:
         path: The file.
-        kind: A dataclass; its fields may be dataclasses, tuples, numbers, strings, booleans, or None.
+        kind: A dataclass; its fields may be dataclasses, tuples, numbers, fractions (written as "1/2"), strings,
+            booleans, or None.
 
     Raises:
         RecipeError: The file is missing or no TOML; or a key is unknown (the nearest is named), missing, or of
@@ -71,7 +73,17 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         if value not in get_args(kind):
             raise RecipeError(f"{where} must be one of {', '.join(map(repr, get_args(kind)))}; got {value!r}.")
         return value
+    if kind is Fraction:
+        return _fraction(value, where)
     return _plain(cast(type, kind), value, where)
+
+
+def _fraction(value: Any, where: str) -> Fraction:
+    """TOML has no exact fractions: they are written as text."""
+    try:
+        return Fraction(_plain(str, value, where))
+    except (ValueError, ZeroDivisionError) as error:
+        raise RecipeError(f"{where} must be a fraction such as '1/2'; got {value!r}.") from error
 
 
 def _plain(kind: type, value: Any, where: str) -> Any:

@@ -2,22 +2,31 @@
 
 from midframe.evaluation.bench import bench
 from midframe.evaluation.evaluate import evaluate
+from midframe.evaluation.layouts import missing_share, protocol_targets
 from midframe.evaluation.manifest import check_method, tidy
 from midframe.evaluation.predictions import predict
+from midframe.evaluation.preparation import Preparation
+from midframe.evaluation.protocol import Protocol, find_protocol, protocols
 from midframe.evaluation.scoring import Scores, score
 from midframe.evaluation.target_list import FrameReference, Target, read_target_list, sample_targets
 from midframe.evaluation.target_set import TargetSet, listed_targets
 
 __all__ = [
     "FrameReference",
+    "Preparation",
+    "Protocol",
     "Scores",
     "Target",
     "TargetSet",
     "bench",
     "check_method",
     "evaluate",
+    "find_protocol",
     "listed_targets",
+    "missing_share",
     "predict",
+    "protocol_targets",
+    "protocols",
     "read_target_list",
     "sample_targets",
     "score",

@@ -12,8 +12,11 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from midframe.evaluation.image_file import read_image
+from midframe.evaluation.preparation import Preparation
 from midframe.evaluation.target_list import FrameReference
 from midframe.video.scoring_frames import read_scoring_frames
+
+RAW_SUFFIX = ".yuv"
 
 
 class FrameStore:
@@ -23,14 +26,16 @@ class FrameStore:
     the listed frames of one clip.
     """
 
-    def __init__(self, root: Path, reads: Iterable[FrameReference]) -> None:
+    def __init__(self, root: Path, reads: Iterable[FrameReference], prepare: Preparation | None = None) -> None:
         """Plan the reads to come.
 
         Args:
             root: Folder that the paths of the references start from.
             reads: Every read, with repetitions, that will be asked of the store.
+            prepare: What is done to every picture; nothing by default.
         """
         self._root = root
+        self._prepare = prepare or Preparation()
         self._remaining_reads: Counter[FrameReference] = Counter()
         self._wanted: dict[Path, set[int]] = defaultdict(set)
         for reference in reads:
@@ -48,17 +53,19 @@ class FrameStore:
 
         Raises:
             MediaError: The file does not decode, or the clip ends before the frame.
+            ShapeError: The picture is too small to be prepared.
         """
         is_image = reference.index is None
         picture = read_image(self._root / reference.path) if is_image else self._read_from_clip(reference)
-        return torch.from_numpy(picture).permute(2, 0, 1).contiguous()
+        return self._prepare(torch.from_numpy(picture).permute(2, 0, 1)).contiguous()
 
     def _read_from_clip(self, reference: FrameReference) -> np.ndarray:
         if not self._remaining_reads[reference]:
             raise KeyError(f"a read of {reference} was not planned")
         if reference not in self._frames:
             indices = sorted(self._wanted.pop(reference.path))
-            decoded = read_scoring_frames(self._root / reference.path, indices)
+            raw_size = self._prepare.raw_size if reference.path.suffix == RAW_SUFFIX else None
+            decoded = read_scoring_frames(self._root / reference.path, indices, raw_size)
             for index, frame in zip(indices, decoded, strict=True):
                 self._frames[FrameReference(reference.path, index)] = frame
         picture = self._frames[reference]

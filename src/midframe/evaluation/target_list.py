@@ -59,6 +59,11 @@ class Target:
     earlier: FrameReference | None
     later: FrameReference | None
 
+    @property
+    def sequence(self) -> Path:
+        """The clip that holds the true frame, or the folder of an image."""
+        return self.target.path.parent if self.target.index is None else self.target.path
+
     def window(self, context: int) -> tuple[FrameReference, ...]:
         """Input frames for a method of `context` 1 or 2, oldest first.
 

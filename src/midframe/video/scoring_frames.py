@@ -8,12 +8,15 @@ from pathlib import Path
 import av
 import av.error
 import numpy as np
+from av.container import InputContainer
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from midframe.core.errors import MediaError
 
 
-def read_scoring_frames(path: Path, indices: Sequence[int]) -> list[np.ndarray]:
+def read_scoring_frames(
+    path: Path, indices: Sequence[int], raw_size: tuple[int, int] | None = None
+) -> list[np.ndarray]:
     """Decode a clip once and keep the frames asked for.
 
     The clip is taken as BT.709 in limited range, whatever its tags say, and converted with swscale's default
@@ -23,6 +26,7 @@ def read_scoring_frames(path: Path, indices: Sequence[int]) -> list[np.ndarray]:
     Args:
         path: Any file that FFmpeg reads.
         indices: Frame numbers from 0; any order, repetitions allowed.
+        raw_size: Width and height of a raw file of planar YUV 4:2:0 frames, 8 bit; None for every other file.
 
     Returns:
         RGB frames of shape (height, width, 3), uint8, in the order asked for.
@@ -37,7 +41,7 @@ def read_scoring_frames(path: Path, indices: Sequence[int]) -> list[np.ndarray]:
     reformatter = VideoReformatter()
     decoded = 0
     try:
-        with av.open(str(path.absolute())) as container:
+        with _open(path, raw_size) as container:
             for frame in container.decode(video=0):
                 if wanted <= frames.keys():
                     break
@@ -58,3 +62,10 @@ def read_scoring_frames(path: Path, indices: Sequence[int]) -> list[np.ndarray]:
     if missing:
         raise MediaError(f"{path} has {decoded} frames; frame {missing[0]} does not exist (counted from 0).")
     return [frames[index] for index in indices]
+
+
+def _open(path: Path, raw_size: tuple[int, int] | None) -> InputContainer:
+    if raw_size is None:
+        return av.open(str(path.absolute()))
+    options = {"video_size": f"{raw_size[0]}x{raw_size[1]}", "pixel_format": "yuv420p"}
+    return av.open(str(path.absolute()), format="rawvideo", options=options)
