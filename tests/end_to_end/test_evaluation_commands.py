@@ -122,6 +122,28 @@ def test_evaluate_refuses_a_request_that_makes_no_sense_before_any_work(methods,
     assert not (tmp_path / "out").exists()
 
 
+def test_evaluate_reads_a_protocol_of_ones_own(root, tmp_path):
+    (root / "mine.toml").write_text(
+        'name = "mine"\ntitle = "Mine"\nlayout = "list"\nsplit = "middle.tsv"\nexpects = "middle.tsv"\n'
+        'source = "me"\nborder = "none"\nssim = "luma"\n[picture]\ncrop = "square"\n'
+    )
+    out = tmp_path / "out"
+    common = ("evaluate", "blend", "--root", root, "--out", out, "--save-images")
+    assert run(*common, "--protocol", root / "mine.toml").exit_code == 0
+    scores = json.loads((out / "scores.json").read_text())
+    assert (scores["list"], scores["ie"]) == ("mine", 1)
+    assert scores["ssim_luma"] > 0
+    with Image.open(out / "predictions" / "00001.png") as prediction:
+        assert prediction.size == (24, 24)
+    with pytest.raises(UsageError, match=r"asked for in targets \(mine, not middle\), targets_sha256"):
+        run(*common, "--list", root / "middle.tsv")
+
+
+def test_evaluate_asks_for_a_set(root, tmp_path):
+    with pytest.raises(UsageError, match="Name a set: --protocol NAME"):
+        run("evaluate", "blend", "--root", root, "--out", tmp_path / "out")
+
+
 @pytest.mark.parametrize("command", ["evaluate", "bench"])
 def test_scale_and_augmentation_reach_the_method(command, root, tmp_path, monkeypatch):
     told = {}

@@ -7,7 +7,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from PIL import Image
 
 from midframe.core.errors import MediaError, UsageError
 from midframe.core.method import MethodSpec
-from midframe.evaluation import TargetSet, listed_targets, predict, score
+from midframe.evaluation import TargetSet, find_protocol, listed_targets, predict, score
 from midframe.evaluation import predictions as predictions_module
 from midframe.evaluation.manifest import read_manifest
 from midframe.methods.baseline import BlendInterpolator
@@ -267,6 +267,27 @@ def test_unfinished_scores_of_other_metrics_do_not_count(targets, tmp_path):
     metric = CountingError()
     score(tmp_path / "out", targets, [metric], metric_files={"alex": "another hash"})
     assert metric.scored == 5
+
+
+def test_a_protocol_may_ask_for_a_mean_over_sequences(root, tmp_path):
+    (root / "sequence").mkdir()
+    for name in "abc":
+        shutil.copy(root / f"{name}.png", root / "sequence")
+    (root / "two.tsv").write_text(
+        "a.png\tb.png\te.png\t1/2\t-\t-\n"
+        "b.png\tc.png\td.png\t1/2\t-\t-\n"
+        "sequence/a.png\tsequence/b.png\tsequence/c.png\t1/2\t-\t-\n"
+    )
+    targets = listed_targets(root / "two.tsv", root)
+    predict(NoisyBlend(), targets, tmp_path / "out")
+    plain = score(tmp_path / "out", targets, build_metrics(["ie"])).ie
+    with (tmp_path / "out" / "targets.csv").open() as file:
+        errors = [float(row["ie"]) for row in csv.DictReader(file)]
+    rules = replace(find_protocol("eval-davis"), average="sequences")
+    grouped = score(tmp_path / "out", replace(targets, protocol=rules), build_metrics(["ie"])).ie
+    assert plain == pytest.approx(sum(errors) / 3)
+    assert grouped == pytest.approx(((errors[0] + errors[1]) / 2 + errors[2]) / 2)
+    assert abs(plain - grouped) > 1e-3
 
 
 def test_scores_of_unfinished_predictions_are_refused(targets, tmp_path):

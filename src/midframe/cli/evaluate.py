@@ -36,28 +36,42 @@ def evaluate(
         typer.Argument(metavar="METHOD[,METHOD...]", help="Names of methods; `midframe methods` lists them."),
     ],
     root: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="Where the paths in the lists start.", file_okay=False)
+        Path,
+        typer.Option(metavar="FOLDER", help="Where the set lies.", file_okay=False),
     ],
     out: Annotated[
         Path,
         typer.Option(
             metavar="FOLDER",
-            help="Where results go; of several methods or lists, each has a folder in it: METHOD/LIST.",
+            help="Where results go; of several methods or sets, each has a folder in it: METHOD/SET.",
         ),
     ],
     lists: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option("--list", metavar="LIST.tsv", help="Test list; give it again for further lists."),
-    ],
+    ] = None,
+    protocols: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--protocol", metavar="NAME", help="`midframe protocols` lists them; give it again for further ones."
+        ),
+    ] = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Take what there is of an incomplete set; its scores compare with none.")
+    ] = False,
     metrics: Annotated[
-        str, typer.Option(metavar="NAME[,NAME...]", help="What to measure; see docs/guides/evaluate.md.")
-    ] = "psnr,ssim,ssim_3d,ie",
+        str | None,
+        typer.Option(
+            metavar="NAME[,NAME...]",
+            help="What to measure. Default: psnr,ssim,ssim_3d,ie, and what the protocol asks for.",
+        ),
+    ] = None,
     backbone: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=FILE", help="A network that a metric looks through; give it again for more."),
     ] = None,
     max_targets: Annotated[
-        int | None, typer.Option("--max", min=1, metavar="N", help="Score N targets of each list, at random.")
+        int | None, typer.Option("--max", min=1, metavar="N", help="Score N targets of each set, at random.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of that choice, and of methods that draw.")] = 0,
     only: Annotated[
@@ -76,7 +90,8 @@ def evaluate(
     """
     from midframe import api, evaluation  # These import PyTorch: not before a command needs it.
     from midframe.engine.hardware import resolve_device, resolve_precision
-    from midframe.metrics.suite import build_metrics
+    from midframe.evaluation.result_file import sha256
+    from midframe.metrics.suite import DEFAULT, build_metrics
     from midframe.weights import find
 
     names = _names(methods, "method")
@@ -85,10 +100,16 @@ def evaluate(
             raise UnknownNameError("method", name, api.methods())
     if weights is not None and len(names) > 1:
         raise UsageError(f"Weights belong to one method; {len(names)} are named: {', '.join(names)}.")
-    metric_names, metric_files = _names(metrics, "metric"), _named_files(backbone or [])
-    build_metrics(metric_names, metric_files)  # What is wrong with a metric is said before hours of predictions.
-    _check_distinct(lists)
-    sets = [evaluation.listed_targets(path, root, max_targets=max_targets, seed=seed) for path in lists]
+    metric_files = _named_files(backbone or [])
+    asked = None if metrics is None else _names(metrics, "metric")
+    build_metrics(asked or DEFAULT, metric_files)  # What is wrong with a metric is said before hours of predictions.
+    rules = [evaluation.find_protocol(name) for name in protocols or ()]
+    _check_distinct([*(path.stem for path in lists or ()), *(protocol.name for protocol in rules)])
+    part = {"max_targets": max_targets, "seed": seed}
+    sets = [
+        *(evaluation.listed_targets(path, root, **part) for path in lists or ()),
+        *(evaluation.protocol_set(protocol, root, partial=partial, **part) for protocol in rules),
+    ]
     place = resolve_device(device)
     table: list[Scores] = []
     for run in _runs(names, sets, out):
@@ -120,7 +141,11 @@ def evaluate(
             with _progress(f"{run.label}: scores") as show:
                 table.append(
                     evaluation.score(
-                        run.folder, run.targets, build_metrics(metric_names, metric_files), on_target=show
+                        run.folder,
+                        run.targets,
+                        build_metrics(asked or run.targets.default_metrics, metric_files),
+                        metric_files={name: sha256(path) for name, path in metric_files.items()},
+                        on_target=show,
                     )
                 )
     if only is None:
@@ -184,12 +209,14 @@ def _named_files(pairs: Sequence[str]) -> Mapping[str, Path]:
     return files
 
 
-def _check_distinct(lists: Sequence[Path]) -> None:
-    """Refuse two lists that would write into one folder.
+def _check_distinct(names: Sequence[str]) -> None:
+    """Refuse to run on no set, and on two that would write into one folder.
 
     Raises:
-        UsageError: Two lists have one name.
+        UsageError: There is none, or two have one name.
     """
-    name, count = Counter(path.stem for path in lists).most_common(1)[0]
+    if not names:
+        raise UsageError("Name a set: --protocol NAME (`midframe protocols` lists them) or --list LIST.tsv.")
+    name, count = Counter(names).most_common(1)[0]
     if count > 1:
         raise UsageError(f"{count} lists are called '{name}', and would write into one folder; rename them.")

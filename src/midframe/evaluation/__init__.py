@@ -9,7 +9,7 @@ from midframe.evaluation.preparation import Preparation
 from midframe.evaluation.protocol import Protocol, find_protocol, protocols
 from midframe.evaluation.scoring import Scores, score
 from midframe.evaluation.target_list import FrameReference, Target, read_target_list, sample_targets
-from midframe.evaluation.target_set import TargetSet, listed_targets
+from midframe.evaluation.target_set import TargetSet, listed_targets, protocol_set
 
 __all__ = [
     "FrameReference",
@@ -25,6 +25,7 @@ __all__ = [
     "listed_targets",
     "missing_share",
     "predict",
+    "protocol_set",
     "protocol_targets",
     "protocols",
     "read_target_list",

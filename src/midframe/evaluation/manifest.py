@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from midframe.core.errors import MediaError, UsageError
+from midframe.evaluation.result_file import replace_text
 from midframe.evaluation.target_set import TargetSet
-from midframe.evaluation.text_file import replace_text
 
 FILE = "manifest.json"
 PICTURES = "predictions"
@@ -29,7 +29,8 @@ class Origin:
         weights: SHA-256 of the file of weights; None for a method that has none.
         options: Precision, scale and the like, in the words of the command line.
         targets: Name of the list or protocol.
-        targets_sha256: See `TargetSet.sha256`.
+        targets_sha256: Hash of `list.tsv` beside this record (see `TargetSet.sha256`).
+        protocol: The protocol's own facts; None for a list.
         count: Number of targets.
         total: Number of targets before a part was drawn.
         seed: Seed of the draw, and of a stochastic method.
@@ -43,6 +44,7 @@ class Origin:
     options: Mapping[str, str]
     targets: str
     targets_sha256: str
+    protocol: Mapping[str, Any] | None
     count: int
     total: int
     seed: int
@@ -53,7 +55,10 @@ class Origin:
     def differences(self, other: Origin) -> list[str]:
         """What differs, as "seed (1, not 2)": this value first."""
         mine, theirs = asdict(self), asdict(other)
-        return [f"{name} ({mine[name]}, not {theirs[name]})" for name in mine if mine[name] != theirs[name]]
+        names = [name for name in mine if mine[name] != theirs[name]]
+        return [
+            "the protocol" if name == "protocol" else f"{name} ({mine[name]}, not {theirs[name]})" for name in names
+        ]
 
 
 @dataclass(kw_only=True)
@@ -177,6 +182,7 @@ def describe_origin(
         options=dict(options),
         targets=targets.name,
         targets_sha256=targets.sha256,
+        protocol=None if targets.protocol is None else _plain(asdict(targets.protocol)),
         count=len(targets.targets),
         total=targets.total,
         seed=seed,
@@ -184,3 +190,8 @@ def describe_origin(
         machine=machine,
         versions=versions,
     )
+
+
+def _plain(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """As JSON gives it back: fractions as text, tuples as lists."""
+    return json.loads(json.dumps(facts, default=str))

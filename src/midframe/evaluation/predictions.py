@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from midframe.evaluation.clock import seconds_now
 from midframe.evaluation.image_file import write_image
 from midframe.evaluation.machine import MemoryPeak, describe_machine
 from midframe.evaluation.manifest import FILE, PICTURES, Manifest, Origin, describe_origin, read_manifest
+from midframe.evaluation.result_file import sha256
 from midframe.evaluation.target_set import NumberedTarget, TargetSet
 from midframe.ops.pad import pad_to_multiple
 from midframe.ops.rounding import bytes_to_unit, round_to_bytes
@@ -71,7 +71,7 @@ def predict(
     origin = describe_origin(
         interpolator.spec.name,
         targets,
-        weights=None if weights is None else _sha256(weights),
+        weights=None if weights is None else sha256(weights),
         options=options or {},
         seed=seed,
         device=device,
@@ -173,8 +173,3 @@ def _predict_window(
 def _larger(one: int | None, other: int | None) -> int | None:
     known = [value for value in (one, other) if value is not None]
     return max(known, default=None)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,8 +24,8 @@ from midframe.core.errors import ShapeError, UsageError, WriteError
 from midframe.evaluation.image_file import read_image
 from midframe.evaluation.manifest import PICTURES, Manifest, read_manifest
 from midframe.evaluation.predictions import OnTarget
+from midframe.evaluation.result_file import replace_text
 from midframe.evaluation.target_set import NumberedTarget, TargetSet
-from midframe.evaluation.text_file import replace_text
 from midframe.metrics.sample import PairMetric, Sample, SetMetric
 
 SCORES, ROWS, UNFINISHED = "scores.json", "targets.csv", "targets.unfinished.jsonl"
@@ -38,10 +39,10 @@ class Scores:
 
     Attributes:
         method: Name of the method.
-        list: Name of the list, without its suffix.
+        list: Name of the list, without its suffix, or of the protocol.
         targets: Number of targets scored.
-        values: Each metric by name: the mean over targets, or the score of the whole set. Infinite where the mean
-            of PSNR is, because one prediction is exact.
+        values: Each metric by name: the mean over targets (over sequences where the protocol says so), or the score
+            of the whole set. Infinite where the mean of PSNR is, because one prediction is exact.
         seconds_per_frame: Wall time of the network alone.
     """
 
@@ -135,7 +136,7 @@ def score(
         list=manifest.origin.targets,
         targets=len(rows),
         values={
-            metric.name: fmean(row[metric.name] for row in rows)
+            metric.name: _mean(targets, [row[metric.name] for row in rows])
             if isinstance(metric, PairMetric)
             else metric.compute()
             for metric in metrics
@@ -216,6 +217,16 @@ def _sample(manifest: Manifest, numbered: NumberedTarget, before: Tensor, truth:
                 f"{tuple(picture.shape)} and {tuple(truth.shape)}."
             )
     return Sample(prediction=prediction, target=truth, before=before, after=after)
+
+
+def _mean(targets: TargetSet, values: Sequence[float]) -> float:
+    """Over targets, or over sequences where the set says so."""
+    if not targets.by_sequence:
+        return fmean(values)
+    sequences = defaultdict(list)
+    for target, value in zip(targets.targets, values, strict=True):
+        sequences[target.sequence].append(value)
+    return fmean(fmean(sequence) for sequence in sequences.values())
 
 
 def _table(targets: TargetSet, rows: Sequence[Row], seconds: Sequence[float]) -> str:

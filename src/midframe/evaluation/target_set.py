@@ -10,6 +10,10 @@ from pathlib import Path
 from midframe.core.errors import UsageError
 from midframe.core.method import Interpolator
 from midframe.evaluation.frame_store import FrameStore
+from midframe.evaluation.layouts import protocol_targets
+from midframe.evaluation.preparation import Preparation
+from midframe.evaluation.protocol import Protocol
+from midframe.evaluation.result_file import replace_text
 from midframe.evaluation.target_list import (
     ABSENT,
     COLUMNS,
@@ -18,7 +22,7 @@ from midframe.evaluation.target_list import (
     read_target_list,
     sample_targets,
 )
-from midframe.evaluation.text_file import replace_text
+from midframe.metrics.suite import DEFAULT
 
 FILE = "list.tsv"
 
@@ -36,11 +40,12 @@ class TargetSet:
     """What one folder of results was measured on.
 
     Attributes:
-        name: Name of the list, without its suffix.
+        name: Name of the list, without its suffix, or of the protocol.
         source: What the targets were read from, as messages call it.
         root: Folder that the paths of the targets start from.
         targets: The frames to synthesise, in order.
-        total: Targets in the whole list; more than `targets` where a part was drawn.
+        total: Targets in the whole set; more than `targets` where a part was drawn.
+        protocol: The rules that the targets come with; None for a list.
     """
 
     name: str
@@ -48,6 +53,22 @@ class TargetSet:
     root: Path
     targets: tuple[Target, ...]
     total: int
+    protocol: Protocol | None = None
+
+    @property
+    def prepare(self) -> Preparation:
+        """What is done to every picture before a method or a metric sees it."""
+        return Preparation() if self.protocol is None else self.protocol.picture
+
+    @property
+    def default_metrics(self) -> tuple[str, ...]:
+        """What is measured unless other metrics are asked for."""
+        return (*DEFAULT, "ssim_luma") if self.protocol is not None and self.protocol.ssim == "luma" else DEFAULT
+
+    @property
+    def by_sequence(self) -> bool:
+        """A mean over the set is one over sequences, of the means over the targets of each."""
+        return self.protocol is not None and self.protocol.average == "sequences"
 
     @property
     def lines(self) -> str:
@@ -59,12 +80,14 @@ class TargetSet:
             )
             for t in self.targets
         )
-        return "\n".join(("# " + "\t".join(COLUMNS), *lines)) + "\n"
+        return "\n".join((f"# pictures: {self.prepare}", "# " + "\t".join(COLUMNS), *lines)) + "\n"
 
     @property
     def sha256(self) -> str:
-        """Hash of the lines: two runs with one hash were asked for the same frames. It says nothing of the contents
-        of the files."""
+        """Hash of the lines: two runs with one hash were asked for the same frames, prepared in the same way.
+
+        It says nothing of the contents of the files.
+        """
         return hashlib.sha256(self.lines.encode()).hexdigest()
 
     def write(self, folder: Path) -> None:
@@ -88,7 +111,7 @@ class TargetSet:
 
     def store(self, reads: Iterable[FrameReference]) -> FrameStore:
         """The frames of the set; `reads` are all reads to come, with repetitions."""
-        return FrameStore(self.root, reads)
+        return FrameStore(self.root, reads, self.prepare)
 
     def check_offered(self, interpolator: Interpolator) -> None:
         """Refuse a method that cannot make every target.
@@ -118,6 +141,26 @@ def listed_targets(list_path: Path, root: Path, *, max_targets: int | None = Non
         root=root,
         targets=_drawn(targets, max_targets, seed),
         total=len(targets),
+    )
+
+
+def protocol_set(
+    protocol: Protocol, root: Path, *, max_targets: int | None = None, seed: int = 0, partial: bool = False
+) -> TargetSet:
+    """The targets of a protocol, or a part of them drawn with `seed`.
+
+    Raises:
+        MediaError: The folder is not laid out as the protocol expects, or incomplete where `partial` is off.
+        UsageError: A part of less than one target.
+    """
+    targets = protocol_targets(protocol, root, partial=partial)
+    return TargetSet(
+        name=protocol.name,
+        source=f"protocol '{protocol.name}'",
+        root=root,
+        targets=_drawn(targets, max_targets, seed),
+        total=max(len(targets), protocol.targets or 0),
+        protocol=protocol,
     )
 
 
