@@ -5,12 +5,14 @@ from midframe.evaluation.evaluate import Scores, TargetScores, evaluate
 from midframe.evaluation.layouts import missing_share, protocol_targets
 from midframe.evaluation.preparation import Preparation
 from midframe.evaluation.protocol import Protocol, find_protocol, protocols
+from midframe.evaluation.published import PublishedScore, published
 from midframe.evaluation.target_list import FrameReference, Target, read_target_list, sample_targets
 
 __all__ = [
     "FrameReference",
     "Preparation",
     "Protocol",
+    "PublishedScore",
     "Scores",
     "Target",
     "TargetScores",
@@ -20,6 +22,7 @@ __all__ = [
     "missing_share",
     "protocol_targets",
     "protocols",
+    "published",
     "read_target_list",
     "sample_targets",
 ]
