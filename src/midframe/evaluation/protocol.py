@@ -127,7 +127,8 @@ class Protocol:
 @cache
 def protocols() -> Mapping[str, Protocol]:
     """All shipped protocols by name, in alphabetical order."""
-    found = {path.stem: read_recipe(path, Protocol) for path in sorted(FOLDER.glob(f"*{SUFFIX}"))}
+    paths = sorted(FOLDER.glob(f"*{SUFFIX}"), key=lambda path: path.stem)
+    found = {path.stem: read_recipe(path, Protocol) for path in paths}
     return MappingProxyType(found)
 
 
