@@ -13,6 +13,7 @@ from midframe.cli.frames import frames
 from midframe.cli.interpolate import interpolate
 from midframe.cli.methods import methods
 from midframe.cli.plan import plan
+from midframe.cli.protocols import protocols
 from midframe.cli.train import train
 
 app = typer.Typer(
@@ -21,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (interpolate, frames, plan, methods, doctor, evaluate, bench, train):
+for command in (interpolate, frames, plan, methods, doctor, protocols, evaluate, bench, train):
     app.command()(command)
 
 

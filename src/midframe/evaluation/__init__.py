@@ -7,6 +7,7 @@ from midframe.evaluation.manifest import check_method, tidy
 from midframe.evaluation.predictions import predict
 from midframe.evaluation.preparation import Preparation
 from midframe.evaluation.protocol import Protocol, find_protocol, protocols
+from midframe.evaluation.published import PublishedScore, published
 from midframe.evaluation.scoring import Scores, score
 from midframe.evaluation.target_list import FrameReference, Target, read_target_list, sample_targets
 from midframe.evaluation.target_set import TargetSet, listed_targets, protocol_set
@@ -15,6 +16,7 @@ __all__ = [
     "FrameReference",
     "Preparation",
     "Protocol",
+    "PublishedScore",
     "Scores",
     "Target",
     "TargetSet",
@@ -28,6 +30,7 @@ __all__ = [
     "protocol_set",
     "protocol_targets",
     "protocols",
+    "published",
     "read_target_list",
     "sample_targets",
     "score",

@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate
 from midframe.core.errors import ShapeError, UsageError
 
 Picture: TypeAlias = UInt8[Tensor, "3 height width"]
+Prepared: TypeAlias = UInt8[Tensor, "3 new_height new_width"]
 
 WIDEST_HD = 1920
 """Wider pictures count as UHD."""
@@ -50,7 +51,7 @@ class Preparation:
         if self.gamma <= 0:
             raise UsageError(f"gamma must be positive; got {self.gamma}.")
 
-    def __call__(self, picture: Picture) -> Picture:
+    def __call__(self, picture: Picture) -> Prepared:
         """The picture as the method and the metrics see it, rounded to 8 bit (halves up).
 
         Raises:
@@ -80,7 +81,7 @@ class Preparation:
             steps.append(f"resized to {self.size[0]}x{self.size[1]} (filter: {self.filter}{light})")
         return steps
 
-    def _cropped(self, picture: Picture) -> Picture:
+    def _cropped(self, picture: Picture) -> Prepared:
         height, width = picture.shape[-2:]
         if self.crop == "square":
             # Halves are rounded down one by one: an odd side loses a pixel.

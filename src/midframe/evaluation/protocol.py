@@ -88,6 +88,7 @@ class Protocol:
         lpips: Backbone of LPIPS.
         average: "targets": the mean over all targets; "sequences": over each sequence first.
         targets: Number of targets; None where it is not known for certain.
+        same_targets_as: Protocol of the very same targets, whose published scores hold for this one too; or "".
         checksums: Hashes of lists that come with the set, as far as they are known.
         source: Where the set and the protocol come from.
         notes: What is not certain, and where papers differ.
@@ -110,6 +111,7 @@ class Protocol:
     lpips: Literal["alex", "vgg", "squeeze"] = "alex"
     average: Literal["targets", "sequences"] = "targets"
     targets: int | None = None
+    same_targets_as: str = ""
     checksums: tuple[Checksum, ...] = ()
     notes: str = ""
 
@@ -125,7 +127,8 @@ class Protocol:
 @cache
 def protocols() -> Mapping[str, Protocol]:
     """All shipped protocols by name, in alphabetical order."""
-    found = {path.stem: read_recipe(path, Protocol) for path in sorted(FOLDER.glob(f"*{SUFFIX}"))}
+    paths = sorted(FOLDER.glob(f"*{SUFFIX}"), key=lambda path: path.stem)
+    found = {path.stem: read_recipe(path, Protocol) for path in paths}
     return MappingProxyType(found)
 
 
