@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import ModuleType
+from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
 from midframe.core.errors import MediaError, MissingExtraError, WriteError
+
+WEBP_QUALITY = 88
+"""Of pictures for the eye. Nothing is measured on them."""
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -39,6 +43,19 @@ def write_image(picture: UInt8[Tensor, "3 height width"], path: Path) -> None:
         pillow.fromarray(picture.permute(1, 2, 0).contiguous().numpy()).save(path)
     except OSError as error:
         raise WriteError(f"{path} cannot be written: {error}.") from error
+
+
+def encode_image(picture: np.ndarray, file: BinaryIO, *, size: tuple[int, int]) -> None:
+    """Write RGB of shape (height, width, 3) as lossy WebP, reduced to `size` (width, height) where it is larger.
+
+    Raises:
+        MissingExtraError: Pillow is not installed.
+    """
+    pillow = _pillow()
+    image = pillow.fromarray(picture)
+    if image.size != size:
+        image = image.resize(size, pillow.Resampling.LANCZOS)
+    image.save(file, format="WEBP", quality=WEBP_QUALITY)
 
 
 def _pillow() -> ModuleType:
