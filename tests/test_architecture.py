@@ -26,6 +26,7 @@ LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 BLIND_TO_METHODS = {"engine", "training", "evaluation"}  # They receive objects that satisfy a protocol.
 HEAVY = {  # A heavy library is imported in one room.
     "av": "video",
+    "cv2": "ops/inverse_search.py",
     "ray": "backends/ray.py",
     "gradio": "web",
     "typer": "cli",
@@ -88,6 +89,7 @@ def test_files_mention_no_folder_of_a_workplace() -> None:
         ("methods/rife/sample.py", "from midframe.methods.svmv import network"),
         ("methods/rife/sample.py", "from midframe import weights"),
         ("metrics/psnr.py", "import av"),
+        ("methods/baseline/classical.py", "def later():\n    import cv2"),
         ("engine/run.py", "from rich.progress import Progress"),
         ("training/loop.py", "from midframe import load"),
     ],

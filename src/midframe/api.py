@@ -34,7 +34,7 @@ class Registration:
     Attributes:
         factory: "module:function"; the function takes `LoadOptions` and gives an `Interpolator`.
         summary: What it is, in a line.
-        source: The paper behind it; empty for a formula.
+        source: The paper or program behind it; empty for a formula.
         has_network: It needs weights, and has a flow scale and test-time augmentation.
         trainer: "module:function"; the function takes `TrainOptions` and gives a `TrainingSetup`.
     """
@@ -69,6 +69,18 @@ _REGISTRY: Mapping[str, Registration] = {
     "nearest": Registration(
         factory="midframe.methods.baseline:create_nearest",
         summary="The closer of the two neighbours: motion stutters",
+        has_network=False,
+    ),
+    "classical": Registration(
+        factory="midframe.methods.baseline:create_classical",
+        summary="OpenCV's dense inverse search both ways, both frames moved along it; any instant",
+        source="Kroeger et al., ECCV 2016, arXiv 1603.03590",
+        has_network=False,
+    ),
+    "minterpolate": Registration(
+        factory="midframe.methods.baseline:create_minterpolate",
+        summary="FFmpeg's filter: block matching, motion compensation by overlapped blocks; any instant",
+        source="FFmpeg, libavfilter",
         has_network=False,
     ),
 }

@@ -7,7 +7,12 @@ from collections.abc import Callable
 import torch
 
 from midframe.core.method import Interpolator
-from midframe.methods.baseline import BlendInterpolator, NearestInterpolator
+from midframe.methods.baseline import (
+    BlendInterpolator,
+    ClassicalInterpolator,
+    MinterpolateInterpolator,
+    NearestInterpolator,
+)
 from midframe.methods.rife.layouts import IFNetConfig, PaperConfig
 from midframe.methods.rife.sample import RifeInterpolator
 from midframe.methods.rife.weights_file import Layout, build_network
@@ -25,6 +30,8 @@ def _rife(layout: Layout, *, tta: bool = False) -> Interpolator:
 INTERPOLATORS: dict[str, Callable[[], Interpolator]] = {
     "blend": BlendInterpolator,
     "nearest": NearestInterpolator,
+    "classical": ClassicalInterpolator,
+    "minterpolate": MinterpolateInterpolator,
     "rife-matching": lambda: _rife(SMALL_MATCHING),
     "rife-matching-tta": lambda: _rife(SMALL_MATCHING, tta=True),
     "rife-ifnet": lambda: _rife(SMALL_IFNET),

@@ -140,7 +140,7 @@ def test_a_name_with_a_colon_is_a_file_name(clip: Path, tmp_path: Path, monkeypa
 
 def test_methods_lists_every_method_and_the_state_of_its_weights() -> None:
     lines = run("methods").stdout.splitlines()
-    for name in ("rife", "blend", "nearest"):
+    for name in ("rife", "blend", "nearest", "classical", "minterpolate"):
         assert [line for line in lines if line.split()[:1] == [name]], name
 
 
@@ -212,7 +212,8 @@ def test_a_misused_command_exits_with_2(clip: Path, tmp_path: Path) -> None:
     unknown = command("interpolate", clip, tmp_path / "out.mp4", "--method", "blnd")
     assert unknown.returncode == 2
     assert unknown.stderr == (
-        "midframe: There is no method 'blnd'. Did you mean 'blend'? Known: blend, nearest, rife.\n"
+        "midframe: There is no method 'blnd'. Did you mean 'blend'? "
+        "Known: blend, classical, minterpolate, nearest, rife.\n"
     )
     assert command("interpolate", clip).returncode == 2
     assert "Traceback" not in command("interpolate", clip, "--nonsense").stderr

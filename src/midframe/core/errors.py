@@ -9,7 +9,9 @@ MidframeError
 ├── RecipeError           a recipe has an unknown key, a wrong type or a missing field
 ├── ShapeError            tensors whose shapes do not fit together
 ├── DeviceError           a device or precision that this machine does not have
-└── MissingExtraError     an optional dependency is needed; says what to install
+├── MissingExtraError     an optional dependency is needed; says what to install
+└── ProgramError          an outside program failed
+    └── MissingProgramError   it is not installed
 """
 
 from __future__ import annotations
@@ -65,3 +67,14 @@ class MissingExtraError(MidframeError):
 
     def __init__(self, feature: str, package: str, extra: str) -> None:
         super().__init__(f"{feature} needs {package}. Install it with: pip install 'midframe[{extra}]'")
+
+
+class ProgramError(MidframeError):
+    """An outside program that failed."""
+
+
+class MissingProgramError(ProgramError):
+    """An outside program that is not installed."""
+
+    def __init__(self, feature: str, program: str) -> None:
+        super().__init__(f"{feature} needs the program {program}, which is not on the search path. Install it first.")
