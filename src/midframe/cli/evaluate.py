@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from midframe.cli import options
+from midframe.cli.report import show_steps
 from midframe.cli.score_table import score_table
 from midframe.core.errors import UnknownNameError, UsageError
 
@@ -82,6 +83,9 @@ def evaluate(
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     tta: options.Tta = False,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write report.html into the folder of results.")
+    ] = True,
     save_images: Annotated[bool, typer.Option("--save-images", help="Keep the predictions as PNG files.")] = False,
 ) -> None:
     """Score methods on test sets: first their predictions go to disk, then the predictions are scored.
@@ -112,7 +116,8 @@ def evaluate(
     ]
     place = resolve_device(device)
     table: list[Scores] = []
-    for run in _runs(names, sets, out):
+    runs = list(_runs(names, sets, out))
+    for run in runs:
         if only is not Pass.SCORE:
             interpolator = api.load(
                 run.method, weights=weights, device=device, precision=precision, scale=scale, tta=tta
@@ -148,8 +153,13 @@ def evaluate(
                         on_target=show,
                     )
                 )
+    if report and only is not Pass.PREDICT:
+        from midframe.evaluation.report import write_report
+
+        with show_steps() as show_step:
+            write_report([run.folder for run in runs], out / "report.html", root=root, on_step=show_step)
     if only is None:
-        for run in _runs(names, sets, out):
+        for run in runs:
             evaluation.tidy(run.folder)
     if table:
         Console(markup=False).print(score_table(table))

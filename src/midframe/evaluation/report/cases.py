@@ -24,9 +24,13 @@ WIDEST = 960
 ERROR_SCALE = 64
 """Levels of 255 that the brightest colour of an error map stands for."""
 _HEAT = np.array(
-    [(0, 0, 4), (40, 11, 84), (101, 21, 110), (159, 42, 99), (212, 72, 66), (245, 125, 21), (250, 193, 39), (252, 255, 164)],
+    [
+        (0, 0, 4), (40, 11, 84), (101, 21, 110), (159, 42, 99),
+        (212, 72, 66), (245, 125, 21), (250, 193, 39), (252, 255, 164),
+    ],
     dtype=np.float64,
 )  # fmt: skip
+"""From black over red to yellow, each step lighter than the last: the order survives without colour vision."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +99,7 @@ def choose_cases(comparison: Comparison) -> list[Case]:
 
 def _goodness(result: Result, metric: Column) -> np.ndarray:
     values = np.asarray(result.rows[metric.name])
-    values = np.nan_to_num(values if metric.higher_is_better else -values, posinf=1e9, neginf=-1e9)
-    return values
+    return np.nan_to_num(values if metric.higher_is_better else -values, posinf=1e9, neginf=-1e9)
 
 
 def case_pictures(
@@ -146,7 +149,8 @@ def error_map(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Mean absolute difference over the channels as colours, from black over red to yellow at `ERROR_SCALE`."""
     difference = np.abs(prediction.astype(np.int16) - truth).mean(axis=2)
     place = np.clip(difference / ERROR_SCALE, 0, 1) * (len(_HEAT) - 1)
-    return np.stack([np.interp(place, range(len(_HEAT)), _HEAT[:, channel]) for channel in range(3)], 2).astype(np.uint8)
+    channels = [np.interp(place, range(len(_HEAT)), _HEAT[:, channel]) for channel in range(3)]
+    return np.stack(channels, axis=2).astype(np.uint8)
 
 
 def error_colours() -> str:

@@ -133,7 +133,12 @@ def _axes(
         parts.append(tag("text", f"{value:g}", class_="tick middle", x=x, y=HEIGHT - BOTTOM + 18))
     parts.append(tag("text", x_title, class_="axis middle", x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 8))
     parts.append(
-        tag("text", y_title, class_="axis middle", transform=f"translate(13 {(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)")
+        tag(
+            "text",
+            y_title,
+            class_="axis middle",
+            transform=f"translate(13 {(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)",
+        )
     )
     return parts
 

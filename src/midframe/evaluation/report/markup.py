@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
+WITHOUT_CONTENT = ("img", "input")
+
 
 class Markup(str):
     """Text that is HTML, and goes into a page as it is."""
@@ -11,7 +13,7 @@ class Markup(str):
     __slots__ = ()
 
 
-def tag(name: str, *children: str, **attributes: object) -> Markup:
+def tag(name: str, /, *children: str, **attributes: object) -> Markup:
     """An element.
 
     Args:
@@ -21,6 +23,9 @@ def tag(name: str, *children: str, **attributes: object) -> Markup:
             alone, False and None leave the attribute out.
     """
     written = "".join(_attribute(key, value) for key, value in attributes.items())
+    if name in WITHOUT_CONTENT:
+        assert not children
+        return Markup(f"<{name}{written}>")
     return Markup(f"<{name}{written}>{join(*children)}</{name}>")
 
 
