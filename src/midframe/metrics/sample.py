@@ -59,7 +59,7 @@ class SetMetric(Protocol):
     def higher_is_better(self) -> bool: ...
 
     def update(self, clip: Sequence[Sample]) -> None:
-        """Take in all targets between one pair of inputs, in order of time."""
+        """Take in all targets between one pair of inputs, one at least, in order of time."""
         ...
 
     def compute(self) -> float:

@@ -251,9 +251,10 @@ def _contents(comparisons: Sequence[Comparison]) -> Markup:
 def _method(comparisons: Sequence[Comparison]) -> list[Markup]:
     intervals = (
         f"Intervals hold {LEVEL:.0%} of {RESAMPLES:,} bootstrap means. Whole sequences are drawn, not "
-        "single targets, because the frames of one sequence err together. They say how far the result depends on which sequences "
-        "the set happens to hold; they do not cover how a method was trained, or other kinds of footage. Differences "
-        "are taken target by target. Intervals of several methods may overlap where their difference is beyond doubt."
+        "single targets, because the frames of one sequence err together. They say how far the result depends on "
+        "which sequences the set happens to hold; they do not cover how a method was trained, or other kinds of "
+        "footage. Differences are taken target by target. Intervals of several methods may overlap where their "
+        "difference is beyond doubt."
     )
     return [
         tag("p", intervals),
