@@ -87,6 +87,19 @@ def test_training_may_begin_with_a_file_of_weights(bank: Path, recipe: Path, tmp
         prepare(options)
 
 
+def test_a_larger_network_begins_where_a_smaller_one_ended(bank: Path, recipe: Path, tmp_path: Path):
+    small = api.train("rife", recipe=recipe, data=[bank], out=tmp_path / "small", workers=0, until=1)
+    larger = tmp_path / "larger.toml"
+    larger.write_text(recipe.read_text().replace("fine_depth = 1", "fine_depth = 1\nfine_radius = 1"))
+    options = TrainOptions(recipe=larger, bank=bank, seed=9, device=torch.device("cpu"), workers=0, init=small)
+    grown, before = prepare(options).task.networks["rife"].eval(), load_network(small).eval()
+    frames = torch.rand(2, 1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    half = torch.tensor([0.5])
+    with torch.inference_mode():
+        assert grown.config.fine_radius == 1
+        assert torch.allclose(grown(*frames, half).output, before(*frames, half).output, atol=1e-5)
+
+
 def test_a_checkpoint_of_another_network_is_refused(bank: Path, recipe: Path, tmp_path: Path):
     api.train("rife", recipe=recipe, data=[bank], out=tmp_path / "run", workers=0, until=1)
     recipe.write_text(RECIPE.replace("coarse_width = 8", "coarse_width = 12"))

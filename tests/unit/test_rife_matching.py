@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -148,3 +149,19 @@ def test_a_damaged_file_is_refused(tmp_path: Path):
     path.write_bytes(b"nothing")
     with pytest.raises(WeightsError, match="cannot be read as safetensors"):
         create(LoadOptions(weights=path, device=torch.device("cpu"), precision=torch.float32))
+
+
+def test_a_tenth_less_error_counts_the_same_in_an_easy_sample_as_in_a_hard_one():
+    network, frames = idle_network(), pictures()
+    with torch.inference_mode():
+        result = network(frames[:, 0], frames[:, 1], torch.tensor([0.5, 0.5]))
+    weights = MatchingWeights(decibels=1.0)
+
+    def decibels(errors: tuple[float, float]) -> float:
+        target = result.output + torch.tensor(errors)[:, None, None, None]
+        return float(matching_loss(result, frames.transpose(0, 1).flatten(0, 1), target, weights).terms["decibels"])
+
+    least = 0.02  # errors well above the one at which the term levels off
+    full, easier, harder = (decibels((least * a, 10 * least * b)) for a, b in ((1, 1), (0.9, 1), (1, 0.9)))
+    assert full - easier == pytest.approx(full - harder, rel=0.1)
+    assert full - easier == pytest.approx(-10 * math.log10(0.9), rel=0.1)  # of 20 log10, half: one sample of two

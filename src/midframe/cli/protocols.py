@@ -44,7 +44,10 @@ def protocols(
     scores = evaluation.published(protocol.name)
     if scores:
         console.print()
-        console.print(_scores(scores))
+        sources = list(dict.fromkeys(score.source for score in scores))
+        console.print(_scores(scores, sources))
+        for number, source in enumerate(sources, start=1):
+            console.print(f" {number}: {source}", soft_wrap=True)
     if targets is not None:
         console.print(f"\n{root} has the layout: {targets} targets.", soft_wrap=True)
 
@@ -79,14 +82,15 @@ def _description(protocol: Protocol) -> Table:
     return table
 
 
-def _scores(scores: list[PublishedScore]) -> Table:
+def _scores(scores: list[PublishedScore], sources: list[str]) -> Table:
     """A line for each method in each source; figures whose protocols differ in another way get one of their own."""
     lines: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for score in scores:
         year = "" if score.year is None else str(score.year)
         digits = DIGITS.get(score.metric)
         value = f"{score.value:g}" if digits is None else f"{score.value:.{digits}f}"
-        lines[score.method, year, score.note, score.source].append(f"{score.metric} {value}")
+        source = str(sources.index(score.source) + 1)
+        lines[score.method, year, score.note, source].append(f"{score.metric} {value}")
     table = Table("published by", "year", "scores", "where protocols differ", "source", box=None)
     for (method, year, note, source), figures in lines.items():
         table.add_row(method, year, ", ".join(figures), note, source)

@@ -238,9 +238,13 @@ class _Sampler:
         for item in range(TEXTURE_POOL):
             run = self.runs[int(random.integers(len(self.runs)))]
             frame = self.frames[run.file][run.first + int(random.integers(run.length))]
-            top = int(random.integers(max(frame.shape[0] - TEXTURE_SIDE, 0) + 1))
-            left = int(random.integers(max(frame.shape[1] - TEXTURE_SIDE, 0) + 1))
-            piece = frame[top : top + TEXTURE_SIDE, left : left + TEXTURE_SIDE].permute(2, 0, 1).float() / 255
+            # Every second texture is shrunk: compressed footage is sharp only at half its size.
+            side = TEXTURE_SIDE * (1 + item % 2)
+            top = int(random.integers(max(frame.shape[0] - side, 0) + 1))
+            left = int(random.integers(max(frame.shape[1] - side, 0) + 1))
+            piece = frame[top : top + side, left : left + side].permute(2, 0, 1).float() / 255
+            if item % 2:
+                piece = functional.avg_pool2d(piece, 2)
             # Frames smaller than a texture are mirrored at their border, as often as it takes.
             while min(piece.shape[1:]) < TEXTURE_SIDE:
                 piece = torch.cat((piece, piece.flip(1)), 1) if piece.shape[1] < TEXTURE_SIDE else piece

@@ -14,9 +14,7 @@ from torch import Tensor
 from midframe.evaluation.image_file import read_image
 from midframe.evaluation.preparation import Preparation
 from midframe.evaluation.target_list import FrameReference
-from midframe.video.scoring_frames import read_scoring_frames
-
-RAW_SUFFIX = ".yuv"
+from midframe.video.scoring_frames import read_raw_frames, read_scoring_frames
 
 
 class FrameStore:
@@ -64,8 +62,8 @@ class FrameStore:
             raise KeyError(f"a read of {reference} was not planned")
         if reference not in self._frames:
             indices = sorted(self._wanted.pop(reference.path))
-            raw_size = self._prepare.raw_size if reference.path.suffix == RAW_SUFFIX else None
-            decoded = read_scoring_frames(self._root / reference.path, indices, raw_size)
+            path, raw_size = self._root / reference.path, self._prepare.raw_size
+            decoded = read_raw_frames(path, indices, raw_size) if raw_size else read_scoring_frames(path, indices)
             for index, frame in zip(indices, decoded, strict=True):
                 self._frames[FrameReference(reference.path, index)] = frame
         picture = self._frames[reference]

@@ -77,8 +77,8 @@ class Preparation:
         if self.crop == "half-of-uhd":
             steps.append("cropped to the middle half of each side where it is wider than 1920")
         if self.size is not None:
-            light = "" if self.gamma == 1 else f" of the values to the power of {self.gamma:g}"
-            steps.append(f"resized to {self.size[0]}x{self.size[1]} (filter: {self.filter}{light})")
+            light = "" if self.gamma == 1 else f", gamma {self.gamma:g}"
+            steps.append(f"resized to {self.size[0]}x{self.size[1]} ({self.filter} filter{light})")
         return steps
 
     def _cropped(self, picture: Picture) -> Prepared:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import av
@@ -14,9 +14,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from midframe.core.errors import MediaError
 
 
-def read_scoring_frames(
-    path: Path, indices: Sequence[int], raw_size: tuple[int, int] | None = None
-) -> list[np.ndarray]:
+def read_scoring_frames(path: Path, indices: Sequence[int]) -> list[np.ndarray]:
     """Decode a clip once and keep the frames asked for.
 
     The clip is taken as BT.709 in limited range, whatever its tags say, and converted with swscale's default
@@ -26,7 +24,6 @@ def read_scoring_frames(
     Args:
         path: Any file that FFmpeg reads.
         indices: Frame numbers from 0; any order, repetitions allowed.
-        raw_size: Width and height of a raw file of planar YUV 4:2:0 frames, 8 bit; None for every other file.
 
     Returns:
         RGB frames of shape (height, width, 3), uint8, in the order asked for.
@@ -34,6 +31,22 @@ def read_scoring_frames(
     Raises:
         MediaError: The clip is missing, does not decode, or ends before one of the frames.
     """
+    return _read(path, indices, lambda: av.open(str(path.absolute())))
+
+
+def read_raw_frames(path: Path, indices: Sequence[int], size: tuple[int, int]) -> list[np.ndarray]:
+    """As `read_scoring_frames`, from a raw file of planar YUV 4:2:0 frames of 8 bit.
+
+    Args:
+        path: The file, without any header.
+        indices: Frame numbers from 0; any order, repetitions allowed.
+        size: Width and height of the frames.
+    """
+    options = {"video_size": f"{size[0]}x{size[1]}", "pixel_format": "yuv420p"}
+    return _read(path, indices, lambda: av.open(str(path.absolute()), format="rawvideo", options=options))
+
+
+def _read(path: Path, indices: Sequence[int], open_file: Callable[[], InputContainer]) -> list[np.ndarray]:
     wanted = set(indices)
     frames: dict[int, np.ndarray] = {}
     if not path.is_file():
@@ -41,7 +54,7 @@ def read_scoring_frames(
     reformatter = VideoReformatter()
     decoded = 0
     try:
-        with _open(path, raw_size) as container:
+        with open_file() as container:
             for frame in container.decode(video=0):
                 if wanted <= frames.keys():
                     break
@@ -62,10 +75,3 @@ def read_scoring_frames(
     if missing:
         raise MediaError(f"{path} has {decoded} frames; frame {missing[0]} does not exist (counted from 0).")
     return [frames[index] for index in indices]
-
-
-def _open(path: Path, raw_size: tuple[int, int] | None) -> InputContainer:
-    if raw_size is None:
-        return av.open(str(path.absolute()))
-    options = {"video_size": f"{raw_size[0]}x{raw_size[1]}", "pixel_format": "yuv420p"}
-    return av.open(str(path.absolute()), format="rawvideo", options=options)

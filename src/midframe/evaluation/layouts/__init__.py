@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from midframe.core.errors import MediaError, UnknownNameError
+from midframe.core.errors import MediaError, UnknownNameError, UsageError
 from midframe.evaluation.layouts import folders, lists, sequences
 from midframe.evaluation.layouts.refusal import refusal
 from midframe.evaluation.protocol import Protocol
@@ -35,7 +35,8 @@ def protocol_targets(protocol: Protocol, root: Path, *, partial: bool = False) -
         protocol: What to read.
         root: Folder of the set, as `protocol.expects` describes it; paths of the targets start here.
         partial: Take what there is of an incomplete set: targets whose files are missing are left out, and
-            neither counts nor hashes are checked. `missing_share` says how much that is.
+            neither counts nor hashes are checked. `missing_share` says how much that is. Lists of midframe's own
+            must be whole.
 
     Returns:
         Targets in the order of the set's list, or of names and frame numbers.
@@ -45,6 +46,7 @@ def protocol_targets(protocol: Protocol, root: Path, *, partial: bool = False) -
             protocol knows, or the number of targets differs. One sentence, with the first thing that is wrong
             and the layout that is expected.
         UnknownNameError: The protocol names a layout that does not exist.
+        UsageError: The protocol lacks what its layout needs, or asks for times at which the set has no targets.
     """
     if protocol.layout not in LAYOUTS:
         raise UnknownNameError("layout", protocol.layout, LAYOUTS)
@@ -64,6 +66,7 @@ def protocol_targets(protocol: Protocol, root: Path, *, partial: bool = False) -
             raise refusal(protocol, root, f"it holds {len(targets)} targets instead of {protocol.targets}")
     if not targets:
         raise refusal(protocol, root, "it holds no target")
+    _check_times(protocol, targets)
     return targets
 
 
@@ -77,6 +80,13 @@ def missing_share(protocol: Protocol, targets: Sequence[Target]) -> str:
     else:
         return ""
     return f"The set is incomplete ({part} of '{protocol.name}'): its scores do not compare with published ones."
+
+
+def _check_times(protocol: Protocol, targets: Sequence[Target]) -> None:
+    found = {target.time for target in targets}
+    if found != set(protocol.times):
+        wanted, offered = (", ".join(map(str, sorted(times))) for times in (protocol.times, found))
+        raise UsageError(f"'{protocol.name}' asks for targets at {wanted}; the set has them at {offered}.")
 
 
 def _relaxed(protocol: Protocol) -> Protocol:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
+from typing import TypeAlias, TypeVar
 
+from midframe.core.errors import UsageError
 from midframe.evaluation.layouts.refusal import refusal
 from midframe.evaluation.protocol import Protocol, Sequences
 from midframe.evaluation.target_list import FrameReference, Target
@@ -15,42 +17,42 @@ from midframe.video.scaled import count_packets
 
 PICTURES = frozenset((".png", ".webp", ".jpg", ".jpeg", ".bmp"))
 
-Frames = Sequence[FrameReference]
+Frames: TypeAlias = Sequence[FrameReference]
+Found = TypeVar("Found")
 
 
 def read_folders(protocol: Protocol, root: Path) -> list[Target]:
     """A folder of numbered pictures for each sequence."""
     cut = _cut(protocol)
     for pattern in cut.folders:
-        found = {
-            path.relative_to(root): _pictures(path, root) for path in sorted(root.glob(pattern)) if path.is_dir()
-        }
-        found = {path: frames for path, frames in found.items() if frames}
+        paths = [path for path in sorted(root.glob(pattern)) if path.is_dir()]
+        found = {path.relative_to(root).as_posix(): _numbered(path) for path in paths}
+        found = {name: files for name, files in found.items() if files}
         if found:
             break
     else:
-        raise refusal(protocol, root, "no folder of pictures is there")
-    named = _select(protocol, root, {path.as_posix(): frames for path, frames in found.items()})
-    return _targets(protocol, named)
+        raise refusal(protocol, root, "no folder of numbered pictures is there")
+    return _targets(protocol, _in_order(protocol, root, _select(protocol, root, found)))
 
 
 def read_numbered_files(protocol: Protocol, root: Path) -> list[Target]:
     """All pictures in one folder, as `<sequence>-001.png`."""
-    found: dict[str, list[tuple[int, FrameReference]]] = defaultdict(list)
-    for path in root.iterdir():
-        match = re.fullmatch(r"(.+)-(\d+)", path.stem, flags=re.ASCII)
-        if match and path.suffix.lower() in PICTURES:
-            found[match[1]].append((int(match[2]), FrameReference(path.relative_to(root))))
+    found: dict[str, list[tuple[int, Path]]] = defaultdict(list)
+    for number, path in _numbered(root):
+        name, mark, _ = path.stem.rpartition("-")
+        if mark:
+            found[name].append((number, path))
     if not found:
         raise refusal(protocol, root, "no numbered picture is there")
-    ordered = {name: [frame for _, frame in sorted(found[name], key=lambda item: item[0])] for name in sorted(found)}
-    return _targets(protocol, _select(protocol, root, ordered))
+    selected = _select(protocol, root, {name: found[name] for name in sorted(found)})
+    return _targets(protocol, _in_order(protocol, root, selected))
 
 
 def read_raw_videos(protocol: Protocol, root: Path) -> list[Target]:
     """Raw planar YUV 4:2:0 files of 8 bit, whose frame size the protocol knows."""
     cut, size = _cut(protocol), protocol.picture.raw_size
-    assert size is not None, f"{protocol.name}: raw videos need picture.raw_size"
+    if size is None:
+        raise UsageError(f"The layout '{protocol.layout}' of '{protocol.name}' needs picture.raw_size.")
     frame_bytes = size[0] * size[1] * 3 // 2
     found = {}
     for pattern in cut.folders:
@@ -63,7 +65,7 @@ def read_raw_videos(protocol: Protocol, root: Path) -> list[Target]:
             break
     else:
         raise refusal(protocol, root, "no .yuv file is there")
-    return _targets(protocol, _select(protocol, root, found))
+    return _targets(protocol, _select(protocol, root, found).values())
 
 
 def read_ucf101_videos(protocol: Protocol, root: Path) -> list[Target]:
@@ -90,21 +92,33 @@ def _ucf101_sequences(protocol: Protocol, root: Path, names: Iterable[str]) -> I
 
 
 def _cut(protocol: Protocol) -> Sequences:
-    assert protocol.sequences is not None, f"{protocol.name}: the layout {protocol.layout} needs [sequences]"
+    if protocol.sequences is None:
+        raise UsageError(f"The layout '{protocol.layout}' of '{protocol.name}' needs a table [sequences].")
     return protocol.sequences
 
 
-def _pictures(folder: Path, root: Path) -> list[FrameReference]:
-    """Numbered pictures in the order of their numbers."""
-    numbered = [
-        (int(path.stem), path.relative_to(root))
-        for path in folder.iterdir()
-        if path.suffix.lower() in PICTURES and path.stem.isascii() and path.stem.isdigit()
-    ]
-    return [FrameReference(path) for _, path in sorted(numbered)]
+def _numbered(folder: Path) -> list[tuple[int, Path]]:
+    """Pictures whose names end in a number, with that number, in its order."""
+    numbered = []
+    for path in folder.iterdir():
+        match = re.search(r"\d+$", path.stem, flags=re.ASCII)
+        if match and path.suffix.lower() in PICTURES:
+            numbered.append((int(match[0]), path))
+    return sorted(numbered)
 
 
-def _select(protocol: Protocol, root: Path, found: Mapping[str, Frames]) -> list[Frames]:
+def _in_order(protocol: Protocol, root: Path, selected: Mapping[str, list[tuple[int, Path]]]) -> Iterator[Frames]:
+    """The pictures as frames. A hole in their numbers would shift all that follow, and is refused."""
+    for name, files in selected.items():
+        numbers = [number for number, _ in files]
+        step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
+        for before, after in pairwise(numbers):
+            if after - before != step or step == 0:
+                raise refusal(protocol, root, f"in {name}, picture {before} is followed by picture {after}")
+        yield [FrameReference(path.relative_to(root)) for _, path in files]
+
+
+def _select(protocol: Protocol, root: Path, found: Mapping[str, Found]) -> dict[str, Found]:
     """The sequences that the protocol takes, in the order in which they were found.
 
     Args:
@@ -112,13 +126,15 @@ def _select(protocol: Protocol, root: Path, found: Mapping[str, Frames]) -> list
     """
     cut = _cut(protocol)
     taken = {path: frames for path, frames in found.items() if not cut.names or Path(path).stem in cut.names}
+    if not taken:
+        raise refusal(protocol, root, f"it holds none of the sequences, such as {cut.names[0]}")
     if cut.count is not None:
         missing = sorted(set(cut.names) - {Path(path).stem for path in taken})
         if missing:
             raise refusal(protocol, root, f"the sequence {missing[0]} is missing")
         if len(taken) != cut.count:
             raise refusal(protocol, root, f"it holds {len(taken)} sequences instead of {cut.count}")
-    return list(taken.values())
+    return taken
 
 
 def _targets(protocol: Protocol, sequences: Iterable[Frames]) -> list[Target]:

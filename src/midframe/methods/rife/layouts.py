@@ -171,6 +171,7 @@ class MatchingConfig:
         middle_radius: Correlation window of it.
         fine_width: Channels of the block at 1/2.
         fine_depth: Residual convolutions in it.
+        fine_radius: Correlation window of it; None for a block that sees features only.
         memory: Channels handed from each block to the next finer one.
         levels: Visits of the shared block in training: 3 means 1/32, 1/16, 1/8.
         teacher: Build the privileged teacher, which exists in training only.
@@ -185,6 +186,7 @@ class MatchingConfig:
     middle_radius: int = 1
     fine_width: int = 32
     fine_depth: int = 2
+    fine_radius: int | None = None
     memory: int = 24
     levels: int = 3
     teacher: bool = False
@@ -192,5 +194,5 @@ class MatchingConfig:
     def __post_init__(self) -> None:
         if self.levels < 1:
             raise UsageError(f"levels must be at least 1; got {self.levels}.")
-        if min(self.coarse_radius, self.middle_radius) < 0:
+        if min(self.coarse_radius, self.middle_radius, self.fine_radius or 0) < 0:
             raise UsageError("a correlation radius cannot be negative.")

@@ -150,9 +150,10 @@ class MatchingNetwork(nn.Module):
             config.middle_depth,
             step,
         )
+        fine_window = 0 if config.fine_radius is None else (2 * config.fine_radius + 1) ** 2
         # Mask and residual leave at four sub-pixels a cell: PixelShuffle brings them to full size.
         self.fine = Block(
-            2 * half + state + config.memory,
+            2 * half + state + config.memory + fine_window,
             config.fine_width,
             config.fine_depth,
             FLOW_CHANNELS + 4 * (1 + 3),
@@ -275,11 +276,12 @@ class MatchingNetwork(nn.Module):
         height, width = features.shape[-2:]
         flow = resize_flow(estimate.flow, (height, width))
         mask = resize(estimate.mask, (height, width))
-        parts = (
-            *_warp_joined(features, flow),
-            *self._state(flow, mask, time),
-            resize(memory, (height, width)),
-        )
+        warped = _warp_joined(features, flow)
+        parts = (*warped, *self._state(flow, mask, time), resize(memory, (height, width)))
+        if self.config.fine_radius is not None:
+            # Its distance from 1: where flow is nearly right all cosines are close to 1, and bfloat16 would round
+            # their differences away.
+            parts = (*parts, 1 - symmetric_correlation(*warped, self.config.fine_radius))
         step = self.fine(self._join(parts)).float()
         flow = resize_flow(flow + step[:, :FLOW_CHANNELS], (2 * height, 2 * width))
         full = functional.pixel_shuffle(step[:, FLOW_CHANNELS:], 2)

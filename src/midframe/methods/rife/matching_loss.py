@@ -15,6 +15,9 @@ from midframe.methods.rife.loss import ROOT_FLOOR, TEACHER_MARGIN
 from midframe.methods.rife.matching import Estimate, MatchingNetwork, MatchingOutput
 from midframe.ops.flow import resize_flow
 
+BEST_DECIBELS = 50.0
+"""Samples that are nearly perfect (still pictures) must not drown the others: the PSNR term levels off here."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class MatchingWeights:
@@ -27,6 +30,8 @@ class MatchingWeights:
         flow: End-point error in pixels of full size, where the exact flow is known.
         teacher: L1 of the teacher's blended frame, at 1/4 size.
         distillation: Masked distance of the student's flow from the teacher's.
+        decibels: Negative PSNR of each sample, then the mean: a tenth less error counts the same in an easy sample
+            as in a hard one, where the terms above follow the hard ones. Zero leaves it out.
     """
 
     image: float = 1.0
@@ -35,6 +40,7 @@ class MatchingWeights:
     flow: float = 0.004
     teacher: float = 0.5
     distillation: float = 0.01
+    decibels: float = 0.0
 
 
 def matching_loss(
@@ -62,6 +68,8 @@ def matching_loss(
         "image": weights.image * laplacian_pyramid_loss(result.output, target),
         "absolute": weights.absolute * (result.output - target).abs().mean(),
     }
+    if weights.decibels:
+        terms["decibels"] = weights.decibels * _decibels_short(result.output, target)
     levels = target.new_zeros(())
     for estimate in result.estimates[:-1]:
         levels = levels + _level_error(estimate, pair, target)
@@ -77,6 +85,12 @@ def matching_loss(
             "squared": (result.output.clamp(0, 1) - target).square().mean(),
         }
     return LossTerms(terms, logs)
+
+
+def _decibels_short(output: Tensor, target: Tensor) -> Tensor:
+    """Decibels that the samples lack to `BEST_DECIBELS`, on average."""
+    squared = (output - target).square().mean((1, 2, 3))
+    return BEST_DECIBELS + 10 * (squared + 10 ** (-BEST_DECIBELS / 10)).log10().mean()
 
 
 def _at_size(image: Tensor, like: Tensor) -> Tensor:

@@ -144,11 +144,39 @@ class RifeTask:
 
 
 def _begin_with(task: RifeTask, path: Path) -> None:
-    """Copy weights into the task's network; its teacher, which no file holds, stays random."""
+    """Copy weights into the task's network; its teacher, which no file holds, stays random.
+
+    Weights of a smaller network of the same layout begin a larger one: further input channels start with the weight
+    zero, and further residual convolutions change nothing but the sign's slope: at first the larger network does
+    nearly what the smaller one did.
+    """
     network, wanted = load_network(path), without_teacher(task.recipe.layout)
+    state = dict(network.state_dict())
     if network.config != wanted:
-        raise WeightsError(f"{path} is of {network.config}; the recipe describes {wanted}.")
-    task.network.load_state_dict(network.state_dict(), strict=False)
+        grown = _grown(state, build_network(wanted).state_dict()) if type(network.config) is type(wanted) else None
+        if grown is None:
+            raise WeightsError(f"{path} is of {network.config}; the recipe describes {wanted}.")
+        state = grown
+    task.network.load_state_dict(state, strict=False)
+
+
+def _grown(smaller: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+    """The larger network's weights, or None where the smaller one is not a part of it."""
+    if smaller.keys() - fresh.keys():
+        return None
+    grown: dict[str, Tensor] = {}
+    for name, value in fresh.items():
+        known = smaller.get(name)
+        if known is None:
+            grown[name] = torch.zeros_like(value) if name.endswith(".beta") else value
+        elif known.shape == value.shape:
+            grown[name] = known
+        elif known.ndim == 4 and known.shape[:1] == value.shape[:1] and known.shape[1] < value.shape[1]:
+            grown[name] = torch.zeros_like(value)
+            grown[name][:, : known.shape[1]] = known
+        else:
+            return None
+    return grown
 
 
 def _pictures(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
