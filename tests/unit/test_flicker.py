@@ -29,10 +29,10 @@ def decibels(contrast: int) -> float:
     return 10 * math.log10(1 + (8 * contrast) ** 2)
 
 
-def test_luma_weighs_the_primaries_as_bt_709():
+def test_luma_weighs_the_primaries_as_bt_601():
     picture = torch.zeros(3, 4, 4, dtype=torch.uint8)
     picture[0], picture[1], picture[2] = 100, 50, 200
-    assert mean_luma(picture) == pytest.approx(21.26 + 35.76 + 14.44, abs=FLOAT64_TOLERANCE)
+    assert mean_luma(picture) == pytest.approx(29.9 + 29.35 + 22.8, abs=FLOAT64_TOLERANCE)
 
 
 def test_sharpness_of_known_patterns():

@@ -16,21 +16,19 @@ from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import TypeAlias
 
-import torch
 from jaxtyping import Float64, UInt8
 from torch import Tensor
 
 from midframe.core.errors import ShapeError, UsageError
 from midframe.metrics.difference import check_same_size
 from midframe.metrics.sample import Sample
+from midframe.ops.luma import BLUE, GREEN, RED
 
 Quantity: TypeAlias = Callable[[Tensor], float]
 
-LUMA_WEIGHTS = (0.2126, 0.7152, 0.0722)  # BT.709
-
 
 def mean_luma(picture: UInt8[Tensor, "3 height width"]) -> float:
-    """Brightness of a frame: mean BT.709 luma, 0 to 255."""
+    """Brightness of a frame: mean BT.601 luma, 0 to 255."""
     return _luma(picture).mean().item()
 
 
@@ -115,5 +113,5 @@ class Flicker:
 
 
 def _luma(picture: UInt8[Tensor, "3 height width"]) -> Float64[Tensor, "height width"]:
-    weights = torch.tensor(LUMA_WEIGHTS, dtype=torch.float64, device=picture.device)
-    return torch.einsum("c,chw->hw", weights, picture.double())
+    red, green, blue = picture.double()
+    return RED * red + GREEN * green + BLUE * blue

@@ -2,22 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as functional
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from midframe.core.errors import ShapeError
 from midframe.metrics.lpips import PerceptualNetwork
 from midframe.metrics.sample import Sample
-from midframe.ops.dense_flow import dense_inverse_search
+from midframe.ops.inverse_search import InverseSearch
+from midframe.ops.luma import luma_bytes
+from midframe.ops.rounding import bytes_to_unit
 
-FlowEstimator: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-"""Flow in pixels, (2, height, width), from the first 8-bit RGB frame (3, height, width) to the second."""
+
+@runtime_checkable
+class FlowEstimator(Protocol):
+    """Finds where every pixel of one frame has gone in another."""
+
+    def __call__(
+        self, source: UInt8[Tensor, "3 height width"], destination: UInt8[Tensor, "3 height width"]
+    ) -> Float[Tensor, "2 height width"]:
+        """Displacements in pixels, x (right) before y (down)."""
+        ...
+
+
+class LumaSearch:
+    """Flow by OpenCV's dense inverse search on the luma of both frames.
+
+    Raises:
+        MissingExtraError: OpenCV is not installed.
+    """
+
+    def __init__(self) -> None:
+        self._search = InverseSearch()
+
+    def __call__(
+        self, source: UInt8[Tensor, "3 height width"], destination: UInt8[Tensor, "3 height width"]
+    ) -> Float[Tensor, "2 height width"]:
+        """Displacements in pixels, x (right) before y (down); errors as in `InverseSearch`."""
+        lumas = [luma_bytes(bytes_to_unit(frame))[None] for frame in (source, destination)]
+        return self._search(*lumas)[0]
 
 
 @torch.inference_mode()
@@ -52,12 +79,12 @@ def flolpips(network: PerceptualNetwork, sample: Sample, flow: FlowEstimator) ->
 
 @dataclass(frozen=True)
 class FlowWeightedDistance:
-    """`flolpips` as a metric, with its network; motion is estimated by OpenCV's dense inverse search."""
+    """`flolpips` as a metric, with its network and its estimator of motion."""
 
     network: PerceptualNetwork
+    flow: FlowEstimator
     name: str = "flolpips"
     higher_is_better: bool = False
-    flow: FlowEstimator = dense_inverse_search
 
     def __call__(self, sample: Sample) -> float:
         return flolpips(self.network, sample, self.flow)

@@ -16,11 +16,12 @@ from midframe.metrics.backbone_files import BACKBONES
 from midframe.metrics.difference import interpolation_error, psnr
 from midframe.metrics.distribution import ClipDistance, FrameDistance
 from midframe.metrics.flicker import Flicker, mean_luma, sharpness
-from midframe.metrics.flolpips import FlowWeightedDistance
+from midframe.metrics.flolpips import FlowWeightedDistance, LumaSearch
 from midframe.metrics.lpips import LearnedDistance, PerceptualNetwork
 from midframe.metrics.sample import PairMetric, Sample, SetMetric
 from midframe.metrics.similarity import ssim, ssim_3d, ssim_luma
 from midframe.metrics.sqd import SqueezeDistance
+from midframe.ops.inverse_search import InverseSearch
 
 __all__ = ["DEFAULT", "NAMES", "NOTES", "PairMetric", "Sample", "SetMetric", "build_metrics"]
 
@@ -69,7 +70,9 @@ _BUILDERS: Mapping[str, Callable[[Needs], Metric]] = {
     "lpips_alex": partial(_learned_distance, "alex"),
     "lpips_vgg": partial(_learned_distance, "vgg"),
     "lpips_squeeze": partial(_learned_distance, "squeeze"),
-    "flolpips": lambda needs: FlowWeightedDistance(PerceptualNetwork.load("alex", needs.files, needs.device)),
+    "flolpips": lambda needs: FlowWeightedDistance(
+        PerceptualNetwork.load("alex", needs.files, needs.device), LumaSearch()
+    ),
     "fid": lambda needs: FrameDistance.load(needs.files.get("inception"), needs.device),
     "fvd": lambda needs: ClipDistance.load(needs.files.get("i3d"), needs.device),
     "flicker_sharpness": lambda needs: Flicker("flicker_sharpness", sharpness),
@@ -81,7 +84,7 @@ NAMES = tuple(_BUILDERS)
 NOTES: Mapping[str, str] = {
     "ssim_3d": "window over the channels too, as the matlab variant of interpolation papers",
     "sqd": "squared distance of SqueezeNet features; not LPIPS",
-    "flolpips": "motion by OpenCV's dense inverse search (medium) where the published measure uses PWC-Net",
+    "flolpips": f"motion by {InverseSearch.name}, where the published measure uses PWC-Net",
     "fid": "compare only sets of as many frames",
     "fvd": "compare only sets of as many clips of one length",
     "flicker_sharpness": "decibels that made frames pulse in sharpness, above the true sequence",
