@@ -26,7 +26,7 @@ class Browser:
         to_read, self._commands = os.pipe()
         self._answers, to_write = os.pipe()
         # Chromium reads commands from file descriptor 3 and writes answers to 4.
-        script = f"exec 3<&{to_read} 4>&{to_write}; exec \"$@\""
+        script = f'exec 3<&{to_read} 4>&{to_write}; exec "$@"'
         options = (
             "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
             "--no-first-run", "--remote-debugging-pipe", f"--user-data-dir={profile}",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from types import ModuleType
-from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import UInt8
@@ -45,8 +45,8 @@ def write_image(picture: UInt8[Tensor, "3 height width"], path: Path) -> None:
         raise WriteError(f"{path} cannot be written: {error}.") from error
 
 
-def encode_image(picture: np.ndarray, file: BinaryIO, *, size: tuple[int, int]) -> None:
-    """Write RGB of shape (height, width, 3) as lossy WebP, reduced to `size` (width, height) where it is larger.
+def encode_image(picture: np.ndarray, size: tuple[int, int]) -> bytes:
+    """RGB of shape (height, width, 3) as lossy WebP of `size` (width, height).
 
     Raises:
         MissingExtraError: Pillow is not installed.
@@ -55,7 +55,9 @@ def encode_image(picture: np.ndarray, file: BinaryIO, *, size: tuple[int, int]) 
     image = pillow.fromarray(picture)
     if image.size != size:
         image = image.resize(size, pillow.Resampling.LANCZOS)
+    file = io.BytesIO()
     image.save(file, format="WEBP", quality=WEBP_QUALITY)
+    return file.getvalue()
 
 
 def _pillow() -> ModuleType:

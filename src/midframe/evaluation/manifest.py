@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from midframe.core.errors import MediaError, UsageError
+from midframe.evaluation.protocol import Protocol
 from midframe.evaluation.result_file import replace_text
 from midframe.evaluation.target_set import TargetSet
 
@@ -182,7 +183,7 @@ def describe_origin(
         options=dict(options),
         targets=targets.name,
         targets_sha256=targets.sha256,
-        protocol=None if targets.protocol is None else _plain(asdict(targets.protocol)),
+        protocol=None if targets.protocol is None else plain_facts(targets.protocol),
         count=len(targets.targets),
         total=targets.total,
         seed=seed,
@@ -192,6 +193,6 @@ def describe_origin(
     )
 
 
-def _plain(facts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """As JSON gives it back: fractions as text, tuples as lists."""
-    return json.loads(json.dumps(facts, default=str))
+def plain_facts(protocol: Protocol) -> Mapping[str, Any]:
+    """A protocol as JSON gives it back: fractions as text, tuples as lists."""
+    return json.loads(json.dumps(asdict(protocol), default=str))

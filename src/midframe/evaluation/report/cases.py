@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,6 +159,4 @@ def error_colours() -> str:
 
 def _address(picture: np.ndarray, size: tuple[int, int]) -> str:
     """The picture inside an address: small, and for the eye alone."""
-    buffer = io.BytesIO()
-    encode_image(picture, buffer, size=size)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return f"data:image/webp;base64,{base64.b64encode(encode_image(picture, size)).decode()}"
