@@ -56,8 +56,10 @@ def test_an_infinite_value_leaves_no_interval():
 
 
 @pytest.mark.parametrize(
-    ("values", "beyond_doubt"), [([1, 2, 3, 4], True), ([-1, 2, -3, 4], False), ([-1, -2], True)]
+    ("values", "beyond_doubt"), [([1.0, 2.0, 3.0], True), ([-1.0, 2.0, -3.0, 4.0], False), ([-1.0, -2.0], True)]
 )
 def test_the_sign_is_beyond_doubt_where_the_interval_excludes_zero(values, beyond_doubt):
-    interval = SequenceBootstrap([str(number) for number in range(len(values))]).interval([float(value) for value in values])
+    interval = SequenceBootstrap([str(number) for number in range(len(values))]).interval(
+        [float(value) for value in values]
+    )
     assert interval.excludes_zero == beyond_doubt

@@ -17,6 +17,9 @@ LEFT, RIGHT, TOP, BOTTOM = 52, 16, 14, 46
 GROUPS = 5
 """Most groups of targets by size of motion that a line joins."""
 LEAST_IN_GROUP = 6
+DOT, POINT = 5.0, 3.0
+"""Half the size of a mark."""
+SWATCH = 14
 MARKS = ("circle", "diamond", "triangle", "square")
 
 
@@ -48,7 +51,7 @@ def interval_strip(interval: Interval, bounds: tuple[float, float], number: int,
             tag("line", class_=f"whisker s{number}", x1=_n(across(interval.low)), x2=_n(across(interval.high)),
                 y1=middle, y2=middle)
         )  # fmt: skip
-    parts.append(_mark(number, across(interval.mean), middle, 5))
+    parts.append(_mark(number, across(interval.mean), middle, DOT))
     return tag(
         "svg", *parts, class_="strip", viewBox=f"0 0 {STRIP_WIDTH} {STRIP_HEIGHT}", width=STRIP_WIDTH,
         height=STRIP_HEIGHT, role="img", aria_label=label,
@@ -84,20 +87,21 @@ def scatter(series: Sequence[Series], *, x_title: str, y_title: str, label: str)
     parts = [*_axes(floor, 2**x_high, y_ticks, across, down, x_title, y_title)]
     for one in kept:
         for x, y in zip(one.x, one.y, strict=True):
-            parts.append(_mark(one.number, across(x), down(y), 3, faint=True))
+            parts.append(_mark(one.number, across(x), down(y), POINT, faint=True))
     for one in kept:
         line = _medians(one)
         path = "M" + "L".join(f"{_n(across(x))},{_n(down(y))}" for x, y in line)
         parts.append(tag("path", class_=f"median halo s{one.number}", d=path))
         parts.append(tag("path", class_=f"median s{one.number}", d=path))
-        parts.extend(_mark(one.number, across(x), down(y), 5) for x, y in line)
+        parts.extend(_mark(one.number, across(x), down(y), DOT) for x, y in line)
     return tag("svg", *parts, class_="chart", viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=label)
 
 
 def swatch(number: int) -> Markup:
     """The mark of a series, for legends and tables."""
-    return tag("svg", _mark(number, 7, 7, 5), class_="swatch", viewBox="0 0 14 14", width=14, height=14,
-               aria_hidden="true")  # fmt: skip
+    mark = _mark(number, SWATCH / 2, SWATCH / 2, DOT)
+    box = f"0 0 {SWATCH} {SWATCH}"
+    return tag("svg", mark, class_="swatch", viewBox=box, width=SWATCH, height=SWATCH, aria_hidden="true")
 
 
 def _finite(series: Series) -> Series:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from midframe.evaluation.report.cases import ERROR_SCALE, Case, CasePictures, error_colours
-from midframe.evaluation.report.markup import Markup, join, tag
+from midframe.evaluation.report.markup import Markup, tag
 from midframe.evaluation.report.results import Comparison
 
 VIEWS = (("wipe", "Wipe"), ("error", "Error"), ("inputs", "Inputs"))
@@ -114,11 +114,14 @@ def _button(name: str, title: str, **attributes: object) -> Markup:
 
 
 def _values(comparison: Comparison, position: int) -> Markup:
-    lines = []
-    for result in comparison.ranked:
-        cells = (
-            tag("span", f"{c.title} {c.format(result.rows[c.name][position])}{f' {c.unit}' if c.unit else ''}")
-            for c in comparison.frame_columns
+    columns = comparison.frame_columns
+    heads = tag("tr", tag("td"), *(tag("th", f"{c.title} {c.unit}".strip(), scope="col") for c in columns))
+    rows = (
+        tag(
+            "tr",
+            tag("th", result.label, scope="row"),
+            *(tag("td", c.format(result.rows[c.name][position])) for c in columns),
         )
-        lines.append(tag("div", tag("b", result.label), *cells))
-    return tag("div", join(*lines), class_="values")
+        for result in comparison.ranked
+    )
+    return tag("div", tag("table", heads, *rows), class_="values")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from statistics import median
 
 import numpy as np
 
 from midframe.evaluation.bootstrap import Interval, SequenceBootstrap
-from midframe.evaluation.column import Column, column
+from midframe.evaluation.column import Column
 from midframe.evaluation.published import PublishedScore, published
 from midframe.evaluation.report.charts import interval_strip, shared_bounds, swatch
 from midframe.evaluation.report.markup import Markup, tag
@@ -76,42 +77,57 @@ def difference(one: Result, other: Result, metric: Column, bootstrap: SequenceBo
 
 
 def published_table(comparison: Comparison, remark: str) -> Markup | None:
-    """Our figures among the printed ones, best first; None where nothing is printed for the protocol.
+    """Our figures among the printed ones, best first; None where nothing that we measured was printed.
 
     Args:
         comparison: What we measured.
         remark: How our own targets differ from the protocol's; "" where they do not.
     """
     scores = published(comparison.name) if comparison.protocol is not None else []
-    if not scores:
-        return None
     shown = [c for c in comparison.columns if any(score.metric == c.name for score in scores)]
-    shown += [column(name) for name in dict.fromkeys(s.metric for s in scores) if column(name) not in shown]
+    if not shown:
+        return None
     printed: dict[tuple[str, int | None, str], list[PublishedScore]] = defaultdict(list)
     for score in scores:
-        printed[score.method, score.year, score.source].append(score)
-    entries: list[tuple[Mapping[str, float], str, int | None, str, str, bool]] = [
-        ({c.name: result.means[c.name] for c in shown if c.name in result.means}, result.label, None, "measured here",
-         remark, True)
+        if any(score.metric == c.name for c in shown):
+            printed[score.method, score.year, score.source].append(score)
+    sources = list(dict.fromkeys(source for _, _, source in printed))
+    entries = [
+        _Line(result.label, "measured here", {c.name: result.means[c.name] for c in shown}, remark, own=True)
         for result in comparison.ranked
-    ]  # fmt: skip
+    ]
     for (method, year, source), of_method in printed.items():
         notes = "; ".join(dict.fromkeys(score.note for score in of_method if score.note))
-        entries.append(({score.metric: score.value for score in of_method}, method, year, source, notes, False))
-    entries.sort(key=lambda entry: _rank(entry[0], shown[0]))
-    rows = []
-    for values, method, year, source, note, own in entries:
-        cells = [_plain_cell(values.get(c.name, math.nan), c) for c in shown]
-        texts = [tag("td", note or "none known", class_="text"), tag("td", source, class_="text")]
-        head = tag("th", method, tag("span", "" if year is None else f" {year}", class_="muted"), scope="row")
-        rows.append(tag("tr", head, *cells, *texts, class_="own" if own else None))
+        detail = f"{'' if year is None else f'{year} '}[{sources.index(source) + 1}]"
+        entries.append(_Line(method, detail, {score.metric: score.value for score in of_method}, notes))
+    entries.sort(key=lambda line: _rank(line.values, shown[0]))
     heads = [
         tag("th", "method", scope="col"),
         *(column_head(c) for c in shown),
         tag("th", "where the protocol differs", class_="text", scope="col"),
-        tag("th", "source", class_="text", scope="col"),
     ]
-    return table(heads, rows)
+    listed = (tag("li", source) for source in sources)
+    return tag(
+        "div", table(heads, [_published_row(line, shown) for line in entries]), tag("ol", *listed, class_="note")
+    )
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A method among published figures."""
+
+    method: str
+    detail: str
+    values: Mapping[str, float]
+    note: str
+    own: bool = False
+
+
+def _published_row(line: _Line, shown: Sequence[Column]) -> Markup:
+    head = tag("th", line.method, " ", tag("span", line.detail, class_="muted"), scope="row")
+    cells = [_plain_cell(line.values.get(c.name, math.nan), c) for c in shown]
+    note = tag("td", line.note or "nothing known", class_="text")
+    return tag("tr", head, *cells, note, class_="own" if line.own else None)
 
 
 def cost_table(comparisons: Sequence[Comparison], numbers: Mapping[str, int]) -> Markup:
