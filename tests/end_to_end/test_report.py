@@ -191,7 +191,7 @@ def test_sliders_move_by_keyboard_and_by_mouse_and_views_change_without_a_networ
         browser.press("Home", 36)
         assert divider(browser) == "0%"
 
-        browser.evaluate(f"{stage}.scrollIntoView({{block: 'center'}})")
+        browser.evaluate(f"{stage}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
         x, y, width, height = browser.evaluate(
             f"(() => {{ const r = {stage}.getBoundingClientRect(); return [r.x, r.y, r.width, r.height]; }})()"
         )

@@ -160,7 +160,7 @@ def _ticks(low: float, high: float) -> list[float]:
     size = 10 ** math.floor(math.log10(span / 4))
     step = next(size * factor for factor in (1, 2, 5, 10) if span / (size * factor) <= 6)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(number * step, 10) for number in range(first, max(last, first + 1) + 1)]
+    return [round(float(number * step), 10) for number in range(first, max(last, first + 1) + 1)]
 
 
 def _mark(number: int, x: float, y: float, size: float, *, faint: bool = False) -> Markup:
