@@ -11,7 +11,7 @@ import numpy as np
 from midframe.evaluation.bootstrap import Interval
 from midframe.evaluation.report.markup import Markup, join, tag
 
-STRIP_WIDTH, STRIP_HEIGHT = 190, 22
+STRIP_WIDTH, STRIP_HEIGHT = 150, 22
 WIDTH, HEIGHT = 720, 330
 LEFT, RIGHT, TOP, BOTTOM = 52, 16, 14, 46
 GROUPS = 5

@@ -10,6 +10,7 @@ from midframe.evaluation.report.markup import Markup, tag
 from midframe.evaluation.report.results import Comparison
 
 SSIM_NAMES = {"2d": "SSIM", "3d": "SSIM-3D", "luma": "SSIM-luma"}
+PSNR_NAMES = {"rgb": "RGB", "luma": "the luma"}
 
 
 def part_of_set(comparison: Comparison) -> str:
@@ -29,7 +30,7 @@ def set_facts(comparison: Comparison) -> Markup:
         average = "targets" if protocol["average"] == "targets" else "sequences, of the mean over the targets of each"
         facts += [
             ("mean over", average),
-            ("papers print", f"{SSIM_NAMES[protocol['ssim']]}, PSNR of {protocol['psnr']}"),
+            ("papers print", f"{SSIM_NAMES[protocol['ssim']]}, PSNR of {PSNR_NAMES[protocol['psnr']]}"),
             ("borders", protocol["border"]),
             ("source", protocol["source"]),
             ("notes", protocol["notes"]),

@@ -126,7 +126,7 @@ class _Line:
 def _published_row(line: _Line, shown: Sequence[Column]) -> Markup:
     head = tag("th", line.method, " ", tag("span", line.detail, class_="muted"), scope="row")
     cells = [_plain_cell(line.values.get(c.name, math.nan), c) for c in shown]
-    note = tag("td", line.note or "nothing known", class_="text")
+    note = tag("td", line.note or ("in nothing" if line.own else "in nothing that is known"), class_="text")
     return tag("tr", head, *cells, note, class_="own" if line.own else None)
 
 
