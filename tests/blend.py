@@ -32,3 +32,15 @@ class Failing(Blend):
         return super().interpolate(frames, times)
 
     error: BaseException = RuntimeError("the network failed")
+
+
+class Doubting(Blend):
+    """Says of each pixel that it may be off by half of what the two neighbours differ."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spec = MethodSpec(name="blend", uncertainty=True)
+
+    def interpolate_with_uncertainty(self, frames, times, *, generator=None):
+        doubt = (frames[:, :1] - frames[:, 1:2]).abs().mean(2, keepdim=True) / 2
+        return self.interpolate(frames, times), doubt.expand(-1, len(times), -1, -1, -1)

@@ -61,6 +61,12 @@ _REGISTRY: Mapping[str, Registration] = {
         summary="Flow from the new frame to both neighbours, found coarse to fine; any instant",
         source="Huang et al., ECCV 2022, arXiv 2011.06294",
     ),
+    "svmv": Registration(
+        factory="midframe.methods.svmv.sample:create",
+        trainer="midframe.methods.svmv.train:prepare",
+        summary="Four frames, several motions for each pixel, splatted; any instant, and a map of doubt",
+        source="Luo, Pan, Tang, ICASSP 2023 (after the poster)",
+    ),
     "blend": Registration(
         factory="midframe.methods.baseline:create_blend",
         summary="Mean of the two neighbours, weighted by time: motion shows as a double image",
@@ -147,6 +153,7 @@ def interpolate_video(
     seed: int = 0,
     overwrite: bool = False,
     skip_damaged: bool = False,
+    confidence: Path | str | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> RunResult:
     """Raise the frame rate of a video; twice the frames where nothing else is asked for.
@@ -166,6 +173,8 @@ def interpolate_video(
         seed: Start of the random numbers of a stochastic method.
         overwrite: Replace a target that exists.
         skip_damaged: Go on without frames that do not decode, filling their place from the neighbours.
+        confidence: Also write, for a method that can say it, how sure it was: `MAP.mkv`, a grey video that is
+            brighter where a pixel may be further off, and `MAP.csv` with a number for each frame.
         progress: Called after each gap.
 
     Raises:

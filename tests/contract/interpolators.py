@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
 
 import torch
 
@@ -16,7 +18,10 @@ from midframe.methods.baseline import (
 from midframe.methods.rife.layouts import IFNetConfig, PaperConfig
 from midframe.methods.rife.sample import RifeInterpolator
 from midframe.methods.rife.weights_file import Layout, build_network
+from midframe.methods.svmv.sample import SvmvInterpolator
+from midframe.methods.svmv.weights_file import build_network as build_svmv
 from small_matching import SMALL_MATCHING
+from small_svmv import SMALL_SVMV
 
 SMALL_IFNET = IFNetConfig(widths=(8, 8), scales=(2, 1))
 SMALL_PAPER = PaperConfig(widths=(8, 8, 8), context_width=2, teacher=False)
@@ -25,6 +30,11 @@ SMALL_PAPER = PaperConfig(widths=(8, 8, 8), context_width=2, teacher=False)
 def _rife(layout: Layout, *, tta: bool = False) -> Interpolator:
     torch.manual_seed(0)
     return RifeInterpolator(build_network(layout).eval(), tta=tta)
+
+
+def _svmv(synthesis: Literal["splat", "gather"], *, tta: bool = False) -> Interpolator:
+    torch.manual_seed(0)
+    return SvmvInterpolator(build_svmv(replace(SMALL_SVMV, synthesis=synthesis)).eval(), tta=tta)
 
 
 INTERPOLATORS: dict[str, Callable[[], Interpolator]] = {
@@ -36,4 +46,7 @@ INTERPOLATORS: dict[str, Callable[[], Interpolator]] = {
     "rife-matching-tta": lambda: _rife(SMALL_MATCHING, tta=True),
     "rife-ifnet": lambda: _rife(SMALL_IFNET),
     "rife-paper": lambda: _rife(SMALL_PAPER),
+    "svmv-splat": lambda: _svmv("splat"),
+    "svmv-splat-tta": lambda: _svmv("splat", tta=True),
+    "svmv-gather": lambda: _svmv("gather"),
 }

@@ -7,7 +7,7 @@ import torch
 from interpolators import INTERPOLATORS
 
 from midframe.core.errors import MissingProgramError, UsageError
-from midframe.core.method import AnyTime, Interpolator, Midpoint
+from midframe.core.method import AnyTime, Interpolator, Midpoint, UncertainInterpolator
 
 BATCH_TOLERANCE = 1e-4  # a convolution may add up its terms in another order when the batch is larger
 
@@ -134,3 +134,20 @@ def test_refuses_a_size_that_is_not_a_multiple(interpolator):
         pytest.skip("every size is a multiple of 1")
     with pytest.raises(UsageError, match="multiples of"):
         interpolate(interpolator, random_frames(interpolator)[..., :-1], offered_times(interpolator))
+
+
+def test_says_how_sure_it_is_exactly_where_its_spec_says_so(interpolator):
+    assert isinstance(interpolator, UncertainInterpolator) == interpolator.spec.uncertainty
+
+
+def test_uncertainty_lies_beside_the_very_same_frames(interpolator):
+    if not interpolator.spec.uncertainty:
+        pytest.skip("this method does not say how sure it is")
+    frames, times = random_frames(interpolator, batch=2), offered_times(interpolator)
+    with torch.inference_mode():
+        made, doubt = interpolator.interpolate_with_uncertainty(frames, times)
+    assert torch.equal(made, interpolate(interpolator, frames, times))
+    assert doubt.shape == (2, len(times), 1, *frames.shape[-2:])
+    assert doubt.dtype == torch.float32
+    assert 0 <= float(doubt.min()) <= float(doubt.max()) <= 1
+    assert float(doubt.max()) > 0

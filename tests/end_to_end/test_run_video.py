@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from blend import Blend, Failing
+from blend import Blend, Doubting, Failing
 from clips import (
     Recipe,
     bars_planes,
@@ -394,3 +394,58 @@ def test_progress_counts_up_to_the_total(tmp_path):
     assert [report.frames_done for report in seen] == sorted(report.frames_done for report in seen)
     assert seen[-1].frames_done == seen[-1].frames_total == result.frames_out
     assert seen[-1].seconds_left == 0
+
+
+# Confidence
+
+
+def grey_frames(path):
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("ffv1", "gray")
+        return [(frame.to_ndarray(), frame.pts * frame.time_base) for frame in container.decode(stream)]
+
+
+def test_the_map_is_black_for_source_frames_and_shows_the_doubt_of_made_ones(tmp_path):
+    source = make_clip(tmp_path / "in.mp4", ramp(4, step=16))
+    target, chart = tmp_path / "out.mp4", tmp_path / "map.mkv"
+    result = run(source, target, Multiply(2), Doubting(), confidence=chart)
+    maps = grey_frames(chart)
+    shown = [frame.time for frame in read(target)]
+    assert len(maps) == result.frames_out == len(shown)
+    assert [float(time) for _, time in maps] == pytest.approx([float(time) for time in shown], abs=float(MILLISECOND))
+    kept, made = maps[0][0], maps[1][0]
+    assert kept.max() == 0
+    # Neighbours differ by 16 levels of 255, of which half is doubted; white stands for a quarter of the range.
+    assert made.astype(float) == pytest.approx(8 * 4, abs=4 * ROUNDING_LEVELS)
+    rows = (tmp_path / "map.csv").read_text().splitlines()
+    assert rows[0] == "frame,seconds,kind,mean_uncertainty,worst_percent_uncertainty"
+    assert len(rows) == 1 + len(maps)
+    assert rows[1].split(",")[2:] == ["source", "0.0", "0.0"]
+    assert rows[2].split(",")[2] == "made"
+    assert float(rows[2].split(",")[3]) == pytest.approx(8, abs=ROUNDING_LEVELS)
+
+
+def test_a_method_that_cannot_doubt_is_not_asked_to(tmp_path):
+    source = make_clip(tmp_path / "in.mp4", textures(3))
+    with pytest.raises(UsageError, match="blend does not say how sure it is"):
+        run(source, tmp_path / "out.mp4", Multiply(2), confidence=tmp_path / "map.mkv")
+    assert leftovers(tmp_path) == ["in.mp4"]
+
+
+def test_a_map_of_another_kind_is_refused_before_any_work(tmp_path):
+    source = make_clip(tmp_path / "in.mp4", textures(3))
+    with pytest.raises(WriteError, match=r"must end in \.mkv"):
+        run(source, tmp_path / "out.mp4", Multiply(2), Doubting(), confidence=tmp_path / "map.png")
+    assert leftovers(tmp_path) == ["in.mp4"]
+
+
+def test_no_map_is_left_of_a_run_that_fails(tmp_path):
+    class Broken(Doubting):
+        def interpolate_with_uncertainty(self, frames, times, *, generator=None):
+            raise RuntimeError("broken")
+
+    source = make_clip(tmp_path / "in.mp4", textures(4))
+    with pytest.raises(RuntimeError, match="broken"):
+        run(source, tmp_path / "out.mp4", Multiply(2), Broken(), confidence=tmp_path / "map.mkv")
+    assert leftovers(tmp_path) == ["in.mp4"]

@@ -17,10 +17,11 @@ from midframe import api
 from midframe.core.errors import MediaError, RecipeError, UsageError, WeightsError
 from midframe.core.recipe import read_recipe
 from midframe.core.task import Schedule, TrainOptions
-from midframe.data.triplets import TripletRecipe, TripletStream
+from midframe.data.samples import SampleRecipe, SampleStream
 from midframe.methods.rife.sample import RifeInterpolator
 from midframe.methods.rife.train import RifeRecipe, prepare
 from midframe.methods.rife.weights_file import load_network
+from midframe.methods.svmv.train import SvmvRecipe
 from midframe.recipes import find_recipe, shipped_recipes
 
 EQUAL = 1e-6  # the same operations in the same order: only threads could differ, and here there is one
@@ -114,8 +115,8 @@ def test_crops_larger_than_every_clip_are_refused(bank: Path, recipe: Path, tmp_
 
 
 def test_the_share_of_other_times_is_what_the_recipe_says(bank: Path):
-    recipe = TripletRecipe(size=64, batch=40, scales=(1.0,), synthetic=0.0, any_time=0.5)
-    batches = iter(TripletStream(bank, recipe, seed=1))
+    recipe = SampleRecipe(size=64, batch=40, scales=(1.0,), synthetic=0.0, any_time=0.5)
+    batches = iter(SampleStream(bank, recipe, seed=1))
     times = torch.cat([next(batches)["time"] for _ in range(10)])
     assert (times != 0.5).float().mean() == pytest.approx(0.5, abs=0.1)
     assert ((times > 0) & (times < 1)).all()
@@ -131,7 +132,8 @@ def test_clips_are_decoded_once_and_others_refused(recipe: Path, tmp_path: Path)
 
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_every_shipped_recipe_can_crop_from_clips_of_288_lines(name: str):
-    for stage in read_recipe(find_recipe(name), RifeRecipe).stages:
+    kind = {"rife": RifeRecipe, "svmv": SvmvRecipe}[name.split("-")[0]]
+    for stage in read_recipe(find_recipe(name), kind).stages:
         assert max(stage.samples.source_size(scale) for scale in stage.samples.scales) <= 288
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from midframe.core.errors import UnknownNameError
 from midframe.metrics import interpolation_error, psnr, ssim, ssim_3d, ssim_luma
-from midframe.metrics.suite import DEFAULT, Sample, SetMetric, build_metrics
+from midframe.metrics.backbone_files import BACKBONES
+from midframe.metrics.suite import DEFAULT, NAMES, NOTES, Sample, SetMetric, build_metrics
 
 FUNCTIONS = {"psnr": psnr, "ssim": ssim, "ssim_3d": ssim_3d, "ssim_luma": ssim_luma, "ie": interpolation_error}
 
@@ -36,3 +39,16 @@ def test_metrics_come_in_the_order_of_their_names():
 def test_an_unknown_metric_is_answered_with_the_nearest():
     with pytest.raises(UnknownNameError, match=r"no metric 'pnsr'\. Did you mean 'psnr'"):
         build_metrics(["ssim", "pnsr"])
+
+
+def test_notes_speak_of_metrics_that_exist():
+    assert NOTES
+    assert NOTES.keys() <= set(NAMES)
+
+
+def test_the_reference_lists_every_metric_and_every_backbone():
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
+    first_cells = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| `")]
+    assert first_cells == [f"`{name}`" for name in (*NAMES, *BACKBONES)]
+    for published in BACKBONES.values():
+        assert f"`{published.file}`" in text

@@ -10,7 +10,7 @@ from midframe.evaluation import find_protocol, protocol_targets, protocols
 from midframe.evaluation.layouts import LAYOUTS
 from midframe.evaluation.protocol import FOLDER
 
-# As the papers that introduced the sets count them.
+# As the sets are counted in papers, or as follows from their lists and windows.
 COUNTS = {
     "vimeo90k": 3782,
     "vimeo90k-septuplet": 7824,

@@ -15,8 +15,9 @@ from midframe.core.options import LoadOptions
 from midframe.methods.rife.layouts import MatchingConfig
 from midframe.methods.rife.matching import MatchingNetwork, size_multiple
 from midframe.methods.rife.matching_loss import MatchingWeights, matching_loss
-from midframe.methods.rife.sample import RifeInterpolator, create, pyramid_levels
+from midframe.methods.rife.sample import RifeInterpolator, create
 from midframe.methods.rife.weights_file import save_network
+from midframe.nn.pyramid import pyramid_levels
 from small_matching import SMALL_MATCHING
 
 SMALL = replace(SMALL_MATCHING, teacher=True)

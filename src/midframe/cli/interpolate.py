@@ -37,6 +37,14 @@ def interpolate(
     encoder_option: options.EncoderOption = [],  # noqa: B006  (Typer copies it)
     allow_loss: options.AllowLoss = False,
     overwrite: options.Overwrite = False,
+    confidence: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MAP.mkv",
+            help="Also write how sure the method was (svmv): a grey video, brighter where it doubts, and MAP.csv.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = None,
     skip_damaged: Annotated[
         bool,
         typer.Option(
@@ -68,6 +76,7 @@ def interpolate(
             seed=seed,
             overwrite=overwrite,
             skip_damaged=skip_damaged,
+            confidence=confidence,
             progress=progress,
         )
     _report(result, console)

@@ -18,6 +18,8 @@ Window: TypeAlias = Float[Tensor, "batch window 3 height width"]
 """Input frames, RGB in [0, 1], oldest first."""
 Frames: TypeAlias = Float[Tensor, "batch time 3 height width"]
 """Synthesised frames, RGB in [0, 1], in the order of the times asked for."""
+Uncertainty: TypeAlias = Float[Tensor, "batch time 1 height width"]
+"""How far off each pixel may be: a mean absolute error in [0, 1], as the method estimates it."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class MethodSpec:
         times: Instants of the gap that the method can synthesise.
         size_multiple: Height and width of the input must be multiples of this number.
         stochastic: The method draws random numbers and needs a generator.
+        uncertainty: The method also says how sure it is: it is an `UncertainInterpolator`.
     """
 
     name: str
@@ -63,6 +66,7 @@ class MethodSpec:
     times: AnyTime | Midpoint | Grid = AnyTime()
     size_multiple: int = 1
     stochastic: bool = False
+    uncertainty: bool = False
 
     @property
     def window(self) -> int:
@@ -96,6 +100,28 @@ class Interpolator(Protocol):
 
         Raises:
             UsageError: A time that the method cannot synthesise, or a window or size that does not fit.
+        """
+        ...
+
+
+@runtime_checkable
+class UncertainInterpolator(Interpolator, Protocol):
+    """An interpolator that can say how sure it is of each pixel."""
+
+    def interpolate_with_uncertainty(
+        self,
+        frames: Window,
+        times: Sequence[Fraction],
+        *,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Frames, Uncertainty]:
+        """As `interpolate`, with a map beside each frame.
+
+        Returns:
+            The very frames that `interpolate` gives, and one map for each, float32.
+
+        Raises:
+            UsageError: As `interpolate`.
         """
         ...
 

@@ -25,6 +25,7 @@ from midframe.core.errors import ShapeError
 
 WAVES = 3
 """Sine terms in a sprite's outline."""
+WINDOW_INSTANTS = {"earlier": -1.0, "before": 0.0, "after": 1.0, "later": 2.0}
 
 
 @dataclass(frozen=True)
@@ -264,6 +265,33 @@ def render_triplets(
         flows.append(flow)
         seen.append(_lands_on_itself(flow, top, shares_there.argmax(1)))
     return torch.stack((before, target, after), 1), torch.cat(flows, 1), torch.stack(seen, 1)
+
+
+def render_windows(
+    scenes: Scenes, time: Float[Tensor, " batch"], size: tuple[int, int]
+) -> tuple[
+    Float[Tensor, "batch 5 3 height width"],
+    Float[Tensor, "batch 8 height width"],
+    Bool[Tensor, "batch 4 height width"],
+]:
+    """Four inputs a gap apart and the target between the middle two, with the exact motion of the middle two.
+
+    Returns:
+        Frames (earlier, before, target, after, later); motion before->after, before->earlier, after->before and
+        after->later in pixels; and whether the point is seen at the end of each of the four too.
+    """
+    instants = {name: time.new_full(time.shape, at) for name, at in WINDOW_INSTANTS.items()}
+    rendered = {name: scenes.render(at, size) for name, at in instants.items()}
+    tops = {name: shares.argmax(1) for name, (_, shares) in rendered.items()}
+    flows, seen = [], []
+    for source, goal in (("before", "after"), ("before", "earlier"), ("after", "before"), ("after", "later")):
+        flow = scenes.flow(instants[source], instants[goal], size, tops[source])
+        flows.append(flow)
+        seen.append(_lands_on_itself(flow, tops[source], tops[goal]))
+    target, _ = scenes.render(time, size)
+    pictures = {"target": target} | {name: picture for name, (picture, _) in rendered.items()}
+    order = ("earlier", "before", "target", "after", "later")
+    return torch.stack([pictures[name] for name in order], 1), torch.cat(flows, 1), torch.stack(seen, 1)
 
 
 def render_scene(

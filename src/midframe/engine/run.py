@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,9 +15,9 @@ import torch
 from midframe.core.method import Interpolator
 from midframe.core.timeline import RateRule, instants_in_gap, stretch
 from midframe.engine.channel import Channel, Stopped, drain, feed
-from midframe.engine.pixels import Pixels
+from midframe.engine.confidence import ConfidenceRecord
 from midframe.engine.plan import FRAMES_WAITING, GAPS_WAITING, Plan, make_plan
-from midframe.engine.synthesis import GapFiller
+from midframe.engine.synthesis import GapFiller, Made
 from midframe.engine.windows import Content, GapWindow, gap_windows
 from midframe.video import (
     EncodeOptions,
@@ -90,6 +91,7 @@ def run_video(
     seed: int = 0,
     overwrite: bool = False,
     skip_damaged: bool = False,
+    confidence: Path | None = None,
 ) -> RunResult:
     """Raise the frame rate of a video file.
 
@@ -105,16 +107,17 @@ def run_video(
         seed: Start of the random numbers of a stochastic method.
         overwrite: Replace a target that exists.
         skip_damaged: Go on without frames that do not decode; the gap is then filled from its neighbours.
+        confidence: File for a map of how sure the method is, with a table beside it (see `engine.confidence`).
 
     Raises:
         MediaError: The source cannot be read, or is damaged and `skip_damaged` is not set.
         WriteError: The target cannot be written.
-        UsageError: Rule, codec, container or method do not fit the source.
+        UsageError: Rule, codec, container or method do not fit the source; or the method cannot say how sure it is.
     """
     started = time.monotonic()
     info = probe(source)
     plan = make_plan(info, target, rule, method=interpolator.spec, cuts=cuts, encode=encode, overwrite=overwrite)
-    filler = GapFiller(interpolator, device, seed)
+    filler = GapFiller(interpolator, device, seed, uncertainty=confidence is not None)
     reader = VideoReader(info, skip_damaged)
     work = _Work(plan, filler, progress)
     request = WriteRequest(
@@ -127,9 +130,15 @@ def run_video(
         stretch=stretch(rule),
         overwrite=overwrite,
     )
-    with VideoWriter(request) as writer:
+    with ExitStack() as files:
+        record = None
+        if confidence is not None:
+            size = (info.height, info.width)
+            record = ConfidenceRecord(confidence, size, plan.time_base, plan.rate, overwrite=overwrite)
+            files.enter_context(record)
+        writer = files.enter_context(VideoWriter(request))
         windows = gap_windows(mark_cuts(reader) if cuts else _unmarked(reader), interpolator.spec.context)
-        _run_side_by_side(windows, work, writer)
+        _run_side_by_side(windows, work, writer, record)
         writer.finish(work.end)
     return RunResult(
         target=target,
@@ -162,7 +171,7 @@ class _Work:
     def frames_out(self) -> int:
         return self.made + self.kept + self.held_at_cuts + self.held_between_equals
 
-    def frames(self, windows: Iterable[GapWindow]) -> Iterator[tuple[Pixels, Fraction]]:
+    def frames(self, windows: Iterable[GapWindow]) -> Iterator[tuple[Made, Fraction]]:
         """Output frames with their times, ascending."""
         plan = self._plan
         for window in windows:
@@ -175,18 +184,20 @@ class _Work:
             between = self._between(window, inside)
             self.kept += len(instants) - len(inside)
             for instant in instants:
-                yield next(between) if instant.local else window.before.pixels, instant.time
+                yield next(between) if instant.local else Made(window.before.pixels), instant.time
             self._report()
 
-    def _between(self, window: GapWindow, times: list[Fraction]) -> Iterator[Pixels]:
+    def _between(self, window: GapWindow, times: list[Fraction]) -> Iterator[Made]:
         if window.content is Content.MOTION and times:
             self.made += len(times)
-            return self._filler.fill([frame.pixels for frame in window.frames], times, window.gap.index)
+            return self._filler.fill_with_uncertainty(
+                [frame.pixels for frame in window.frames], times, window.gap.index
+            )
         if window.content is Content.CUT:
             self.held_at_cuts += len(times)
         else:
             self.held_between_equals += len(times)
-        return itertools.repeat(window.before.pixels, len(times))
+        return itertools.repeat(Made(window.before.pixels), len(times))
 
     def _report(self) -> None:
         if self._progress is None:
@@ -197,15 +208,24 @@ class _Work:
         self._progress(Progress(self.frames_out, total, speed, left))
 
 
-def _run_side_by_side(windows: Iterator[GapWindow], work: _Work, writer: VideoWriter) -> None:
+def _run_side_by_side(
+    windows: Iterator[GapWindow], work: _Work, writer: VideoWriter, record: ConfidenceRecord | None
+) -> None:
     """Decode in one thread, synthesise in this one, encode in a third; returns when all frames are written.
 
     Whatever fails in one of them, Ctrl-C in this one included, stops the others before it is raised here.
     """
     arriving: Channel[GapWindow] = Channel(GAPS_WAITING)
-    leaving: Channel[tuple[Pixels, Fraction]] = Channel(FRAMES_WAITING)
+    leaving: Channel[tuple[Made, Fraction]] = Channel(FRAMES_WAITING)
+
+    def write(entry: tuple[Made, Fraction]) -> None:
+        frame, at = entry
+        writer.write(frame.pixels, at)
+        if record is not None:
+            record.add(frame.uncertainty, at)
+
     decoder = feed(windows, arriving, "midframe-decode")
-    encoder = drain(leaving, lambda frame: writer.write(*frame), "midframe-encode")
+    encoder = drain(leaving, write, "midframe-encode")
     try:
         for frame in work.frames(arriving):
             leaving.put(frame)

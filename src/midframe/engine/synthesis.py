@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
+from typing import cast
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from midframe.core.errors import ShapeError, UsageError
-from midframe.core.method import AnyTime, Grid, Interpolator, Midpoint
+from midframe.core.method import AnyTime, Grid, Interpolator, Midpoint, UncertainInterpolator
 from midframe.engine.pixels import Pixels, to_pixels, to_tensor
 from midframe.ops.pad import pad_to_multiple
 
@@ -38,6 +41,20 @@ def nearest_offered(offer: AnyTime | Midpoint | Grid, time: Fraction) -> Fractio
     return Fraction(round(time * parts), parts)
 
 
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A frame of a gap.
+
+    Attributes:
+        pixels: The frame, of the type of the input.
+        uncertainty: (height, width), the method's estimate of its mean absolute error, 0 to 1; None where it was not
+            asked for, or the frame is one of the source.
+    """
+
+    pixels: Pixels
+    uncertainty: Float[np.ndarray, "height width"] | None = None
+
+
 class GapFiller:
     """Calls a method on decoded frames.
 
@@ -46,14 +63,25 @@ class GapFiller:
         device: Where its input belongs.
         seed: Start of the random numbers of a stochastic method. Each gap draws its own, so that a frame does
             not depend on what was made before it.
+        uncertainty: Also ask the method how sure it is.
 
     Raises:
-        UsageError: A method for midpoints that looks at more than two frames; halving leaves it without
-            neighbours.
+        UsageError: A method that does not say how sure it is, where that is asked for; or one for midpoints that
+            looks at more than two frames: halving leaves it without neighbours.
     """
 
-    def __init__(self, interpolator: Interpolator, device: torch.device | None = None, seed: int = 0) -> None:
+    def __init__(
+        self,
+        interpolator: Interpolator,
+        device: torch.device | None = None,
+        seed: int = 0,
+        *,
+        uncertainty: bool = False,
+    ) -> None:
         spec = interpolator.spec
+        if uncertainty and not spec.uncertainty:
+            raise UsageError(f"{spec.name} does not say how sure it is of its frames; svmv does.")
+        self._uncertainty = uncertainty
         if isinstance(spec.times, Midpoint) and spec.context != 1:
             raise UsageError(f"{spec.name} makes midpoints of {spec.window} frames; halving needs one of 2 frames.")
         self._interpolator = interpolator
@@ -79,9 +107,16 @@ class GapFiller:
             ShapeError: Frames of different sizes.
         """
         self._check(window, times)
+        return (made.pixels for made in self._filled(window, times, gap))
+
+    def fill_with_uncertainty(
+        self, window: Sequence[Pixels], times: Sequence[Fraction], gap: int = 0
+    ) -> Iterator[Made]:
+        """As `fill`, each frame with what the method says of it."""
+        self._check(window, times)
         return self._filled(window, times, gap)
 
-    def _filled(self, window: Sequence[Pixels], times: Sequence[Fraction], gap: int) -> Iterator[Pixels]:
+    def _filled(self, window: Sequence[Pixels], times: Sequence[Fraction], gap: int) -> Iterator[Made]:
         middle = self._spec.context - 1
         chosen = [
             (time, len(list(equal))) for time, equal in groupby(nearest_offered(self._spec.times, t) for t in times)
@@ -89,9 +124,14 @@ class GapFiller:
         wanted = [time for time, _ in chosen if 0 < time < 1]
         made = self._synthesise(window, wanted, gap) if wanted else iter(())
         for time, count in chosen:
-            pixels = to_pixels(next(made), window[0].dtype) if 0 < time < 1 else window[middle + int(time)]
+            frame = self._made(next(made), window[0].dtype) if 0 < time < 1 else Made(window[middle + int(time)])
             for _ in range(count):
-                yield pixels
+                yield frame
+
+    def _made(self, planes: Tensor, dtype: np.dtype) -> Made:
+        """A frame from its three planes, and the map from the fourth where there is one."""
+        doubt = planes[3].float().cpu().numpy() if self._uncertainty else None
+        return Made(to_pixels(planes[:3], dtype), doubt)
 
     def _check(self, window: Sequence[Pixels], times: Sequence[Fraction]) -> None:
         if len(window) != self._spec.window:
@@ -102,7 +142,7 @@ class GapFiller:
             raise UsageError(f"Times must ascend strictly inside (0, 1); got {', '.join(map(str, times))}.")
 
     def _synthesise(self, window: Sequence[Pixels], times: Sequence[Fraction], gap: int) -> Iterator[Tensor]:
-        """Frames of shape (3, height, width), one for each time."""
+        """Frames of shape (3, height, width), one for each time; with uncertainty its map is a fourth plane."""
         height, width = window[0].shape[:2]
         frames = torch.stack(self._tensors(window))
         padded = pad_to_multiple(frames, self._spec.size_multiple)
@@ -136,7 +176,7 @@ class GapFiller:
         def at(time: Fraction) -> Tensor:
             if time not in known:
                 reach = Fraction(1, time.denominator)
-                neighbours = torch.stack((at(time - reach), at(time + reach)))
+                neighbours = torch.stack((at(time - reach)[:3], at(time + reach)[:3]))
                 known[time] = self._call(neighbours, [Fraction(1, 2)], generator)[0]
             return known[time]
 
@@ -147,6 +187,10 @@ class GapFiller:
     # Not around the loops above: between two frames of a generator, its caller would compute in this mode too.
     @torch.inference_mode()
     def _call(self, frames: Tensor, times: Sequence[Fraction], generator: torch.Generator | None) -> Tensor:
+        if self._uncertainty:
+            method = cast(UncertainInterpolator, self._interpolator)
+            made, doubt = method.interpolate_with_uncertainty(frames[None], times, generator=generator)
+            return torch.cat((made, doubt), dim=2)[0]
         return self._interpolator.interpolate(frames[None], times, generator=generator)[0]
 
 

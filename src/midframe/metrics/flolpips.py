@@ -93,7 +93,7 @@ class FlowWeightedDistance:
 def _weighted_mean(
     distance: Float[Tensor, "slice_height slice_width"], flow_error: Float[Tensor, "2 height width"]
 ) -> float:
-    # As published: the components are resized, then their length is taken; sub-pixel values are not scaled.
+    # As published: the components are resized, then their length is taken. Their scale cancels in the weights.
     resized = functional.interpolate(flow_error[None], size=tuple(distance.shape), mode="bilinear")[0]
     weight = resized.double().square().sum(dim=0).sqrt().to(distance.device)
     total = weight.sum()

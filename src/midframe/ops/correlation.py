@@ -1,4 +1,4 @@
-"""Local correlation of two feature maps that already lie on one instant."""
+"""Local correlation of two feature maps, one of which was warped to the other or both to one instant."""
 
 from __future__ import annotations
 
@@ -50,5 +50,40 @@ def symmetric_correlation(
             for i in range(span)
             for j in range(span)
         ],
+        dim=1,
+    )
+
+
+def local_correlation(
+    fixed: Float[Tensor, "batch channel height width"],
+    moved: Float[Tensor, "batch channel height width"],
+    radius: int,
+) -> Float[Tensor, "batch offsets height width"]:
+    """Compare each pixel of one map with the surroundings of the same place in another.
+
+    Channel (i, j) holds the cosine between `fixed` at p and `moved` at p + k, with k = (j, i) - radius. Outside the
+    maps features are zero.
+
+    Args:
+        fixed: Features of the frame whose motion is sought.
+        moved: Features of another frame, warped to it by what is known of the motion.
+        radius: Largest offset in pixels.
+
+    Returns:
+        Cosines in [-1, 1], (2 radius + 1)^2 channels, row offset slowest.
+
+    Raises:
+        ShapeError: The maps differ in shape.
+
+    Source: cost volume of Sun et al. 2018 (PWC-Net), section 3, with cosines for products.
+    """
+    if fixed.shape != moved.shape:
+        raise ShapeError(f"maps differ: {tuple(fixed.shape)} and {tuple(moved.shape)}.")
+    height, width = fixed.shape[-2:]
+    first = functional.normalize(fixed, dim=1, eps=1e-4)
+    second = functional.pad(functional.normalize(moved, dim=1, eps=1e-4), (radius,) * 4)
+    span = 2 * radius + 1
+    return torch.stack(
+        [(first * second[:, :, i : i + height, j : j + width]).sum(1) for i in range(span) for j in range(span)],
         dim=1,
     )

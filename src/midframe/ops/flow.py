@@ -23,4 +23,5 @@ def resize_flow(
     if (height, width) == tuple(size):
         return flow
     factor = flow.new_tensor([size[1] / width, size[0] / height]).repeat(flow.shape[1] // 2)
-    return functional.interpolate(flow, size=size, mode="bilinear", align_corners=False) * factor[:, None, None]
+    # Scaled before it grows: the same result from a quarter of the products.
+    return functional.interpolate(flow * factor[:, None, None], size=size, mode="bilinear", align_corners=False)

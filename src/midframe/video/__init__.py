@@ -8,6 +8,7 @@ not at all.
 from midframe.video.colour import Colour
 from midframe.video.cuts import mark_cuts
 from midframe.video.encode import EncodeOptions, Encoding, resolve_encoding
+from midframe.video.grey import GreyWriter
 from midframe.video.probe import OtherStream, VideoInfo, probe
 from midframe.video.read import TimedFrame, VideoReader, read_frame, read_frames_at, scan_times
 from midframe.video.streams import StreamFate, decide_streams
@@ -17,6 +18,7 @@ __all__ = [
     "Colour",
     "EncodeOptions",
     "Encoding",
+    "GreyWriter",
     "OtherStream",
     "StreamFate",
     "TimedFrame",

@@ -30,11 +30,12 @@ from midframe.methods.rife.synthesis import (
     Time,
     blend,
     check_images,
-    resize,
     time_plane,
     warp_pair,
 )
+from midframe.nn.convolutions import ResidualConvolution
 from midframe.ops.flow import resize_flow
+from midframe.ops.resize import resize
 
 NEGATIVE_SLOPE = 0.2
 
@@ -54,18 +55,6 @@ class Encoder(nn.Module):
         features = functional.leaky_relu(self.cnn1(features), NEGATIVE_SLOPE)
         features = functional.leaky_relu(self.cnn2(features), NEGATIVE_SLOPE)
         return self.cnn3(features)
-
-
-class ResidualConvolution(nn.Module):
-    """A convolution whose change of its input has a learned size for each channel."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(width, width, 3, 1, 1)
-        self.beta = nn.Parameter(torch.ones(1, width, 1, 1))
-
-    def forward(self, features: FeatureMap) -> FeatureMap:
-        return functional.leaky_relu(self.conv(features) * self.beta + features, NEGATIVE_SLOPE)
 
 
 class FlowBlock(nn.Module):

@@ -21,7 +21,6 @@ the weights, or of autocast.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 import torch.nn.functional as functional
@@ -29,11 +28,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from midframe.core.errors import ShapeError
-from midframe.methods.rife.ifnet import ResidualConvolution
 from midframe.methods.rife.layouts import MatchingConfig
-from midframe.methods.rife.synthesis import blend, resize
+from midframe.methods.rife.synthesis import blend
+from midframe.nn.convolutions import Block, Encoder, cast_and_join, compute_dtype
 from midframe.ops.correlation import symmetric_correlation
 from midframe.ops.flow import resize_flow
+from midframe.ops.resize import resize
 from midframe.ops.warp import backward_warp
 
 FLOW_CHANNELS = 4  # target->before (x, y), then target->after (x, y)
@@ -87,46 +87,6 @@ class Encoded:
 def size_multiple(levels: int) -> int:
     """What height and width must be multiples of, for that many visits of the coarse block."""
     return 8 * 2 ** (levels - 1)
-
-
-class Encoder(nn.Module):
-    """Features of one picture at 1/2, 1/4 and 1/8 of its size."""
-
-    def __init__(self, widths: tuple[int, int, int]) -> None:
-        super().__init__()
-        half, quarter, eighth = widths
-        self.to_half = nn.Sequential(_down(3, half), nn.Conv2d(half, half, 3, padding=1))
-        self.to_quarter = nn.Sequential(
-            nn.LeakyReLU(0.2), _down(half, quarter), nn.Conv2d(quarter, quarter, 3, padding=1)
-        )
-        self.to_eighth = nn.Sequential(
-            nn.LeakyReLU(0.2), _down(quarter, eighth), nn.Conv2d(eighth, eighth, 3, padding=1)
-        )
-
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        half = self.to_half(image)
-        quarter = self.to_quarter(half)
-        return half, quarter, self.to_eighth(quarter)
-
-    def coarsest(self, image: Tensor) -> Tensor:
-        """Only the features at 1/8."""
-        return self.forward(image)[2]
-
-
-class Block(nn.Module):
-    """A stack of residual convolutions from joined inputs to joined outputs."""
-
-    def __init__(self, inputs: int, width: int, depth: int, outputs: int) -> None:
-        super().__init__()
-        self.enter = nn.Conv2d(inputs, width, 3, padding=1)
-        self.body = nn.Sequential(*(ResidualConvolution(width) for _ in range(depth)))
-        self.leave = nn.Conv2d(width, outputs, 3, padding=1)
-        # A block starts by changing nothing: random flow at the first step would have to be unlearnt.
-        nn.init.normal_(self.leave.weight, std=1e-3)
-        nn.init.constant_(cast(Tensor, self.leave.bias), 0.0)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.leave(self.body(functional.leaky_relu(self.enter(x), 0.2)))
 
 
 class MatchingNetwork(nn.Module):
@@ -300,22 +260,10 @@ class MatchingNetwork(nn.Module):
         return flow, mask, time.to(flow.dtype).view(-1, 1, 1, 1).expand_as(mask)
 
     def _cast(self, x: Tensor) -> Tensor:
-        return x.to(dtype=self._dtype, memory_format=torch.channels_last)
+        return self._join((x,))
 
     def _join(self, parts: tuple[Tensor, ...]) -> Tensor:
-        # Cast before joining: a mixed `cat` would promote all of it to float32 and cast the whole back.
-        return torch.cat([self._cast(part) for part in parts], dim=1)
-
-    @property
-    def _dtype(self) -> torch.dtype:
-        weight = self.coarse.enter.weight
-        if torch.is_autocast_enabled(weight.device.type):
-            return torch.get_autocast_dtype(weight.device.type)
-        return weight.dtype
-
-
-def _down(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.LeakyReLU(0.2))
+        return cast_and_join(parts, compute_dtype(self.coarse.enter.weight))
 
 
 def _warp_joined(pair: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:

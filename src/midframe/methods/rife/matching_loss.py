@@ -10,13 +10,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from midframe.core.task import LossTerms
+from midframe.losses.decibels import decibels_short
 from midframe.losses.laplacian import laplacian_pyramid_loss
 from midframe.methods.rife.loss import ROOT_FLOOR, TEACHER_MARGIN
 from midframe.methods.rife.matching import Estimate, MatchingNetwork, MatchingOutput
 from midframe.ops.flow import resize_flow
-
-BEST_DECIBELS = 50.0
-"""Samples that are nearly perfect (still pictures) must not drown the others: the PSNR term levels off here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +67,7 @@ def matching_loss(
         "absolute": weights.absolute * (result.output - target).abs().mean(),
     }
     if weights.decibels:
-        terms["decibels"] = weights.decibels * _decibels_short(result.output, target)
+        terms["decibels"] = weights.decibels * decibels_short(result.output, target)
     levels = target.new_zeros(())
     for estimate in result.estimates[:-1]:
         levels = levels + _level_error(estimate, pair, target)
@@ -85,12 +83,6 @@ def matching_loss(
             "squared": (result.output.clamp(0, 1) - target).square().mean(),
         }
     return LossTerms(terms, logs)
-
-
-def _decibels_short(output: Tensor, target: Tensor) -> Tensor:
-    """Decibels that the samples lack to `BEST_DECIBELS`, on average."""
-    squared = (output - target).square().mean((1, 2, 3))
-    return BEST_DECIBELS + 10 * (squared + 10 ** (-BEST_DECIBELS / 10)).log10().mean()
 
 
 def _at_size(image: Tensor, like: Tensor) -> Tensor:

@@ -29,11 +29,11 @@ from midframe.methods.rife.synthesis import (
     Time,
     blend,
     check_images,
-    resize,
     time_plane,
     warp_pair,
 )
 from midframe.ops.flow import resize_flow
+from midframe.ops.resize import resize
 from midframe.ops.warp import backward_warp
 
 

@@ -15,12 +15,9 @@ from midframe.core.options import LoadOptions
 from midframe.methods.rife.layouts import PaperConfig
 from midframe.methods.rife.matching import Estimate, MatchingNetwork, size_multiple
 from midframe.methods.rife.weights_file import Network, load_network
+from midframe.nn.pyramid import pyramid_levels
 from midframe.ops.flow import resize_flow
 from midframe.ops.pad import pad_to_multiple
-
-LEVEL_SIDE = 288
-"""Short side, in pixels, up to which the trained number of pyramid levels is used; each doubling adds one. The
-training clips have this size, so the coarsest level always sees about as much of the picture as in training."""
 
 
 def create(options: LoadOptions) -> RifeInterpolator:
@@ -99,14 +96,6 @@ class RifeInterpolator:
     @property
     def _precision(self) -> torch.dtype:
         return next(self.network.parameters()).dtype
-
-
-def pyramid_levels(trained: int, height: int, width: int) -> int:
-    """Visits of the coarse block for a picture of this size."""
-    levels, side = trained, min(height, width)
-    while side >= 2 * LEVEL_SIDE:
-        levels, side = levels + 1, side / 2
-    return levels
 
 
 def _match(

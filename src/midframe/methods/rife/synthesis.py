@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
-import torch.nn.functional as functional
 from jaxtyping import Float
 from torch import Tensor
 
@@ -76,13 +75,6 @@ def time_plane(time: Time, like: Image) -> Float[Tensor, "batch 1 height width"]
     if time.shape != like.shape[:1]:
         raise ShapeError(f"time must hold one instant for each of {like.shape[0]} items; got {tuple(time.shape)}.")
     return time.to(like.dtype).view(-1, 1, 1, 1).expand(-1, 1, *like.shape[-2:])
-
-
-def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize values that are not displacements: images, masks, features."""
-    if image.shape[-2:] == size:
-        return image
-    return functional.interpolate(image, size=size, mode="bilinear", align_corners=False)
 
 
 def check_images(before: Image, after: Image, target: Image | None, multiple: int) -> None:

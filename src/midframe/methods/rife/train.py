@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from midframe.core.errors import RecipeError, WeightsError
 from midframe.core.recipe import read_recipe
 from midframe.core.task import Batch, LossTerms, Schedule, TrainingSetup, TrainOptions
-from midframe.data.triplets import TripletRecipe, TripletStream, validation_triplets
+from midframe.data.samples import validation_samples
+from midframe.data.stages import Stage, check_stages, stage_batches
 from midframe.methods.rife.layouts import IFNetConfig, MatchingConfig, PaperConfig
 from midframe.methods.rife.loss import LossWeights, rife_loss
 from midframe.methods.rife.matching import MatchingNetwork
@@ -27,19 +27,7 @@ from midframe.methods.rife.weights_file import (
     save_network,
     without_teacher,
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """A part of the run with its own samples.
-
-    Attributes:
-        until: The stage ends before this optimiser step.
-        samples: How they are drawn.
-    """
-
-    until: int
-    samples: TripletRecipe
+from midframe.nn.saved import grown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +57,7 @@ class RifeRecipe:
     def __post_init__(self) -> None:
         if sum(layout is not None for layout in (self.matching, self.ifnet, self.paper)) != 1:
             raise RecipeError("a recipe has exactly one of the tables [matching], [ifnet] and [paper].")
-        ends = [stage.until for stage in self.stages]
-        if not ends or ends != sorted(set(ends)) or ends[-1] < self.schedule.steps:
-            raise RecipeError(
-                f"stages must end at ascending steps, the last at {self.schedule.steps} or later; got {ends}."
-            )
+        check_stages(self.stages, self.schedule.steps)
 
     @property
     def layout(self) -> Layout:
@@ -98,7 +82,7 @@ def prepare(options: TrainOptions) -> TrainingSetup:
         _begin_with(task, options.init)
 
     def batches(first: int) -> Iterator[Batch]:
-        return _stream(recipe.stages, options, first)
+        return stage_batches(recipe.stages, options, first)
 
     def export(weights: Mapping[str, Mapping[str, Tensor]], path: Path) -> None:
         save_network(recipe.layout, weights["rife"], path, torch.float16)
@@ -107,14 +91,14 @@ def prepare(options: TrainOptions) -> TrainingSetup:
         task=task,
         schedule=recipe.schedule,
         batches=batches,
-        validation=validation_triplets(options.bank, count=recipe.validation_samples),
+        validation=validation_samples(options.bank, count=recipe.validation_samples),
         resolved=asdict(recipe),
         export=export,
     )
 
 
 class RifeTask:
-    """Train a RIFE network on triplets (`midframe.data.triplets`)."""
+    """Train a RIFE network on triplets (`midframe.data.samples`)."""
 
     def __init__(self, recipe: RifeRecipe) -> None:
         self.recipe = recipe
@@ -146,63 +130,19 @@ class RifeTask:
 def _begin_with(task: RifeTask, path: Path) -> None:
     """Copy weights into the task's network; its teacher, which no file holds, stays random.
 
-    Weights of a smaller network of the same layout begin a larger one: further input channels start with the weight
-    zero, and further residual convolutions change nothing but the sign's slope: at first the larger network does
-    nearly what the smaller one did.
+    Weights of a smaller network of the same layout begin a larger one (`nn.saved.grown`).
     """
     network, wanted = load_network(path), without_teacher(task.recipe.layout)
     state = dict(network.state_dict())
     if network.config != wanted:
-        grown = _grown(state, build_network(wanted).state_dict()) if type(network.config) is type(wanted) else None
-        if grown is None:
+        larger = grown(state, build_network(wanted).state_dict()) if type(network.config) is type(wanted) else None
+        if larger is None:
             raise WeightsError(f"{path} is of {network.config}; the recipe describes {wanted}.")
-        state = grown
+        state = larger
     task.network.load_state_dict(state, strict=False)
-
-
-def _grown(smaller: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-    """The larger network's weights, or None where the smaller one is not a part of it."""
-    if smaller.keys() - fresh.keys():
-        return None
-    grown: dict[str, Tensor] = {}
-    for name, value in fresh.items():
-        known = smaller.get(name)
-        if known is None:
-            grown[name] = torch.zeros_like(value) if name.endswith(".beta") else value
-        elif known.shape == value.shape:
-            grown[name] = known
-        elif known.ndim == 4 and known.shape[:1] == value.shape[:1] and known.shape[1] < value.shape[1]:
-            grown[name] = torch.zeros_like(value)
-            grown[name][:, : known.shape[1]] = known
-        else:
-            return None
-    return grown
 
 
 def _pictures(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     """Bytes from the loader to RGB in [0, 1], on whatever device they lie."""
     before, target, after = (batch[name].float() / 255 for name in ("before", "target", "after"))
     return before, target, after
-
-
-def _stream(stages: tuple[Stage, ...], options: TrainOptions, first: int) -> Iterator[Batch]:
-    """Batches of each stage in turn, from a step on."""
-    step = first
-    for stage in stages:
-        if step >= stage.until:
-            continue
-        if stage.samples.batch % options.processes:
-            raise RecipeError(
-                f"a batch of {stage.samples.batch} cannot be shared equally by {options.processes} processes."
-            )
-        share = replace(stage.samples, batch=stage.samples.batch // options.processes)
-        number = step * options.processes + options.process
-        stream = TripletStream(options.bank, share, options.seed, number, options.processes, options.device)
-        # On a GPU batches are made where the clips lie, in this process.
-        workers = options.workers if options.device.type == "cpu" else 0
-        loader = DataLoader(stream, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
-        for batch in loader:
-            yield batch
-            step += 1
-            if step >= stage.until:
-                break

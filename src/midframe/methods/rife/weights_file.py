@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from midframe.core.errors import MidframeError, WeightsError, WriteError
-from midframe.core.recipe import build
 from midframe.methods.rife.convert import build_network as build_published
 from midframe.methods.rife.convert import convert, read_checkpoint
 from midframe.methods.rife.ifnet import IFNet
 from midframe.methods.rife.layouts import IFNetConfig, MatchingConfig, PaperConfig
 from midframe.methods.rife.matching import MatchingNetwork
 from midframe.methods.rife.paper import PaperNetwork
+from midframe.nn.saved import fill, read_weights, save_weights
 
 Layout: TypeAlias = MatchingConfig | IFNetConfig | PaperConfig
 Network: TypeAlias = MatchingNetwork | IFNet | PaperNetwork
@@ -51,20 +47,8 @@ def save_network(layout: Layout, state: Mapping[str, Tensor], path: Path, precis
     Raises:
         WriteError: The file cannot be written.
     """
-    lean = without_teacher(layout)
-    kept = {
-        name: value.detach().cpu().to(precision).contiguous()
-        for name, value in state.items()
-        if not name.startswith(TEACHER)
-    }
-    metadata = {
-        "layout": type(lean).__name__,
-        "config": json.dumps(dataclasses.asdict(lean), sort_keys=True),
-    }
-    try:
-        save_file(kept, path, metadata=metadata)
-    except (OSError, SafetensorError) as error:
-        raise WriteError(f"{path} cannot be written: {error}") from error
+    kept = {name: value for name, value in state.items() if not name.startswith(TEACHER)}
+    save_weights(without_teacher(layout), kept, path, precision)
 
 
 def load_network(path: Path) -> Network:
@@ -81,17 +65,9 @@ def load_network(path: Path) -> Network:
         layout: Layout = converted.config
         state: Mapping[str, Tensor] = converted.state
     else:
-        layout, state = _read_safetensors(path)
-    layout = without_teacher(layout)
-    network = build_network(layout)
-    expected = network.state_dict()
-    state = {name: value.float() for name, value in state.items() if not name.startswith(TEACHER)}
-    unmatched = sorted(expected.keys() ^ state.keys())
-    unmatched += sorted(name for name in expected.keys() & state.keys() if expected[name].shape != state[name].shape)
-    if unmatched:
-        raise WeightsError(f"{path} does not fit its own architecture in: {', '.join(unmatched)}.")
-    network.load_state_dict(state)
-    return network
+        layout, state = read_weights(path, LAYOUTS, "RIFE")
+    kept = {name: value for name, value in state.items() if not name.startswith(TEACHER)}
+    return fill(build_network(without_teacher(layout)), kept, path)
 
 
 def without_teacher(layout: Layout) -> Layout:
@@ -99,16 +75,3 @@ def without_teacher(layout: Layout) -> Layout:
     if isinstance(layout, IFNetConfig):
         return dataclasses.replace(layout, teacher_width=None)
     return dataclasses.replace(layout, teacher=False)
-
-
-def _read_safetensors(path: Path) -> tuple[Layout, dict[str, Tensor]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata: dict[str, Any] = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in list(file.keys())}
-        kind = LAYOUTS[metadata["layout"]]
-        return build(kind, json.loads(metadata["config"]), path.name), state
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path} cannot be read as safetensors: {error}.") from error
-    except (KeyError, ValueError, MidframeError) as error:
-        raise WeightsError(f"{path} holds no RIFE architecture that this version knows: {error}.") from error

@@ -1,8 +1,11 @@
 """Training and validation samples from a clip bank and from synthetic scenes.
 
 A batch is a dict of tensors: `before`, `target`, `after` (batch, 3, size, size) uint8; `time` (batch,) float; and
-for the synthetic part `flow` (batch, 4, size, size) in pixels with `flow_weight` (batch, 2, size, size), which is
-zero for samples from clips.
+for the synthetic part exact motion in pixels with a weight, which is zero for samples from clips:
+
+    two frames     `flow` (batch, 4, size, size), target to before and to after; `flow_weight` (batch, 2, ...)
+    four frames    `earlier` and `later` too, a gap before and behind; `motion` (batch, 8, ...), before to after and
+                   to earlier, after to before and to later; `motion_weight` (batch, 4, ...)
 """
 
 from __future__ import annotations
@@ -19,19 +22,19 @@ from torch.utils.data import IterableDataset
 
 from midframe.core.errors import RecipeError
 from midframe.data.bank import MOTION_CELL, Run, load_frames, load_motion, open_bank, split_by_scene
-from midframe.data.synthetic import SceneStyle, random_scenes, render_triplets
+from midframe.data.synthetic import SceneStyle, random_scenes, render_triplets, render_windows
+from midframe.data.textures import TexturePool
 
+REFERENCE_SIDE = 192
+"""Side of the crop for which a recipe's `motion_pixels` holds; other crops move in proportion."""
 HIDDEN_FLOW_WEIGHT = 0.2
 """Weight of the exact flow where its goal is hidden: right as an extrapolation, useless for blending."""
-TEXTURE_POOL = 256
-"""Textures held at a time."""
-TEXTURE_BATCHES = 150
-"""Batches that draw from one pool."""
-TEXTURE_SIDE = 224
+FRAME_NAMES = {1: ("before", "target", "after"), 2: ("earlier", "before", "target", "after", "later")}
+"""Frames of a sample, in order of time, by how many inputs lie on each side of the target."""
 
 
 @dataclass(frozen=True)
-class TripletRecipe:
+class SampleRecipe:
     """How samples are drawn.
 
     Attributes:
@@ -43,6 +46,8 @@ class TripletRecipe:
         synthetic: Share of each batch that is rendered.
         motion_focus: Probability that a crop is placed where there is motion.
         motion_pixels: Largest motion of a rendered layer.
+        acceleration: Largest second-order motion of a rendered layer, as a part of the first-order one.
+        context: Input frames on each side of the target, 1 or 2.
     """
 
     size: int = 128
@@ -53,6 +58,8 @@ class TripletRecipe:
     synthetic: float = 0.3
     motion_focus: float = 0.75
     motion_pixels: float = 48.0
+    acceleration: float = 0.25
+    context: int = 1
 
     def source_size(self, scale: float) -> int:
         """Side of a crop before it is resized, in pixels of the clip."""
@@ -63,9 +70,11 @@ class TripletRecipe:
             raise RecipeError(f"synthetic is a share in [0, 1]; got {self.synthetic}.")
         if abs(sum(self.strides) - 1) > 1e-6:
             raise RecipeError(f"strides are probabilities that sum to 1; got {self.strides}.")
+        if self.context not in FRAME_NAMES:
+            raise RecipeError(f"context is 1 or 2 frames on each side; got {self.context}.")
 
 
-class TripletStream(IterableDataset):
+class SampleStream(IterableDataset):
     """An endless stream of batches; equal seeds and first batches give equal streams.
 
     Args:
@@ -80,7 +89,7 @@ class TripletStream(IterableDataset):
     def __init__(
         self,
         bank: Path,
-        recipe: TripletRecipe,
+        recipe: SampleRecipe,
         seed: int,
         first: int = 0,
         stride: int = 1,
@@ -107,7 +116,7 @@ class _Sampler:
         runs: list[Run],
         frames: dict[str, Tensor],
         motion: dict[str, np.ndarray],
-        recipe: TripletRecipe,
+        recipe: SampleRecipe,
         device: torch.device,
     ) -> None:
         self.runs, self.frames, self.motion, self.recipe, self.device = runs, frames, motion, recipe, device
@@ -122,7 +131,7 @@ class _Sampler:
                     f"crops of {recipe.size} pixels at a scale of {scale} need clips of at least "
                     f"{recipe.source_size(scale)} lines; the largest here has {max(sides, default=0)}."
                 )
-        self.pool: tuple[int, Tensor] | None = None
+        self.textures = TexturePool(runs, frames, device)
 
     def batch(self, seed: int, number: int) -> dict[str, Tensor]:
         """Batch `number` of the stream with this seed: a function of both, so that resuming repeats nothing."""
@@ -133,41 +142,50 @@ class _Sampler:
         scale = float(random.choice(recipe.scales))
         source = recipe.source_size(scale)
         chance = self.chances[scale] / self.chances[scale].sum()
+        names = FRAME_NAMES[recipe.context]
         # The crop of the source is gathered for all samples first; one resize then serves the batch.
-        raw = torch.empty(real, 3, source, source, 3, dtype=torch.uint8, device=self.device)
+        raw = torch.empty(real, len(names), source, source, 3, dtype=torch.uint8, device=self.device)
         time = torch.full((recipe.batch,), 0.5, device=self.device)
         for item in range(real):
             time[item] = self._crop(random, raw[item], chance)
         # Channels-last bytes: PyTorch resizes those several times faster than planar floats.
         clips = raw.flatten(0, 1).permute(0, 3, 1, 2)
         if source != recipe.size:
-            size = (recipe.size, recipe.size)
-            clips = self._resize(clips, size)
-        clips = clips.unflatten(0, (real, 3))
-        flow = torch.zeros(recipe.batch, 4, recipe.size, recipe.size, device=self.device)
-        weight = torch.zeros(recipe.batch, 2, recipe.size, recipe.size, device=self.device)
+            clips = self._resize(clips, (recipe.size, recipe.size))
+        clips = clips.unflatten(0, (real, len(names)))
+        inputs = 2 * recipe.context
+        motion = torch.zeros(recipe.batch, 2 * inputs, recipe.size, recipe.size, device=self.device)
+        weight = torch.zeros(recipe.batch, inputs, recipe.size, recipe.size, device=self.device)
         if rendered:
-            generator = torch.Generator().manual_seed(int(random.integers(2**62)))
-            style = SceneStyle(motion_pixels=recipe.motion_pixels * recipe.size / 192)
-            size = (recipe.size, recipe.size)
-            scenes = random_scenes(rendered, size, style, generator, self._texture_pool(seed, number))
-            if recipe.any_time:
-                moved = torch.rand(rendered, generator=generator) < recipe.any_time
-                drawn = torch.rand(rendered, generator=generator) * 0.8 + 0.1
-                time[real:] = torch.where(moved, drawn, 0.5).to(self.device)
-            scene_frames, scene_flow, seen = render_triplets(scenes, time[real:], size)
-            clips = torch.cat((clips, (scene_frames * 255).round().to(torch.uint8)))
-            flow[real:] = scene_flow
-            weight[real:] = torch.where(seen, 1.0, HIDDEN_FLOW_WEIGHT)
-        before, target, after = clips.unbind(1)
+            time[real:], scene_frames, motion[real:], weight[real:] = self._render(random, rendered, seed, number)
+            clips = torch.cat((clips, scene_frames))
+        known = ("flow", "flow_weight") if recipe.context == 1 else ("motion", "motion_weight")
         return {
-            "before": before,
-            "target": target,
-            "after": after,
+            **dict(zip(names, clips.unbind(1), strict=True)),
             "time": time,
-            "flow": flow,
-            "flow_weight": weight,
+            **dict(zip(known, (motion, weight), strict=True)),
         }
+
+    def _render(
+        self, random: np.random.Generator, count: int, seed: int, number: int
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Times, frames as bytes, exact motion and its weight of that many rendered scenes."""
+        recipe = self.recipe
+        size = (recipe.size, recipe.size)
+        generator = torch.Generator().manual_seed(int(random.integers(2**62)))
+        style = SceneStyle(
+            motion_pixels=recipe.motion_pixels * recipe.size / REFERENCE_SIDE, acceleration=recipe.acceleration
+        )
+        scenes = random_scenes(count, size, style, generator, self.textures.of(seed, number))
+        time = torch.full((count,), 0.5)
+        if recipe.any_time:
+            moved = torch.rand(count, generator=generator) < recipe.any_time
+            drawn = torch.rand(count, generator=generator) * 0.8 + 0.1
+            time = torch.where(moved, drawn, time)
+        time = time.to(self.device)
+        render = render_triplets if recipe.context == 1 else render_windows
+        frames, motion, seen = render(scenes, time, size)
+        return time, (frames * 255).round().to(torch.uint8), motion, torch.where(seen, 1.0, HIDDEN_FLOW_WEIGHT)
 
     def _resize(self, clips: Tensor, size: tuple[int, int]) -> Tensor:
         if self.device.type == "cpu":
@@ -179,13 +197,13 @@ class _Sampler:
         return resized.round().clamp(0, 255).to(torch.uint8)
 
     def _crop(self, random: np.random.Generator, out: Tensor, chance: np.ndarray) -> float:
-        """Fill `out` (3, source, source, 3) with one augmented triplet; return its time."""
+        """Fill `out` (frames, source, source, 3) with one augmented sample; return its time."""
         run = self.runs[random.choice(len(self.runs), p=chance)]
         before, target, after = self._instants(random, run)
         frames = self.frames[run.file]
         source = out.shape[1]
         top, left = self._place(random, run, before, after, source)
-        indices = [run.first + before, run.first + target, run.first + after]
+        indices = [run.first + index for index in _window(run, before, target, after, self.recipe.context)]
         time = (target - before) / (after - before)
         if random.random() < 0.5:
             indices.reverse()
@@ -228,33 +246,20 @@ class _Sampler:
         left = int(np.clip(column * MOTION_CELL - random.integers(source), 0, width - source))
         return top, left
 
-    def _texture_pool(self, seed: int, number: int) -> Tensor:
-        """Textures cut from the clips, RGB in [0, 1]; cut anew after some batches, so that cutting stays cheap."""
-        block = number // TEXTURE_BATCHES
-        if self.pool is not None and self.pool[0] == block:
-            return self.pool[1]
-        random = np.random.default_rng((seed, block, TEXTURE_BATCHES))
-        cut = torch.empty(TEXTURE_POOL, 3, TEXTURE_SIDE, TEXTURE_SIDE, device=self.device)
-        for item in range(TEXTURE_POOL):
-            run = self.runs[int(random.integers(len(self.runs)))]
-            frame = self.frames[run.file][run.first + int(random.integers(run.length))]
-            # Every second texture is shrunk: compressed footage is sharp only at half its size.
-            side = TEXTURE_SIDE * (1 + item % 2)
-            top = int(random.integers(max(frame.shape[0] - side, 0) + 1))
-            left = int(random.integers(max(frame.shape[1] - side, 0) + 1))
-            piece = frame[top : top + side, left : left + side].permute(2, 0, 1).float() / 255
-            if item % 2:
-                piece = functional.avg_pool2d(piece, 2)
-            # Frames smaller than a texture are mirrored at their border, as often as it takes.
-            while min(piece.shape[1:]) < TEXTURE_SIDE:
-                piece = torch.cat((piece, piece.flip(1)), 1) if piece.shape[1] < TEXTURE_SIDE else piece
-                piece = torch.cat((piece, piece.flip(2)), 2) if piece.shape[2] < TEXTURE_SIDE else piece
-            cut[item] = piece[:, :TEXTURE_SIDE, :TEXTURE_SIDE]
-        self.pool = (block, cut)
-        return cut
+
+def _window(run: Run, before: int, target: int, after: int, context: int) -> tuple[int, ...]:
+    """Frames of a sample, in order of time. Where the run has no outer frame, its neighbour is repeated."""
+    if context == 1:
+        return before, target, after
+    gap = after - before
+    earlier = before - gap if before >= gap else before
+    later = after + gap if after + gap < run.length else after
+    return earlier, before, target, after, later
 
 
-def validation_triplets(bank: Path, *, count: int, size: int = 256, stride: int = 2) -> list[dict[str, Tensor]]:
+def validation_samples(
+    bank: Path, *, count: int, size: int = 256, stride: int = 2, context: int = 1
+) -> list[dict[str, Tensor]]:
     """Fixed centre crops of held-out scenes, one batch a sample.
 
     Args:
@@ -262,6 +267,7 @@ def validation_triplets(bank: Path, *, count: int, size: int = 256, stride: int 
         count: Most samples; evenly spread over the scenes.
         size: Side of the crop; smaller pictures are cropped to a multiple of 64, which suits every layout.
         stride: Frames between target and input; fewer where a run is too short.
+        context: Input frames on each side of the target, 1 or 2.
 
     Raises:
         RecipeError: The bank has too few scenes to set one aside.
@@ -279,10 +285,11 @@ def validation_triplets(bank: Path, *, count: int, size: int = 256, stride: int 
             continue
         top, left = (video.shape[1] - height) // 2, (video.shape[2] - width) // 2
         apart = min(stride, (run.length - 1) // 2)
-        first = run.first + (run.length - 1 - 2 * apart) // 2
-        before, target, after = (
-            video[index, top : top + height, left : left + width].permute(2, 0, 1)[None].clone()
-            for index in (first, first + apart, first + 2 * apart)
+        before = (run.length - 1 - 2 * apart) // 2
+        window = _window(run, before, before + apart, before + 2 * apart, context)
+        pictures = (
+            video[run.first + index, top : top + height, left : left + width].permute(2, 0, 1)[None].clone()
+            for index in window
         )
-        samples.append({"before": before, "target": target, "after": after, "time": torch.tensor([0.5])})
+        samples.append(dict(zip(FRAME_NAMES[context], pictures, strict=True)) | {"time": torch.tensor([0.5])})
     return samples

@@ -1,0 +1,63 @@
+"""A training run in stages, each with samples of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from torch.utils.data import DataLoader
+
+from midframe.core.errors import RecipeError
+from midframe.core.task import Batch, TrainOptions
+from midframe.data.samples import SampleRecipe, SampleStream
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A part of a run.
+
+    Attributes:
+        until: The stage ends before this optimiser step.
+        samples: How they are drawn.
+    """
+
+    until: int
+    samples: SampleRecipe
+
+
+def check_stages(stages: tuple[Stage, ...], steps: int) -> None:
+    """Refuse stages that do not cover a run.
+
+    Raises:
+        RecipeError: There are none, they do not ascend, or the last ends before the run does.
+    """
+    ends = [stage.until for stage in stages]
+    if not ends or ends != sorted(set(ends)) or ends[-1] < steps:
+        raise RecipeError(f"stages must end at ascending steps, the last at {steps} or later; got {ends}.")
+
+
+def stage_batches(stages: tuple[Stage, ...], options: TrainOptions, first: int) -> Iterator[Batch]:
+    """Batches of each stage in turn, from a step on.
+
+    Raises:
+        RecipeError: A batch that the training processes cannot share equally.
+    """
+    step = first
+    for stage in stages:
+        if step >= stage.until:
+            continue
+        if stage.samples.batch % options.processes:
+            raise RecipeError(
+                f"a batch of {stage.samples.batch} cannot be shared equally by {options.processes} processes."
+            )
+        share = replace(stage.samples, batch=stage.samples.batch // options.processes)
+        number = step * options.processes + options.process
+        stream = SampleStream(options.bank, share, options.seed, number, options.processes, options.device)
+        # On a GPU batches are made where the clips lie, in this process.
+        workers = options.workers if options.device.type == "cpu" else 0
+        loader = DataLoader(stream, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
+        for batch in loader:
+            yield batch
+            step += 1
+            if step >= stage.until:
+                break

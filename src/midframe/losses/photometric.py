@@ -1,0 +1,46 @@
+"""Photometric distance: how unlike two pictures look around each pixel."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as functional
+from jaxtyping import Float
+from torch import Tensor
+
+STRUCTURE_SHARE = 0.85
+LUMINANCE_CONSTANT = 0.01**2
+CONTRAST_CONSTANT = 0.03**2
+
+
+def photometric_distance(
+    first: Float[Tensor, "batch channel height width"], second: Float[Tensor, "batch channel height width"]
+) -> Float[Tensor, "batch 1 height width"]:
+    """Structure and colour differences around each pixel, averaged over the channels.
+
+    Args:
+        first: Values in [0, 1].
+        second: The same shape.
+
+    Returns:
+        0.85 (1 - SSIM) / 2 + 0.15 |difference|, with 3x3 windows for SSIM; in [0, 1].
+
+    Source: Godard et al. 2017, equation 2; written from the formula.
+    """
+    with torch.autocast(first.device.type, enabled=False):
+        first, second = first.float(), second.float()
+        x, y = (functional.pad(side, (1, 1, 1, 1), mode="reflect") for side in (first, second))
+
+        def mean(values: Tensor) -> Tensor:
+            return functional.avg_pool2d(values, 3, stride=1)
+
+        mean_x, mean_y = mean(x), mean(y)
+        variance_x = mean(x * x) - mean_x * mean_x
+        variance_y = mean(y * y) - mean_y * mean_y
+        covariance = mean(x * y) - mean_x * mean_y
+        # (2 μx μy + C1) (2 σxy + C2) / ((μx² + μy² + C1) (σx² + σy² + C2))
+        similarity = ((2 * mean_x * mean_y + LUMINANCE_CONSTANT) * (2 * covariance + CONTRAST_CONSTANT)) / (
+            (mean_x**2 + mean_y**2 + LUMINANCE_CONSTANT) * (variance_x + variance_y + CONTRAST_CONSTANT)
+        )
+        structure = ((1 - similarity) / 2).clamp(0, 1)
+        distance = STRUCTURE_SHARE * structure + (1 - STRUCTURE_SHARE) * (first - second).abs()
+        return distance.mean(1, keepdim=True)

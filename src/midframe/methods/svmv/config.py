@@ -1,0 +1,58 @@
+"""The architecture as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from midframe.core.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SvmvConfig:
+    """Widths and depths of the network (see `network.py`).
+
+    Attributes:
+        members: M, offsets for each pixel and source.
+        synthesis: `splat` sends the pixels of the two middle frames forward along their offsets; `gather` fetches
+            them, for each pixel of the new frame, from all four frames.
+        feature_widths: Encoder channels at 1/2, 1/4 and 1/8 of a level's size.
+        coarse_width: Channels of the block shared by all levels from 1/8 down.
+        coarse_depth: Residual convolutions in it.
+        coarse_radius: Correlation window of it, in cells; at 1/32 each cell is 32 pixels of motion.
+        middle_width: Channels of the block at 1/4, which creates the ensemble.
+        middle_depth: Residual convolutions in it.
+        middle_radius: Correlation window of it.
+        fine_width: Channels of the block at 1/2.
+        fine_depth: Residual convolutions in it.
+        fine_radius: Correlation window of it.
+        memory: Channels handed from each block to the next finer one.
+        levels: Visits of the shared block in training: 3 means 1/32, 1/16, 1/8.
+    """
+
+    members: int = 8
+    synthesis: Literal["splat", "gather"] = "splat"
+    feature_widths: tuple[int, int, int] = (16, 32, 48)
+    coarse_width: int = 96
+    coarse_depth: int = 4
+    coarse_radius: int = 4
+    middle_width: int = 64
+    middle_depth: int = 4
+    middle_radius: int = 2
+    fine_width: int = 40
+    fine_depth: int = 3
+    fine_radius: int = 1
+    memory: int = 24
+    levels: int = 3
+
+    def __post_init__(self) -> None:
+        if self.members < 1:
+            raise UsageError(f"members must be at least 1; got {self.members}.")
+        if self.levels < 1:
+            raise UsageError(f"levels must be at least 1; got {self.levels}.")
+        if min(self.coarse_radius, self.middle_radius, self.fine_radius) < 0:
+            raise UsageError("a correlation radius cannot be negative.")
+
+    def size_multiple(self, levels: int | None = None) -> int:
+        """What height and width must be multiples of, for that many visits of the shared block."""
+        return 8 * 2 ** ((levels or self.levels) - 1)

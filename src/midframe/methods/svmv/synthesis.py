@@ -1,0 +1,73 @@
+"""From motion volumes to the frame at any instant: many-to-many splatting, with no network behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from midframe.methods.svmv.motion_volume import MotionVolume
+from midframe.ops.splat import splat
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A synthesised frame.
+
+    Attributes:
+        frame: (batch, 3, height, width); not clamped.
+        covered: (batch, 1, height, width), where something landed; the rest is a blend of the two middle frames.
+        weights: What `before` and what `after` sent to each pixel, (batch, 1, height, width) each.
+        separate: The frame as each of the two alone would make it, (batch, 3, height, width) each.
+        uncertainty: (batch, 1, height, width), standard deviation of the brightness of all that landed on a pixel,
+            both frames and all members together; where nothing landed, how far apart the two frames are.
+    """
+
+    frame: Tensor
+    covered: Tensor
+    weights: tuple[Tensor, Tensor]
+    separate: tuple[Tensor, Tensor]
+    uncertainty: Tensor
+
+
+def render(
+    volumes: MotionVolume,
+    before: Float[Tensor, "batch 3 height width"],
+    after: Float[Tensor, "batch 3 height width"],
+    time: Float[Tensor, " batch"],
+) -> Rendered:
+    """Send every pixel of both frames to its M places at an instant, and divide by the weights that meet there.
+
+    Args:
+        volumes: Of `before`, then of `after`, along the batch axis.
+        before: RGB, as it should appear: not normalised.
+        after: RGB.
+        time: Instant of each item, in (0, 1).
+
+    Source: Hu et al. 2022 (M2M), equations 4 to 6; the frame that is nearer in time has more say.
+    """
+    # w_before = (1 - t) exp(score), w_after = t exp(score); frame = sum w k c / sum w k
+    canvases = []
+    for volume, picture, counted in zip(volumes.split(), (before, after), (time, 1 - time), strict=True):
+        weight = volume.score.exp() * (1 - counted).view(-1, 1, 1, 1, 1)
+        # The square of the brightness travels along: its mean where colours meet tells how much they differ.
+        values = torch.cat((picture, picture.mean(1, keepdim=True).square()), dim=1)
+        canvases.append(splat(values, volume.at(counted), weight))
+    canvas = canvases[0] + canvases[1]
+    fill = torch.lerp(before, after, time.view(-1, 1, 1, 1).to(before.dtype))
+    apart = (before - after).mean(1, keepdim=True)
+    resolved = canvas.resolve(torch.cat((fill, fill.mean(1, keepdim=True).square() + apart.square()), dim=1))
+    frame, mean_square = resolved[:, :3], resolved[:, 3:]
+    with torch.no_grad():
+        variance = mean_square - frame.mean(1, keepdim=True).square()
+        uncertainty = variance.clamp(min=0).sqrt()
+    alone = [side.resolve(resolved)[:, :3] for side in canvases]
+    return Rendered(
+        frame=frame,
+        covered=canvas.is_covered(),
+        weights=(canvases[0].weight, canvases[1].weight),
+        separate=(alone[0], alone[1]),
+        uncertainty=uncertainty,
+    )

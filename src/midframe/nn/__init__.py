@@ -1,0 +1,1 @@
+"""Layers, and networks on disk, that two methods or more use."""

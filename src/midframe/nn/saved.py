@@ -1,0 +1,111 @@
+"""Networks on disk: safetensors with the architecture, as JSON, in the metadata."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from midframe.core.errors import MidframeError, WeightsError, WriteError
+from midframe.core.recipe import build
+
+Config = TypeVar("Config")
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def save_weights(config: Any, state: Mapping[str, Tensor], path: Path, precision: torch.dtype) -> None:
+    """Write weights with the architecture that they belong to.
+
+    Args:
+        config: A frozen dataclass; its class's name and its fields are written into the metadata.
+        state: Weights by name.
+        path: File to write.
+        precision: Number format in the file.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
+    kept = {name: value.detach().cpu().to(precision).contiguous() for name, value in state.items()}
+    metadata = {
+        "layout": type(config).__name__,
+        "config": json.dumps(dataclasses.asdict(config), sort_keys=True),
+    }
+    try:
+        save_file(kept, path, metadata=metadata)
+    except (OSError, SafetensorError) as error:
+        raise WriteError(f"{path} cannot be written: {error}") from error
+
+
+def read_weights(path: Path, kinds: Mapping[str, type[Config]], method: str) -> tuple[Config, dict[str, Tensor]]:
+    """What `save_weights` wrote, in its number format on the CPU.
+
+    Args:
+        path: File to read.
+        kinds: Classes of architectures that are expected, by name.
+        method: Whose weights they should be, for the message.
+
+    Raises:
+        WeightsError: The file is missing or damaged, or holds another architecture.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata: dict[str, Any] = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in list(file.keys())}
+        kind = kinds[metadata["layout"]]
+        return build(kind, json.loads(metadata["config"]), path.name), state
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path} cannot be read as safetensors: {error}.") from error
+    except (KeyError, ValueError, MidframeError) as error:
+        raise WeightsError(f"{path} holds no {method} architecture that this version knows: {error}.") from error
+
+
+def fill(network: Network, state: Mapping[str, Tensor], path: Path) -> Network:
+    """Copy weights into a network, all of them and no others, as float32.
+
+    Raises:
+        WeightsError: Names or shapes do not fit; it names them.
+    """
+    expected = network.state_dict()
+    unmatched = sorted(expected.keys() ^ state.keys())
+    unmatched += sorted(name for name in expected.keys() & state.keys() if expected[name].shape != state[name].shape)
+    if unmatched:
+        raise WeightsError(f"{path} does not fit its own architecture in: {', '.join(unmatched)}.")
+    network.load_state_dict({name: value.float() for name, value in state.items()})
+    return network
+
+
+def grown(smaller: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+    """Weights of a smaller network as the beginning of a larger one of the same kind.
+
+    Further input channels start with the weight zero, and further residual convolutions change nothing but the
+    sign's slope: at first the larger network does nearly what the smaller one did.
+
+    Args:
+        smaller: Trained weights.
+        fresh: Weights of the larger network as it is made.
+
+    Returns:
+        The larger network's weights, or None where the smaller one is not a part of it.
+    """
+    if smaller.keys() - fresh.keys():
+        return None
+    result: dict[str, Tensor] = {}
+    for name, value in fresh.items():
+        known = smaller.get(name)
+        if known is None:
+            result[name] = torch.zeros_like(value) if name.endswith(".beta") else value
+        elif known.shape == value.shape:
+            result[name] = known
+        elif known.ndim == 4 and known.shape[:1] == value.shape[:1] and known.shape[1] < value.shape[1]:
+            result[name] = torch.zeros_like(value)
+            result[name][:, : known.shape[1]] = known
+        else:
+            return None
+    return result
