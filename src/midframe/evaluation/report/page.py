@@ -92,8 +92,8 @@ def write_report(
             "p",
             "Wall time of the network alone, for one new frame; reading, writing and scoring are not in it. Where "
             "several frames were made by one call, each has an equal part of it. Whatever else the machine did "
-            "counts too; each method's machine is named below. Memory is the most that was held while predictions were "
-            "made: the whole process on a CPU, PyTorch's share on a GPU.",
+            "counts too; each method's machine is named below. Memory is the most that was held while predictions "
+            "were made: the whole process on a CPU, PyTorch's share on a GPU.",
             class_="note",
         ),
         cost_table(comparisons, numbers),
