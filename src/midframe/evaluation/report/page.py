@@ -214,16 +214,17 @@ def _finding(comparison: Comparison, bootstrap: SequenceBootstrap) -> Markup:
         )
         return tag("li", where, text)
     low, high = sorted((abs(gap.low), abs(gap.high)))
+    rough = f", rough with {bootstrap.count} sequences" if bootstrap.count < FEW_SEQUENCES else ""
     if gap.excludes_zero:
         text = (
             f": {leader.label} is ahead of {second.label} by {first.format(abs(gap.mean))}{unit} {first.title} "
-            f"(95 % interval {first.format(low)} to {first.format(high)})."
+            f"(95 % interval {first.format(low)} to {first.format(high)}{rough})."
         )
         return tag("li", where, text, class_="clear")
     ends = f"{first.format(gap.low, sign=True)} to {first.format(gap.high, sign=True)}"
     text = (
         f": {leader.label} and {second.label} cannot be told apart by {first.title}: the difference is "
-        f"{first.format(gap.mean, sign=True)}{unit} (95 % interval {ends})."
+        f"{first.format(gap.mean, sign=True)}{unit} (95 % interval {ends}{rough})."
     )
     return tag("li", where, text)
 
