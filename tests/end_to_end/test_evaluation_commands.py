@@ -66,6 +66,84 @@ def test_evaluate_refuses_an_unknown_method(root, tmp_path):
         run("evaluate", "blind", "--list", root / "middle.tsv", "--root", root, "--out", tmp_path / "out")
 
 
+def test_evaluate_with_two_methods_writes_a_folder_for_each(root, tmp_path):
+    out = tmp_path / "out"
+    lists = ("--list", root / "middle.tsv", "--list", root / "early.tsv")
+    result = run("evaluate", "nearest,blend", *lists, "--root", root, "--out", out, "--metrics", "ie,psnr")
+    assert result.exit_code == 0
+    errors = {
+        (method, name): json.loads((out / method / name / "scores.json").read_text())["ie"]
+        for method in ("nearest", "blend")
+        for name in ("middle", "early")
+    }
+    assert errors == {
+        ("nearest", "middle"): 4, ("nearest", "early"): 0, ("blend", "middle"): 1, ("blend", "early"): 1,
+    }  # fmt: skip
+    assert result.stdout.splitlines()[0].split()[:5] == ["method", "list", "targets", "IE", "PSNR"]
+
+
+def test_evaluate_makes_predictions_in_one_call_and_scores_them_in_another(root, tmp_path):
+    out = tmp_path / "out"
+    common = ("blend", "--list", root / "middle.tsv", "--root", root, "--out", out)
+    assert run("evaluate", *common, "--pass", "predict").exit_code == 0
+    assert (out / "predictions" / "00001.png").is_file()
+    assert not (out / "scores.json").exists()
+    assert run("evaluate", *common, "--pass", "score", "--metrics", "ie").exit_code == 0
+    assert json.loads((out / "scores.json").read_text())["ie"] == 1
+    assert (out / "predictions" / "00001.png").is_file()
+    with pytest.raises(UsageError, match="holds predictions of blend; asked for was nearest"):
+        run("evaluate", "nearest", *common[1:], "--pass", "score")
+
+
+def test_evaluate_removes_predictions_that_no_one_asked_to_keep(root, tmp_path):
+    out = tmp_path / "out"
+    common = ("blend", "--list", root / "middle.tsv", "--root", root, "--out", out)
+    run("evaluate", *common)
+    assert not (out / "predictions").exists()
+    run("evaluate", *common, "--save-images")
+    run("evaluate", *common)
+    assert (out / "predictions" / "00001.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("methods", "options", "message"),
+    [
+        ("blend,", (), "Every method is named once, with commas between; got 'blend,'"),
+        ("blend", ("--metrics", "psnr,psnr"), "Every metric is named once"),
+        ("blend", ("--metrics", "pnsr"), r"no metric 'pnsr'\. Did you mean 'psnr'"),
+        ("blend", ("--backbone", "alex"), "A backbone is written as NAME=FILE; got 'alex'"),
+        ("rife,blend", ("--weights", "some.safetensors"), "Weights belong to one method; 2 are named: rife, blend"),
+    ],
+)
+def test_evaluate_refuses_a_request_that_makes_no_sense_before_any_work(methods, options, message, root, tmp_path):
+    places = ("--list", root / "middle.tsv", "--root", root, "--out", tmp_path / "out")
+    with pytest.raises(UsageError, match=message):
+        run("evaluate", methods, *places, *options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_evaluate_reads_a_protocol_of_ones_own(root, tmp_path):
+    (root / "mine.toml").write_text(
+        'name = "mine"\ntitle = "Mine"\nlayout = "list"\nsplit = "middle.tsv"\nexpects = "middle.tsv"\n'
+        'source = "me"\nborder = "none"\nssim = "luma"\n[picture]\ncrop = "square"\n'
+    )
+    out = tmp_path / "out"
+    common = ("evaluate", "blend", "--root", root, "--out", out, "--save-images")
+    assert run(*common, "--protocol", root / "mine.toml").exit_code == 0
+    scores = json.loads((out / "scores.json").read_text())
+    assert (scores["list"], scores["ie"]) == ("mine", 1)
+    assert scores["ssim_luma"] > 0
+    with Image.open(out / "predictions" / "00001.png") as prediction:
+        assert prediction.size == (24, 24)
+    with pytest.raises(UsageError, match=r"asked for in targets \(mine, not middle\), targets_sha256"):
+        run(*common, "--list", root / "middle.tsv")
+
+
+def test_evaluate_asks_for_a_set(root, tmp_path):
+    with pytest.raises(UsageError, match="Name a set: --protocol NAME"):
+        run("evaluate", "blend", "--root", root, "--out", tmp_path / "out")
+
+
 @pytest.mark.parametrize("command", ["evaluate", "bench"])
 def test_scale_and_augmentation_reach_the_method(command, root, tmp_path, monkeypatch):
     told = {}

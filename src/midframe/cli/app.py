@@ -16,6 +16,7 @@ from midframe.cli.interpolate import interpolate
 from midframe.cli.methods import methods
 from midframe.cli.plan import plan
 from midframe.cli.protocols import protocols
+from midframe.cli.report import report
 from midframe.cli.train import train
 
 app = typer.Typer(
@@ -24,7 +25,20 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (interpolate, frames, plan, methods, doctor, protocols, evaluate, check, compare, bench, train):
+for command in (
+    interpolate,
+    frames,
+    plan,
+    methods,
+    doctor,
+    protocols,
+    evaluate,
+    report,
+    check,
+    compare,
+    bench,
+    train,
+):
     app.command()(command)
 
 

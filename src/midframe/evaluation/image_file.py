@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from types import ModuleType
 
@@ -10,6 +11,9 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from midframe.core.errors import MediaError, MissingExtraError, WriteError
+
+WEBP_QUALITY = 88
+"""Of pictures for the eye. Nothing is measured on them."""
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -39,6 +43,21 @@ def write_image(picture: UInt8[Tensor, "3 height width"], path: Path) -> None:
         pillow.fromarray(picture.permute(1, 2, 0).contiguous().numpy()).save(path)
     except OSError as error:
         raise WriteError(f"{path} cannot be written: {error}.") from error
+
+
+def encode_image(picture: np.ndarray, size: tuple[int, int]) -> bytes:
+    """RGB of shape (height, width, 3) as lossy WebP of `size` (width, height).
+
+    Raises:
+        MissingExtraError: Pillow is not installed.
+    """
+    pillow = _pillow()
+    image = pillow.fromarray(picture)
+    if image.size != size:
+        image = image.resize(size, pillow.Resampling.LANCZOS)
+    file = io.BytesIO()
+    image.save(file, format="WEBP", quality=WEBP_QUALITY)
+    return file.getvalue()
 
 
 def _pillow() -> ModuleType:
