@@ -179,8 +179,8 @@ def interpolate_video(
 
     Raises:
         MediaError: The source cannot be read, or is damaged and `skip_damaged` is not set.
-        WriteError: The target cannot be written.
-        UsageError: A request that contradicts itself or does not fit the source.
+        WriteError: The target, or the map beside it, cannot be written.
+        UsageError: A request that contradicts itself or does not fit the source or the method.
         DeviceError, WeightsError: See `load`.
     """
     interpolator, place = _placed(method, device)
@@ -196,6 +196,7 @@ def interpolate_video(
         seed=seed,
         overwrite=overwrite,
         skip_damaged=skip_damaged,
+        confidence=None if confidence is None else Path(confidence),
     )
 
 

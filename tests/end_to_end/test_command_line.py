@@ -12,12 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner, Result
 
 from clips import Recipe, flat, make_clip, make_sound, packet_times, textures
 from midframe.cli.app import app
 from midframe.core.errors import MidframeError
+from midframe.methods.svmv.weights_file import build_network, save_network
 from midframe.video.picture import read_picture, write_pictures
+from small_svmv import SMALL_SVMV
 
 BLEND = ("--method", "blend")
 
@@ -138,9 +141,20 @@ def test_a_name_with_a_colon_is_a_file_name(clip: Path, tmp_path: Path, monkeypa
     assert packet_times(tmp_path / "file: out.mp4", "audio")
 
 
+def test_a_method_says_how_sure_it_was_in_a_map_and_a_table_beside_the_video(clip: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    weights = tmp_path / "svmv.safetensors"
+    save_network(SMALL_SVMV, build_network(SMALL_SVMV).state_dict(), weights, torch.float32)
+    svmv = ("--method", "svmv", "--weights", weights, "--precision", "fp32", "--confidence", tmp_path / "map.mkv")
+    assert run("interpolate", clip, tmp_path / "out.mp4", *svmv).exit_code == 0
+    assert len(packet_times(tmp_path / "map.mkv", "video")) == len(packet_times(tmp_path / "out.mp4", "video")) == 23
+    kinds = [line.split(",")[2] for line in (tmp_path / "map.csv").read_text().splitlines()[1:]]
+    assert kinds == ["source", "made"] * 11 + ["source"]
+
+
 def test_methods_lists_every_method_and_the_state_of_its_weights() -> None:
     lines = run("methods").stdout.splitlines()
-    for name in ("rife", "blend", "nearest", "classical", "minterpolate"):
+    for name in ("rife", "svmv", "blend", "nearest", "classical", "minterpolate"):
         assert [line for line in lines if line.split()[:1] == [name]], name
 
 

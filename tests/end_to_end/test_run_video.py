@@ -449,3 +449,22 @@ def test_no_map_is_left_of_a_run_that_fails(tmp_path):
     with pytest.raises(RuntimeError, match="broken"):
         run(source, tmp_path / "out.mp4", Multiply(2), Broken(), confidence=tmp_path / "map.mkv")
     assert leftovers(tmp_path) == ["in.mp4"]
+
+
+@pytest.mark.parametrize("chart", ["in.mkv", "out.mkv"])
+def test_a_map_does_not_take_the_place_of_a_video(tmp_path, chart):
+    source = make_clip(tmp_path / "in.mkv", textures(3))
+    before = source.read_bytes()
+    with pytest.raises(WriteError, match=rf"{chart} is the video itself"):
+        run(source, tmp_path / "out.mkv", Multiply(2), Doubting(), confidence=tmp_path / chart, overwrite=True)
+    assert leftovers(tmp_path) == ["in.mkv"]
+    assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["map.csv", "map.mkv"])
+def test_a_folder_in_the_place_of_a_map_or_its_table_is_refused_before_any_work(tmp_path, name):
+    source = make_clip(tmp_path / "in.mp4", textures(3))
+    (tmp_path / name).mkdir()
+    with pytest.raises(WriteError, match=f"{name} is a folder"):
+        run(source, tmp_path / "out.mp4", Multiply(2), Doubting(), confidence=tmp_path / "map.mkv", overwrite=True)
+    assert leftovers(tmp_path) == ["in.mp4", name]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import secrets
+from collections.abc import Iterable
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -27,6 +29,9 @@ class ConfidenceRecord:
     further off the method believes a pixel may be (`FULL_SCALE`). The table gives the map's mean, and the value that
     one pixel of a hundred exceeds, both in levels of 255.
 
+    Use it as a context manager: when the block ends, both files are complete under their own names; when it raises,
+    neither is left.
+
     Args:
         target: The map.
         size: Height and width.
@@ -45,12 +50,13 @@ class ConfidenceRecord:
         self.table = target.with_suffix(".csv")
         if self.table == target:
             raise UsageError(f"{target} is the name of the table beside the map; end it in .mkv.")
+        if self.table.is_dir():
+            raise WriteError(f"{self.table} is a folder; the table beside the map would have its name.")
         if self.table.exists() and not overwrite:
             raise WriteError(f"{self.table} exists already; choose another name or allow it to be replaced.")
         self._size = size
         self._writer = GreyWriter(target, size, time_base, rate, overwrite=overwrite)
         self._rows: list[tuple[object, ...]] = []
-        self._open = ExitStack()
 
     def add(self, doubt: Float[np.ndarray, "height width"] | None, time: Fraction) -> None:
         """Record one output frame; None for one of the source."""
@@ -65,20 +71,37 @@ class ConfidenceRecord:
         )
 
     def __enter__(self) -> ConfidenceRecord:
-        self._open.enter_context(self._writer)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._open.__exit__(kind, error, traceback)
         if kind is not None:
+            self._writer.__exit__(kind, error, traceback)
             return
+        partial = self.table.with_name(f".{self.table.stem}.{secrets.token_hex(4)}.partial")
         try:
-            with self.table.open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerows([COLUMNS, *self._rows])
+            # The table first: a map whose table cannot be written is discarded, not left alone.
+            with ExitStack() as files:
+                files.push(self._writer)
+                with partial.open("w", newline="", encoding="utf-8") as file:
+                    csv.writer(file).writerows([COLUMNS, *self._rows])
+            partial.replace(self.table)
         except OSError as failure:
             raise WriteError(f"{self.table} cannot be written: {failure}.") from failure
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def check_apart(chart: Path, videos: Iterable[Path]) -> None:
+    """Refuse a map under the name of a video of the same run, which one of the two would replace.
+
+    Raises:
+        WriteError: The names lead to one file.
+    """
+    for video in videos:
+        if chart.resolve() == video.resolve():
+            raise WriteError(f"{chart} is the video itself; choose another name for the map.")
 
 
 def to_grey(doubt: Float[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width"]:

@@ -15,7 +15,7 @@ import torch
 from midframe.core.method import Interpolator
 from midframe.core.timeline import RateRule, instants_in_gap, stretch
 from midframe.engine.channel import Channel, Stopped, drain, feed
-from midframe.engine.confidence import ConfidenceRecord
+from midframe.engine.confidence import ConfidenceRecord, check_apart
 from midframe.engine.plan import FRAMES_WAITING, GAPS_WAITING, Plan, make_plan
 from midframe.engine.synthesis import GapFiller, Made
 from midframe.engine.windows import Content, GapWindow, gap_windows
@@ -111,10 +111,12 @@ def run_video(
 
     Raises:
         MediaError: The source cannot be read, or is damaged and `skip_damaged` is not set.
-        WriteError: The target cannot be written.
+        WriteError: The target, or the map, cannot be written.
         UsageError: Rule, codec, container or method do not fit the source; or the method cannot say how sure it is.
     """
     started = time.monotonic()
+    if confidence is not None:
+        check_apart(confidence, (source, target))
     info = probe(source)
     plan = make_plan(info, target, rule, method=interpolator.spec, cuts=cuts, encode=encode, overwrite=overwrite)
     filler = GapFiller(interpolator, device, seed, uncertainty=confidence is not None)

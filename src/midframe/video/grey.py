@@ -1,4 +1,4 @@
-"""Grey maps beside a video: lossless, one channel, with exact times."""
+"""Grey maps beside a video: lossless, one channel, at the video's times to the millisecond that Matroska keeps."""
 
 from __future__ import annotations
 
@@ -50,6 +50,7 @@ class GreyWriter:
             self._container = av.open(str(self._partial.absolute()), "w", format="matroska")
             stream = self._container.add_stream(CODEC, rate=rate)
         except (FFmpegError, OSError) as error:
+            self._partial.unlink(missing_ok=True)
             raise WriteError(f"{target} cannot be written: {reason(error)}.") from error
         assert isinstance(stream, VideoStream)
         stream.height, stream.width = size
@@ -94,10 +95,12 @@ def check_map(target: Path, overwrite: bool) -> None:
     """Refuse a name for a map that cannot be written.
 
     Raises:
-        WriteError: Another suffix than .mkv, an existing file that may not be replaced, or no such folder.
+        WriteError: Another suffix than .mkv, a folder, an existing file that may not be replaced, or no such folder.
     """
     if target.suffix.lower() != SUFFIX:
         raise WriteError(f"{target} must end in {SUFFIX}: maps are written as lossless FFV1 in Matroska.")
+    if target.is_dir():
+        raise WriteError(f"{target} is a folder; name a file.")
     if target.exists() and not overwrite:
         raise WriteError(f"{target} exists already; choose another name or allow it to be replaced.")
     if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
