@@ -146,11 +146,13 @@ def test_refuses_the_heads_of_another_network(tmp_path: Path):
         build_metrics(["lpips_alex"], files)
 
 
-def test_refuses_a_damaged_file(tmp_path: Path):
+@pytest.mark.parametrize("content", [b"", b"hello world", b"not weights", b"<!DOCTYPE html><html></html>"])
+def test_refuses_a_file_of_something_else_in_one_line(tmp_path: Path, content: bytes):
     files = write_files(tmp_path, "alex")
-    files["alexnet"].write_bytes(b"not weights")
-    with pytest.raises(WeightsError, match="does not read as a file of weights"):
+    files["alexnet"].write_bytes(content)
+    with pytest.raises(WeightsError, match=r"cannot be read as a checkpoint of plain tensors \(\w+\)\.$") as refused:
         build_metrics(["lpips_alex"], files)
+    assert "\n" not in str(refused.value)
 
 
 def test_refuses_frames_too_small_for_the_network(networks: dict[str, PerceptualNetwork]):

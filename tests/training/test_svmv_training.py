@@ -78,15 +78,20 @@ def test_the_finished_file_is_an_interpolator(bank: Path, tmp_path: Path, synthe
     assert method.interpolate(frames, [Fraction(1, 2)]).shape == (1, 1, 3, 48, 64)
 
 
-def test_members_and_depth_may_grow_and_the_synthesis_may_not_change(bank: Path, tmp_path: Path):
+def test_depth_may_grow_and_nothing_else_may_change(bank: Path, tmp_path: Path):
     first = api.train("svmv", recipe=write(tmp_path / "a.toml"), data=[bank], out=tmp_path / "a", workers=0, until=1)
     deeper = write(tmp_path / "b.toml", ("fine_depth = 1", "fine_depth = 2"))
     begun = prepare(options(bank, deeper, init=first)).task.networks["svmv"].state_dict()
     known = load_network(first).state_dict()
     assert all(torch.equal(begun[name], value) for name, value in known.items())
-    gather = write(tmp_path / "c.toml", ('"splat"', '"gather"'))
-    with pytest.raises(WeightsError, match="the recipe describes"):
-        prepare(options(bank, gather, init=first))
+    for change in (
+        ('"splat"', '"gather"'),
+        ("members = 2", "members = 3"),
+        ("middle_radius = 1", "middle_radius = 2"),
+    ):
+        other = write(tmp_path / "c.toml", change)
+        with pytest.raises(WeightsError, match="the recipe describes"):
+            prepare(options(bank, other, init=first))
 
 
 def test_samples_of_two_frames_are_refused(bank: Path, tmp_path: Path):

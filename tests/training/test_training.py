@@ -101,6 +101,17 @@ def test_a_larger_network_begins_where_a_smaller_one_ended(bank: Path, recipe: P
         assert torch.allclose(grown(*frames, half).output, before(*frames, half).output, atol=1e-5)
 
 
+def test_a_wider_window_does_not_begin_with_weights_for_a_narrower_one(bank: Path, recipe: Path, tmp_path: Path):
+    small = api.train("rife", recipe=recipe, data=[bank], out=tmp_path / "small", workers=0, until=1)
+    wider = tmp_path / "wider.toml"
+    text = recipe.read_text()
+    wider.write_text(text.replace("coarse_radius = 1", "coarse_radius = 2"))
+    assert wider.read_text() != text
+    options = TrainOptions(recipe=wider, bank=bank, seed=9, device=torch.device("cpu"), workers=0, init=small)
+    with pytest.raises(WeightsError, match="the recipe describes"):
+        prepare(options)
+
+
 def test_a_checkpoint_of_another_network_is_refused(bank: Path, recipe: Path, tmp_path: Path):
     api.train("rife", recipe=recipe, data=[bank], out=tmp_path / "run", workers=0, until=1)
     recipe.write_text(RECIPE.replace("coarse_width = 8", "coarse_width = 12"))

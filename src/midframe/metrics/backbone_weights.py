@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from midframe.core.errors import MissingExtraError, WeightsError
 from midframe.metrics.backbones import Trunk
+from midframe.nn.saved import read_tensors
 
 _FIRE_LAYERS = {2: 3, 3: 4, 4: 6, 5: 7, 6: 9, 7: 10, 8: 11, 9: 12}  # Number of the fire: number of the layer.
 _ONNX_PARTS = {"squeeze": "squeeze1x1", "expand1x1": "expand1x1", "expand3x3": "expand3x3"}
@@ -29,14 +29,12 @@ def read_state(path: Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: The file is damaged, or holds something else.
     """
+    if path.suffix != ".safetensors":
+        return {name: value.float() for name, value in read_tensors(path).items()}
     try:
-        if path.suffix == ".safetensors":
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        return {name: value.float() for name, value in state.items()}
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, SafetensorError, AttributeError) as error:
-        raise WeightsError(f"{path} does not read as a file of weights: {error}.") from error
+        return {name: value.float() for name, value in load_file(path).items()}
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path} cannot be read as safetensors: {error}.") from error
 
 
 def load_trunk(trunk: Trunk, state: Mapping[str, Tensor], path: Path) -> Trunk:

@@ -1,10 +1,10 @@
-"""Networks on disk: safetensors with the architecture, as JSON, in the metadata."""
+"""Networks on disk: safetensors with the architecture, as JSON, in the metadata; and checkpoints of others."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,6 +66,30 @@ def read_weights(path: Path, kinds: Mapping[str, type[Config]], method: str) -> 
         raise WeightsError(f"{path} holds no {method} architecture that this version knows: {error}.") from error
 
 
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Tensors by name from a checkpoint of PyTorch, on the CPU, without running code from it.
+
+    Raises:
+        WeightsError: The file is missing or damaged, or holds anything but named tensors.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except Exception as error:
+        # What the reading of other files ends with depends on their first bytes, and PyTorch's own words advise to
+        # run the code in them.
+        raise WeightsError(
+            f"{path} cannot be read as a checkpoint of plain tensors ({type(error).__name__})."
+        ) from error
+    if not isinstance(content, Mapping) or not content:
+        raise WeightsError(f"{path} holds {type(content).__name__} where named weights were expected.")
+    strangers = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
+    if strangers:
+        raise WeightsError(f"{path} holds entries that are not tensors: {', '.join(strangers)}.")
+    return {str(name): value for name, value in content.items()}
+
+
 def fill(network: Network, state: Mapping[str, Tensor], path: Path) -> Network:
     """Copy weights into a network, all of them and no others, as float32.
 
@@ -81,15 +105,19 @@ def fill(network: Network, state: Mapping[str, Tensor], path: Path) -> Network:
     return network
 
 
-def grown(smaller: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+def grown(
+    smaller: Mapping[str, Tensor], fresh: Mapping[str, Tensor], widened: Collection[str] = ()
+) -> dict[str, Tensor] | None:
     """Weights of a smaller network as the beginning of a larger one of the same kind.
 
-    Further input channels start with the weight zero, and further residual convolutions change nothing but the
-    sign's slope: at first the larger network does nearly what the smaller one did.
+    Further residual convolutions change nothing but the slope left of zero, and further input channels start with
+    the weight zero: at first the larger network does nearly what the smaller one did.
 
     Args:
         smaller: Trained weights.
         fresh: Weights of the larger network as it is made.
+        widened: Convolutions that may have more inputs, by the name of their weight. The larger network must join
+            what is new behind what the smaller one sees; between it, known weights would meet other inputs.
 
     Returns:
         The larger network's weights, or None where the smaller one is not a part of it.
@@ -103,7 +131,7 @@ def grown(smaller: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> dict[st
             result[name] = torch.zeros_like(value) if name.endswith(".beta") else value
         elif known.shape == value.shape:
             result[name] = known
-        elif known.ndim == 4 and known.shape[:1] == value.shape[:1] and known.shape[1] < value.shape[1]:
+        elif name in widened and known.shape[:1] == value.shape[:1] and known.shape[1] < value.shape[1]:
             result[name] = torch.zeros_like(value)
             result[name][:, : known.shape[1]] = known
         else:

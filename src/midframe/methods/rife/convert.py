@@ -7,8 +7,6 @@ same names here, so no weight is renamed or moved; what is left is to recognise,
 
 from __future__ import annotations
 
-import pickle
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from midframe.core.errors import WeightsError
 from midframe.methods.rife.ifnet import IFNet
 from midframe.methods.rife.layouts import VERSION_4_6, VERSION_4_25, IFNetConfig, PaperConfig
 from midframe.methods.rife.paper import PaperNetwork
+from midframe.nn.saved import read_tensors
 
 PARALLEL_PREFIX = "module."
 """The authors save from inside their data-parallel wrapper."""
@@ -57,16 +56,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: The file is missing or damaged, or holds anything but named tensors.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise WeightsError(f"{path} cannot be read as a checkpoint of plain tensors: {error}") from error
-    if not isinstance(content, Mapping) or not content:
-        raise WeightsError(f"{path} holds {type(content).__name__} where named weights were expected.")
-    strangers = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
-    if strangers:
-        raise WeightsError(f"{path} holds entries that are not tensors: {', '.join(strangers)}.")
-    return {str(name).removeprefix(PARALLEL_PREFIX): value for name, value in content.items()}
+    return {name.removeprefix(PARALLEL_PREFIX): value for name, value in read_tensors(path).items()}
 
 
 def convert(checkpoint: Mapping[str, Tensor]) -> ConvertedWeights:

@@ -22,6 +22,7 @@ from midframe.methods.rife.matching import MatchingNetwork
 from midframe.methods.rife.matching_loss import MatchingWeights, matching_loss
 from midframe.methods.rife.weights_file import (
     Layout,
+    Network,
     build_network,
     load_network,
     save_network,
@@ -135,11 +136,18 @@ def _begin_with(task: RifeTask, path: Path) -> None:
     network, wanted = load_network(path), without_teacher(task.recipe.layout)
     state = dict(network.state_dict())
     if network.config != wanted:
-        larger = grown(state, build_network(wanted).state_dict()) if type(network.config) is type(wanted) else None
+        larger = _larger(network, wanted) if type(network.config) is type(wanted) else None
         if larger is None:
             raise WeightsError(f"{path} is of {network.config}; the recipe describes {wanted}.")
         state = larger
     task.network.load_state_dict(state, strict=False)
+
+
+def _larger(network: Network, wanted: Layout) -> dict[str, Tensor] | None:
+    widened = ()
+    if isinstance(network, MatchingNetwork) and network.config.fine_radius is None:
+        widened = ("fine.enter.weight",)  # The fine block joins its correlation last.
+    return grown(network.state_dict(), build_network(wanted).state_dict(), widened)
 
 
 def _pictures(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:

@@ -116,7 +116,7 @@ class SvmvTask:
 
 
 def _begin_with(task: SvmvTask, path: Path) -> None:
-    """Copy weights into the task's network; those of a smaller one begin a larger (`nn.saved.grown`)."""
+    """Copy weights into the task's network; those of a shallower one begin a deeper (`nn.saved.grown`)."""
     network, wanted = load_network(path), task.recipe.svmv
     state = network.state_dict()
     if network.config != wanted:
