@@ -42,6 +42,22 @@ def test_area_weighs_pixels_by_their_overlap():
     assert Preparation(size=(2, 1))(picture([30, 90, 240]))[0].tolist() == [[50, 190]]
 
 
+def test_area_agrees_with_the_overlaps_summed_one_by_one():
+    pixels = torch.randint(0, 256, (3, 13, 29), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+
+    def shares(old: int, new: int) -> np.ndarray:
+        """How much of each new cell each old one fills."""
+        cells = np.zeros((new, old))
+        for part in range(new):
+            for row in range(old):
+                shared = min((part + 1) * old, (row + 1) * new) - max(part * old, row * new)
+                cells[part, row] = max(shared, 0) / old
+        return cells
+
+    expected = np.floor(shares(13, 5) @ pixels.numpy().astype(float) @ shares(29, 8).T + 0.5)
+    assert np.array_equal(Preparation(size=(8, 5))(pixels).numpy(), expected)
+
+
 def test_gamma_averages_in_linear_light():
     pixels = picture([0, 255], [255, 0])
     assert Preparation(size=(1, 1))(pixels)[0].item() == 128

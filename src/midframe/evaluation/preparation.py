@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import torch
+import torch.nn.functional as functional
 from jaxtyping import Float, UInt8
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from midframe.core.errors import ShapeError, UsageError
 
@@ -107,15 +107,18 @@ def resize(
     """Resize to (width, height); for "area" see `Preparation.filter`, the rest as PyTorch does with antialiasing."""
     width, height = size
     if kernel != "area":
-        return interpolate(values[None], (height, width), mode=kernel, align_corners=False, antialias=True)[0]
-    down, across = (_overlaps(old, new) for old, new in zip(values.shape[-2:], (height, width), strict=True))
-    return down.to(values.dtype) @ values @ across.to(values.dtype).T
+        return functional.interpolate(
+            values[None], (height, width), mode=kernel, align_corners=False, antialias=True
+        )[0]
+    return _averaged(_averaged(values, height).mT, width).mT
 
 
-def _overlaps(old: int, new: int) -> Float[Tensor, "new old"]:
-    """Share of every old cell in every new one, when both rows of cells have the same length."""
-    scale = old / new
-    start = torch.arange(new, dtype=torch.float64)[:, None] * scale
-    cell = torch.arange(old, dtype=torch.float64)[None]
-    overlap = torch.minimum(start + scale, cell + 1) - torch.maximum(start, cell)
-    return overlap.clamp(min=0) / scale
+def _averaged(values: Float[Tensor, "channel old width"], new: int) -> Float[Tensor, "channel new width"]:
+    """Means over `new` equal parts of the height, in which every row counts by its overlap with the part."""
+    old = values.shape[1]
+    # The integral from the top to each border of a part: whole rows, then the fraction of the one that it crosses.
+    borders = torch.arange(new + 1, dtype=torch.float64, device=values.device) * old / new
+    crossed = borders.long().clamp(max=old - 1)
+    above = functional.pad(values, (0, 0, 1, 0)).cumsum(1).index_select(1, crossed)
+    integral = above + (borders - crossed)[:, None] * values.index_select(1, crossed)
+    return integral.diff(dim=1) * (new / old)
