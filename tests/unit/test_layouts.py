@@ -278,6 +278,12 @@ def test_a_hole_in_the_numbers_of_a_sequence_is_refused(tmp_path: Path):
         protocol_targets(find_protocol("vfitex"), tmp_path)
 
 
+def test_files_that_macos_leaves_beside_pictures_are_no_pictures(tmp_path: Path):
+    davis(tmp_path, {"bear": 7})
+    touch(tmp_path, ("bear/._00000.jpg", "bear/._00001.jpg", "bear/.DS_Store"))
+    assert numbers(protocol_targets(find_protocol("vfitex"), tmp_path)) == [[0, 2, 3, 4, 6]]
+
+
 def test_a_folder_with_other_sequences_is_refused_even_as_a_part(tmp_path: Path):
     davis(tmp_path, {"holiday": 20})
     with pytest.raises(MediaError, match="it holds none of the sequences, such as bear"):

@@ -101,6 +101,8 @@ def _numbered(folder: Path) -> list[tuple[int, Path]]:
     """Pictures whose names end in a number, with that number, in its order."""
     numbered = []
     for path in folder.iterdir():
+        if path.name.startswith("."):
+            continue  # macOS leaves `._00000.jpg` beside `00000.jpg`.
         match = re.search(r"\d+$", path.stem, flags=re.ASCII)
         if match and path.suffix.lower() in PICTURES:
             numbered.append((int(match[0]), path))
