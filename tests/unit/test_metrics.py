@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 from jaxtyping import TypeCheckError
-from skimage.color import rgb2ycbcr
+from skimage.color import rgb2ycbcr, rgb2yuv
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from midframe.core.errors import ShapeError
-from midframe.metrics import interpolation_error, psnr, ssim, ssim_3d, ssim_luma
+from midframe.metrics import interpolation_error, psnr, psnr_luma, ssim, ssim_3d, ssim_luma
 
 FLOAT64_TOLERANCE = 1e-9
-ALL = (psnr, ssim, ssim_3d, ssim_luma, interpolation_error)
+ALL = (psnr, psnr_luma, ssim, ssim_3d, ssim_luma, interpolation_error)
 
 
 def constant(value: int) -> torch.Tensor:
@@ -63,6 +63,14 @@ def test_psnr_agrees_with_scikit_image():
     prediction, target = random_pair()
     expected = peak_signal_noise_ratio(as_array(target), as_array(prediction), data_range=255)
     assert psnr(prediction, target) == pytest.approx(float(expected), abs=FLOAT64_TOLERANCE)
+
+
+def test_psnr_luma_is_that_of_the_y_channel_of_scikit_image():
+    prediction, target = random_pair()
+    planes = [rgb2yuv(as_array(picture) / 255)[..., 0] * 255 for picture in (target, prediction)]
+    expected = peak_signal_noise_ratio(*planes, data_range=255)
+    assert psnr_luma(prediction, target) == pytest.approx(float(expected), abs=FLOAT64_TOLERANCE)
+    assert abs(psnr_luma(prediction, target) - psnr(prediction, target)) > 1
 
 
 def test_ssim_agrees_with_scikit_image():

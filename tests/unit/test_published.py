@@ -4,7 +4,7 @@ from midframe.core.errors import RecipeError
 from midframe.evaluation import protocols, published
 from midframe.evaluation.published import Table, all_published
 
-METRICS = {"psnr", "ssim", "ssim_3d", "ie", "lpips_alex", "flolpips", "fid", "fvd"}
+METRICS = {"psnr", "psnr_luma", "ssim", "ssim_3d", "ie", "lpips_alex", "flolpips", "fid", "fvd"}
 
 
 def value(protocol: str, method: str, metric: str) -> float:
@@ -50,6 +50,13 @@ def test_figures_lie_where_such_figures_lie(metric: str, low: float, high: float
 )
 def test_figures_are_as_printed(protocol: str, method: str, metric: str, expected: float):
     assert value(protocol, method, metric) == expected
+
+
+def test_psnr_of_the_luma_is_not_called_psnr():
+    for name, protocol in protocols().items():
+        found = {score.metric for score in published(name)} & {"psnr", "psnr_luma"}
+        assert found <= {"psnr_luma" if protocol.psnr == "luma" else "psnr"}
+    assert value("hd-720p", "RIFE", "psnr_luma") == 31.87
 
 
 def test_a_later_evaluation_of_the_same_weights_says_so():

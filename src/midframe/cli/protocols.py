@@ -15,7 +15,7 @@ from midframe.core.errors import UsageError
 if TYPE_CHECKING:
     from midframe.evaluation import Protocol, PublishedScore
 
-DIGITS = {"psnr": 2, "ie": 2, "ssim": 4, "ssim_3d": 4}
+DIGITS = {"psnr": 2, "psnr_luma": 2, "ie": 2, "ssim": 4, "ssim_3d": 4}
 """After the point, as papers print them; other metrics vary."""
 
 

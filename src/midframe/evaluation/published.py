@@ -23,8 +23,8 @@ class PublishedScore:
         protocol: Name of the protocol.
         method: As the source calls it.
         year: When the method was published; None for one without a paper.
-        metric: As in `metrics`: psnr, ssim, ssim_3d, ie, lpips_alex, flolpips, fid, fvd.
-        value: Decibels for psnr, 0 to 255 for ie, else without a unit.
+        metric: As in `metrics`: psnr, psnr_luma, ssim, ssim_3d, ie, lpips_alex, flolpips, fid, fvd.
+        value: Decibels for psnr and psnr_luma, 0 to 255 for ie, else without a unit.
         source: Where the figure was printed.
         note: How the source's protocol differs from the one named; "" where it is the same as far as is known.
     """

@@ -30,7 +30,7 @@ class BackboneFile:
 
 
 _TORCHVISION = "https://download.pytorch.org/models"
-_HEADS = "https://github.com/richzhang/PerceptualSimilarity/tree/master/lpips/weights/v0.1"
+_HEADS = "https://github.com/richzhang/PerceptualSimilarity/raw/master/lpips/weights/v0.1"
 
 BACKBONES: Mapping[str, BackboneFile] = {
     "alexnet": BackboneFile("alexnet-owt-7be5be79.pth", f"{_TORCHVISION}/alexnet-owt-7be5be79.pth"),
@@ -46,7 +46,7 @@ BACKBONES: Mapping[str, BackboneFile] = {
         "inception-2015-12-05.pt",
         "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/inception-2015-12-05.pt",
     ),
-    "i3d": BackboneFile("i3d_torchscript.pt", "https://www.dropbox.com/s/ge9e5ujwgetktms/i3d_torchscript.pt"),
+    "i3d": BackboneFile("i3d_torchscript.pt", "https://www.dropbox.com/s/ge9e5ujwgetktms/i3d_torchscript.pt?dl=1"),
 }
 """Every file that a metric may ask for, by the name under which a user names it."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
-from jaxtyping import UInt8
+from jaxtyping import Float64, UInt8
 from torch import Tensor
 
 from midframe.core.errors import ShapeError
+from midframe.ops.luma import luma
 
 PEAK = 255
 
@@ -22,8 +23,17 @@ def psnr(prediction: UInt8[Tensor, "3 height width"], target: UInt8[Tensor, "3 h
         ShapeError: The frames differ in size.
     """
     check_same_size(prediction, target)
-    mean_squared_error = (prediction.double() - target.double()).square().mean().item()
-    return math.inf if mean_squared_error == 0 else 10 * math.log10(PEAK**2 / mean_squared_error)
+    return _decibels(prediction.double() - target.double())
+
+
+def psnr_luma(prediction: UInt8[Tensor, "3 height width"], target: UInt8[Tensor, "3 height width"]) -> float:
+    """As `psnr`, of the luma alone: BT.601 from 0 to 255, not rounded.
+
+    Raises:
+        ShapeError: The frames differ in size.
+    """
+    check_same_size(prediction, target)
+    return _decibels(luma(prediction.double()) - luma(target.double()))
 
 
 def interpolation_error(
@@ -49,3 +59,8 @@ def check_same_size(prediction: Tensor, target: Tensor) -> None:
             f"Only frames of one size can be compared; the prediction is {tuple(prediction.shape)}, "
             f"the target {tuple(target.shape)}."
         )
+
+
+def _decibels(difference: Float64[Tensor, "*shape"]) -> float:
+    mean_squared_error = difference.square().mean().item()
+    return math.inf if mean_squared_error == 0 else 10 * math.log10(PEAK**2 / mean_squared_error)

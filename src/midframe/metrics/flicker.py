@@ -16,20 +16,20 @@ from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import TypeAlias
 
-from jaxtyping import Float64, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
 from midframe.core.errors import ShapeError, UsageError
 from midframe.metrics.difference import check_same_size
 from midframe.metrics.sample import Sample
-from midframe.ops.luma import BLUE, GREEN, RED
+from midframe.ops.luma import luma
 
 Quantity: TypeAlias = Callable[[Tensor], float]
 
 
 def mean_luma(picture: UInt8[Tensor, "3 height width"]) -> float:
     """Brightness of a frame: mean BT.601 luma, 0 to 255."""
-    return _luma(picture).mean().item()
+    return luma(picture.double()).mean().item()
 
 
 def sharpness(picture: UInt8[Tensor, "3 height width"]) -> float:
@@ -42,9 +42,9 @@ def sharpness(picture: UInt8[Tensor, "3 height width"]) -> float:
     """
     if min(picture.shape[-2:]) < 3:
         raise ShapeError(f"Sharpness needs at least 3x3 pixels; got {tuple(picture.shape)}.")
-    luma = _luma(picture)
-    neighbours = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:]
-    power = (4 * luma[1:-1, 1:-1] - neighbours).square().mean()
+    levels = luma(picture.double())
+    neighbours = levels[:-2, 1:-1] + levels[2:, 1:-1] + levels[1:-1, :-2] + levels[1:-1, 2:]
+    power = (4 * levels[1:-1, 1:-1] - neighbours).square().mean()
     return 10 * math.log10(1 + power.item())
 
 
@@ -110,8 +110,3 @@ class Flicker:
         if not self._predicted:
             raise UsageError("Flicker needs at least one gap; got none.")
         return fmean(self._predicted) - fmean(self._true)
-
-
-def _luma(picture: UInt8[Tensor, "3 height width"]) -> Float64[Tensor, "height width"]:
-    red, green, blue = picture.double()
-    return RED * red + GREEN * green + BLUE * blue

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from midframe.core.errors import UnknownNameError
 from midframe.metrics.backbone_files import BACKBONES
-from midframe.metrics.difference import interpolation_error, psnr
+from midframe.metrics.difference import interpolation_error, psnr, psnr_luma
 from midframe.metrics.distribution import ClipDistance, FrameDistance
 from midframe.metrics.flicker import Flicker, mean_luma, sharpness
 from midframe.metrics.flolpips import FlowWeightedDistance, LumaSearch
@@ -62,6 +62,7 @@ def _learned_distance(variant: str, needs: Needs) -> Metric:
 
 _BUILDERS: Mapping[str, Callable[[Needs], Metric]] = {
     "psnr": lambda needs: FrameScore("psnr", True, psnr),
+    "psnr_luma": lambda needs: FrameScore("psnr_luma", True, psnr_luma),
     "ssim": lambda needs: FrameScore("ssim", True, ssim),
     "ssim_3d": lambda needs: FrameScore("ssim_3d", True, ssim_3d),
     "ssim_luma": lambda needs: FrameScore("ssim_luma", True, ssim_luma),

@@ -1,4 +1,4 @@
-"""The luma of RGB frames, for what looks for motion in one channel."""
+"""The luma of RGB frames, for what looks at one channel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ RED, GREEN, BLUE = 0.299, 0.587, 0.114
 """Weights of ITU-R BT.601, which OpenCV and FFmpeg use for RGB of no stated origin."""
 
 
+def luma(frames: Float[Tensor, "*lead 3 height width"]) -> Float[Tensor, "*lead height width"]:
+    """Weigh the channels of RGB as the eye does, in the range of the input."""
+    red, green, blue = frames.unbind(-3)
+    return RED * red + GREEN * green + BLUE * blue
+
+
 def luma_bytes(frames: Float[Tensor, "*lead 3 height width"]) -> UInt8[Tensor, "*lead height width"]:
-    """Weigh the channels of RGB in [0, 1] as the eye does, and round to 0 to 255."""
-    red, green, blue = frames.float().unbind(-3)
-    return round_to_bytes(RED * red + GREEN * green + BLUE * blue)
+    """The luma of RGB in [0, 1], rounded to 0 to 255."""
+    return round_to_bytes(luma(frames.float()))
