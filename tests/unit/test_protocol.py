@@ -106,6 +106,7 @@ def test_a_file_of_ones_own_describes_a_protocol(tmp_path: Path):
         (('"1/8"', '"1/0"'), r"times\[0\] must be a fraction such as '1/2'; got '1/0'"),
         (('"1/8"', '"9/8"'), "strictly between 0 and 1; got 9/8"),
         (('"1/8"', '"1/7"'), "No frame lies at 1/7 between inputs 8 frames apart"),
+        (('"1/8", "1/4"', '"1/4", "1/8"'), "Times ascend, each once; got 1/4, 1/8, 3/8"),
         (("step = 9", "step = 0"), "spacing and step must be positive; got 8 and 0"),
         (("gamma = 2.2", "gama = 2.2"), "Did you mean 'gamma'"),
         (('crop = "square"', 'crop = "centre"'), "crop_size belongs to the crop 'centre'"),

@@ -46,6 +46,14 @@ _COLUMNS: Mapping[str, Column] = {
             meaning="Peak signal-to-noise ratio of RGB rounded to 8 bit, for each frame; then the mean.",
         ),
         Column(
+            name="psnr_luma",
+            title="PSNR-luma",
+            digits=2,
+            higher_is_better=True,
+            unit="dB",
+            meaning="Peak signal-to-noise ratio of the luma (BT.601, 0 to 255) of RGB rounded to 8 bit.",
+        ),
+        Column(
             name="ssim",
             title="SSIM",
             higher_is_better=True,

@@ -10,6 +10,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from midframe.core.errors import ShapeError
+from midframe.ops.luma import luma
+from midframe.ops.rounding import bytes_to_unit
 
 ANALYSIS_SIDE = 256
 """Pixels of the longer side at which blocks are matched."""
@@ -88,9 +90,8 @@ def _vertex(costs: Tensor, blocks: Tensor, y: Tensor, x: Tensor, step: tuple[int
 
 
 def _reduced_luma(frame: UInt8[Tensor, "3 height width"], factor: float) -> Float[Tensor, "lower narrower"]:
-    weights = frame.new_tensor((0.299, 0.587, 0.114), dtype=torch.float32)
-    luma = torch.einsum("c,chw->hw", weights, frame.float() / 255)
+    whole = luma(bytes_to_unit(frame))
     if factor == 1:
-        return luma
-    size = [max(1, math.floor(side / factor)) for side in luma.shape]
-    return functional.interpolate(luma[None, None], size=size, mode="area")[0, 0]
+        return whole
+    size = [max(1, math.floor(side / factor)) for side in whole.shape]
+    return functional.interpolate(whole[None, None], size=size, mode="area")[0, 0]

@@ -118,6 +118,8 @@ class Protocol:
     def __post_init__(self) -> None:
         if not self.times or not all(0 < time < 1 for time in self.times):
             raise UsageError(f"Times lie strictly between 0 and 1; got {', '.join(map(str, self.times)) or 'none'}.")
+        if list(self.times) != sorted(set(self.times)):
+            raise UsageError(f"Times ascend, each once; got {', '.join(map(str, self.times))}.")
         if self.sequences is not None:
             for time in self.times:
                 if (time * self.sequences.spacing).denominator != 1:

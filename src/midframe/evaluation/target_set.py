@@ -63,7 +63,10 @@ class TargetSet:
     @property
     def default_metrics(self) -> tuple[str, ...]:
         """What is measured unless other metrics are asked for."""
-        return (*DEFAULT, "ssim_luma") if self.protocol is not None and self.protocol.ssim == "luma" else DEFAULT
+        if self.protocol is None:
+            return DEFAULT
+        of_luma = {"psnr_luma": self.protocol.psnr == "luma", "ssim_luma": self.protocol.ssim == "luma"}
+        return (*DEFAULT, *(name for name, is_printed in of_luma.items() if is_printed))
 
     @property
     def by_sequence(self) -> bool:

@@ -23,7 +23,7 @@ def gather_loss(gathered: Gathered, pictures: Pictures, weights: SvmvWeights, *,
         weights: Of the terms.
         progress: Part of the run that is over, in [0, 1].
 
-    Source: section 6.3 of the poster's reading: L_tv compares the target with each frame where a member points.
+    L_tv is turned round: it compares the target with each frame where a member points.
     """
     terms = reconstruction_terms(gathered.frame, pictures.target, weights)
     share = gathered.weight / gathered.weight.sum(2, keepdim=True).clamp(min=1e-6)

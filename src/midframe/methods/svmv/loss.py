@@ -139,7 +139,7 @@ def svmv_loss(
         motion: Exact motion before->after, before->earlier, after->before, after->later in pixels.
         motion_weight: How much each pixel's motion counts; zero where it is not known.
 
-    Source: section 7 of the poster's reading (structure, both variance terms); the coarse and motion terms are ours.
+    Source: the poster (the sum, L_sv and L_tv); the weights and all other terms are ours.
     """
     volume = volumes.volume
     target = pictures.target

@@ -14,9 +14,9 @@ The same weights serve both sources, along the batch axis: with time counted fro
 window played backwards gives the same frame. Nothing here knows the instant that is wanted: the volumes are computed
 once for a window (`synthesis.py` uses them for every instant).
 
-Departures from the layer table of the specification, all towards fewer operations: one coarse block for all levels
-below 1/4, fed by the encoder run on a smaller picture, as in this project's RIFE; cosines for products in the
-correlation; no plane that names the source.
+The poster names no layers. Chosen here for few operations: one coarse block for all levels below 1/4, fed by the
+encoder run on a smaller picture, as in this project's RIFE; cosines for products in the correlation; no plane that
+names the source.
 
 Flow is in pixels of its own resolution. Motion, correlation and warping are float32; convolutions take the precision
 of the weights, or of autocast.
