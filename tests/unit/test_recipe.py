@@ -23,6 +23,7 @@ def test_every_shipped_recipe_reads(name: str):
         (("warm_up = 300", 'warm_up = "many"'), r"schedule.warm_up must be int; got 'many'"),
         (("steps = 7500", ""), "'steps' is missing"),
         (("until = 7500", "until = 6000"), "stages must end at ascending steps"),
+        (("[stages.samples]\n", "[stages.samples]\ncontext = 2\n"), "learns from 2 input frames.* need context = 1"),
         (("[schedule]", "[schedule"), "is not TOML"),
         (("synthetic = 0.2", "synthetic = 2.0"), r"share in \[0, 1\]; got 2.0"),
         (("clip = 1.0", "clip = true"), "clip must be float; got True"),

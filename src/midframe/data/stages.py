@@ -25,15 +25,20 @@ class Stage:
     samples: SampleRecipe
 
 
-def check_stages(stages: tuple[Stage, ...], steps: int) -> None:
-    """Refuse stages that do not cover a run.
+def check_stages(stages: tuple[Stage, ...], steps: int, context: int) -> None:
+    """Refuse stages that do not cover a run, or whose samples are not what the method sees.
 
     Raises:
-        RecipeError: There are none, they do not ascend, or the last ends before the run does.
+        RecipeError: There are none, they do not ascend, or the last ends before the run does; or their samples have
+            another number of input frames.
     """
     ends = [stage.until for stage in stages]
     if not ends or ends != sorted(set(ends)) or ends[-1] < steps:
         raise RecipeError(f"stages must end at ascending steps, the last at {steps} or later; got {ends}.")
+    if any(stage.samples.context != context for stage in stages):
+        raise RecipeError(
+            f"the method learns from {2 * context} input frames: every stage's samples need context = {context}."
+        )
 
 
 def stage_batches(stages: tuple[Stage, ...], options: TrainOptions, first: int) -> Iterator[Batch]:

@@ -30,6 +30,8 @@ from midframe.methods.rife.weights_file import (
 )
 from midframe.nn.saved import grown
 
+CONTEXT = 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class RifeRecipe:
@@ -58,7 +60,7 @@ class RifeRecipe:
     def __post_init__(self) -> None:
         if sum(layout is not None for layout in (self.matching, self.ifnet, self.paper)) != 1:
             raise RecipeError("a recipe has exactly one of the tables [matching], [ifnet] and [paper].")
-        check_stages(self.stages, self.schedule.steps)
+        check_stages(self.stages, self.schedule.steps, CONTEXT)
 
     @property
     def layout(self) -> Layout:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from midframe.core.errors import RecipeError, WeightsError
+from midframe.core.errors import WeightsError
 from midframe.core.recipe import read_recipe
 from midframe.core.task import Batch, LossTerms, Schedule, TrainingSetup, TrainOptions
 from midframe.data.samples import validation_samples
@@ -46,9 +46,7 @@ class SvmvRecipe:
     validation_samples: int = 48
 
     def __post_init__(self) -> None:
-        check_stages(self.stages, self.schedule.steps)
-        if any(stage.samples.context != CONTEXT for stage in self.stages):
-            raise RecipeError("SVMV learns from four input frames: every stage's samples need context = 2.")
+        check_stages(self.stages, self.schedule.steps, CONTEXT)
 
 
 def prepare(options: TrainOptions) -> TrainingSetup:
