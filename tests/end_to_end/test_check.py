@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from clips import HEIGHT, WIDTH, Recipe, flat, make_clip, textures
 from midframe import api
 from midframe.cli.check import check
-from midframe.core.errors import MediaError, UnknownNameError, UsageError
+from midframe.core.errors import MediaError, UnknownNameError, UsageError, WriteError
 from midframe.core.method import MethodSpec
 from midframe.evaluation.check import HIGHEST_PSNR, Candidate, check_clip
 from midframe.evaluation.check_files import worst_spot
@@ -107,7 +107,7 @@ def test_refuses_what_it_cannot_test(clip, tmp_path):
     with pytest.raises(UsageError, match=r"written as 12.5-14 .* got '3'"):
         run(clip, "--at", "3")
     still = make_clip(tmp_path / "still.mkv", flat(90, 6))
-    with pytest.raises(MediaError, match=r"holds no frame to leave out: .* 6 frames in 1 scenes, 5 of them repeats"):
+    with pytest.raises(MediaError, match=r"holds no frame to leave out: .* frames: 6, scenes: 1, repeats: 5"):
         run(still, "--methods", "blend")
 
 
@@ -118,3 +118,24 @@ def test_the_worst_spot_is_where_most_is_wrong():
     prediction[10, 10] = 255
     row, column = worst_spot(prediction, truth)
     assert abs(row - 50) <= 7 and abs(column - 160) <= 7
+
+
+def test_shows_the_perceptual_distance_where_its_network_is_in_the_cache(clip, shared, tmp_path, monkeypatch):
+    network = shared / "features" / "squeezenet1.1-fp16.onnx"
+    monkeypatch.setenv("MIDFRAME_CACHE", str(tmp_path))
+    without = run(clip, "--methods", "blend", "--max", 1)
+    assert "PSNR" in without.stdout and "SqD" not in without.stdout
+    (tmp_path / "backbones").mkdir()
+    (tmp_path / "backbones" / network.name).symlink_to(network)
+    shown = run(clip, "--methods", "blend,nearest", "--max", 2, "--out", tmp_path / "out")
+    assert "SqD" in shown.stdout
+    rows = {
+        row["name"]: row["sqd"] for row in json.loads((tmp_path / "out" / "check.json").read_text())["candidates"]
+    }
+    assert rows["blend"] > 0 and rows["nearest"] > 0 and rows["blend"] != rows["nearest"]
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_the_work(clip, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(WriteError, match="cannot be made"):
+        run(tmp_path / "there is no such clip.mp4", "--methods", "blend", "--out", tmp_path / "file" / "out")

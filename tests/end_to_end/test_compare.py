@@ -57,7 +57,7 @@ def data_of(page: Path) -> dict:
 
 
 def picture(data: dict, frame: int, method: int) -> np.ndarray:
-    stored = base64.b64decode(data["pictures"][data["frames"][frame]["pictures"][method]])
+    stored = base64.b64decode(data["pictures"][data["frames"][frame]["pictures"][method]].partition(",")[2])
     return np.asarray(Image.open(io.BytesIO(stored)).convert("RGB")).astype(int)
 
 

@@ -14,8 +14,10 @@ from PIL import Image
 from browser import Browser, find_browser
 from midframe.core.errors import MediaError, UsageError
 from midframe.evaluation import TargetSet, listed_targets, predict, score
+from midframe.evaluation.bootstrap import Interval
 from midframe.evaluation.report import write_report
 from midframe.evaluation.report.cases import choose_cases, error_map
+from midframe.evaluation.report.charts import interval_strip, shared_bounds
 from midframe.evaluation.report.results import read_comparisons
 from midframe.evaluation.report.tables import difference
 from midframe.methods.baseline import BlendInterpolator, NearestInterpolator
@@ -106,6 +108,11 @@ def test_an_error_map_is_black_where_nothing_differs_and_lighter_where_more_does
     assert (np.diff(luma) > 20).all()
 
 
+def test_zero_is_marked_where_every_difference_has_one_sign():
+    strip = interval_strip(Interval(2.0, 1.5, 2.5), shared_bounds([Interval(2.0, 1.5, 2.5), Interval(0.0)]), 0, "")
+    assert 'class="zero"' in strip
+
+
 def test_names_are_escaped_and_nothing_is_fetched(page):
     text = page.read_text()
     assert "scene&lt;4&gt;" in text and "scene<4>" not in text
@@ -147,6 +154,8 @@ def test_a_protocol_is_shown_among_published_figures_with_what_differs(shared_pr
     assert "Among published figures" in text
     assert "EMA-VFI" in text
     assert "a part, 8 of 379 targets" in text
+    among = text[text.index("Among published figures") :]
+    assert among.index("EMA-VFI") < among.index("measured here"), "a part of a set has no rank among whole ones"
 
 
 @pytest.fixture

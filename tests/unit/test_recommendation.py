@@ -1,5 +1,6 @@
 """Which candidate a check recommends, from measurements made up for the purpose."""
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def check_of(psnr, seconds, scenes=None, motion=None):
 def test_the_highest_mean_wins():
     choice = recommend(check_of({"slow": [31, 33, 32], "fast": [29, 31, 30]}, {"slow": 1, "fast": 0.01}))
     assert choice.name == "slow"
-    assert choice.reason == "2.00 dB ahead of fast (95 % interval 2.00 to 2.00 dB)."
+    assert choice.reason == "2.00 dB ahead of fast (95 % interval 2.00 to 2.00 dB, rough with 3 tested)."
 
 
 def test_a_difference_that_no_one_sees_is_decided_by_speed():
@@ -55,7 +56,18 @@ def test_a_lead_that_depends_on_the_frames_is_called_too_close():
     assert choice.name == "a"
     lead = choice.leads[0]
     assert lead.low < 0 < lead.decibels < lead.high
-    assert choice.reason.endswith("too close to call on these frames; test more of them with --max.")
+    assert choice.reason.endswith("too close to call on these frames.")
+
+
+def test_more_frames_are_advised_where_there_are_more():
+    check = check_of({"a": [35, 25, 32, 28], "b": [25, 34, 27, 32]}, {"a": 1.0, "b": 1.0})
+    more = replace(check, survey=replace(check.survey, targets=check.survey.targets * 2))
+    assert recommend(more).reason.endswith("too close to call on these frames; test more of them with --max.")
+
+
+def test_an_interval_over_ten_frames_is_not_called_rough():
+    scores = {"a": [31 + k for k in range(10)], "b": [29 + k for k in range(10)]}
+    assert recommend(check_of(scores, {"a": 1, "b": 1})).reason.endswith("(95 % interval 2.00 to 2.00 dB).")
 
 
 def test_standings_hold_means_and_the_speed_of_the_median_frame():

@@ -48,6 +48,8 @@ def bench(
     from midframe.evaluation.end_to_end import bench_end_to_end
 
     sizes = [_parse_size(text) for text in size]
+    if json_path is not None and not json_path.absolute().parent.is_dir():
+        raise WriteError(f"{json_path} cannot be written: there is no folder {json_path.absolute().parent}.")
     interpolator = api.load(method, weights=weights, device=device, precision=precision, scale=scale, tta=tta)
     other = None if against is None else api.load(against, device=device, precision=precision)
     place = resolve_device(device)

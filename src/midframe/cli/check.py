@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from midframe.evaluation.check import ClipCheck
     from midframe.evaluation.recommendation import Group
+    from midframe.metrics.sqd import SqueezeDistance
 
 
 def check(
@@ -44,15 +45,35 @@ def check(
     Frames are left out inside scenes only, and never where one repeats another.
     """
     from midframe.evaluation.check import check_clip  # Imports PyTorch: not before a command needs it.
-    from midframe.evaluation.check_files import write_check, write_worst_case
+    from midframe.evaluation.check_files import make_folder, write_check, write_worst_case
 
     span = None if at is None else parse_span(at)
     candidates = load_candidates(methods, scales, device=device, precision=precision)
+    distance = _distance()
+    if out is not None:
+        make_folder(out)  # What cannot be written to is said before the work.
     with _progress() as show:
-        result = check_clip(video, candidates, span=span, max_targets=max_targets, seed=seed, on_progress=show)
+        result = check_clip(
+            video, candidates, span=span, max_targets=max_targets, seed=seed, distance=distance, on_progress=show
+        )
     _print(result)
     if out is not None:
         typer.echo(f"Written: {write_check(result, out)}, {write_worst_case(result, candidates, out, seed)}")
+
+
+def _distance() -> SqueezeDistance | None:
+    """The perceptual distance, where its network lies in the cache: a check asks for no file."""
+    import torch
+
+    from midframe.core.errors import WeightsError
+    from midframe.metrics.backbone_files import find_backbone
+    from midframe.metrics.sqd import BACKBONE, SqueezeDistance
+
+    try:
+        path = find_backbone(BACKBONE)
+    except WeightsError:
+        return None
+    return SqueezeDistance.load(path, torch.device("cpu"))
 
 
 @contextmanager
@@ -80,9 +101,11 @@ def _print(result: ClipCheck) -> None:
         f"{len(result.remade)} of {len(survey.targets)} frames that can be left out were remade."
     )
     ranked = standings(result)
-    table = Table("candidate", *("PSNR", "SSIM", "frames/s"), box=None)
+    has_distance = all(row.sqd is not None for row in ranked)
+    table = Table("candidate", "PSNR", "SSIM", *(("SqD",) if has_distance else ()), "frames/s", box=None)
     for row in ranked:
-        table.add_row(row.name, f"{row.psnr:.2f}", f"{row.ssim:.4f}", f"{row.frames_per_second:.2f}")
+        distance = () if row.sqd is None else (f"{row.sqd:.4f}",)
+        table.add_row(row.name, f"{row.psnr:.2f}", f"{row.ssim:.4f}", *distance, f"{row.frames_per_second:.2f}")
     console.print()
     console.print(table)
     names = [row.name for row in ranked]

@@ -26,6 +26,8 @@ from midframe.evaluation.clip_targets import (
 from midframe.evaluation.clock import seconds_now
 from midframe.evaluation.motion import motion_pixels
 from midframe.metrics import psnr, ssim
+from midframe.metrics.sample import Sample
+from midframe.metrics.sqd import SqueezeDistance
 from midframe.video import TimedFrame, VideoReader, mark_cuts, probe
 from midframe.video.cuts import LOOK_AHEAD
 from midframe.video.span import Span, read_span
@@ -59,12 +61,14 @@ class Remake:
     Attributes:
         psnr: Decibels of the 8-bit frame, at most `HIGHEST_PSNR`.
         ssim: Two-dimensional structural similarity.
+        sqd: Distance of SqueezeNet features; None where it was not asked for.
         seconds: Wall time, conversion of the pixels included.
     """
 
     psnr: float
     ssim: float
     seconds: float
+    sqd: float | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,7 @@ def check_clip(
     span: Span | None = None,
     max_targets: int = 40,
     seed: int = 0,
+    distance: SqueezeDistance | None = None,
     on_progress: Callable[[str, int, int | None], None] = lambda stage, done, total: None,
 ) -> ClipCheck:
     """Leave every second frame of a clip out, remake some of them, and compare.
@@ -122,6 +127,7 @@ def check_clip(
         span: Only this part of the clip, in seconds.
         max_targets: Most frames to remake, evenly over all there are.
         seed: Start of the random numbers of a stochastic method.
+        distance: Measured too where it is given.
         on_progress: Called with "reading" or "remaking", how much is done, and of how much where that is known.
 
     Raises:
@@ -148,14 +154,16 @@ def check_clip(
     survey = survey_clip(path, marked)
     if not survey.targets:
         raise MediaError(
-            f"{path} holds no frame to leave out: a scene needs three frames that differ, and {survey.frames} frames "
-            f"in {survey.scenes} scenes, {survey.repeats} of them repeats, hold none such."
+            f"{path} holds no frame to leave out: that takes three frames of one scene that differ, evenly spaced; "
+            f"frames: {survey.frames}, scenes: {survey.scenes}, repeats: {survey.repeats}."
         )
     chosen = spread_targets(survey.targets, max_targets)
     fillers = [(candidate, GapFiller(candidate.interpolator, candidate.device, seed)) for candidate in candidates]
     remade = []
     for target, pictures in zip(chosen, read_targets(info, chosen), strict=True):
-        remakes = {candidate.name: _remake(candidate, filler, target, pictures) for candidate, filler in fillers}
+        remakes = {
+            candidate.name: _remake(candidate, filler, target, pictures, distance) for candidate, filler in fillers
+        }
         before, after = (as_tensor(pictures[side]) for side in (target.frames.before, target.frames.after))
         remade.append(RemadeTarget(target, motion_pixels(before, after), remakes))
         on_progress("remaking", len(remade), len(chosen))
@@ -174,9 +182,23 @@ def as_tensor(pixels: Pixels) -> UInt8[Tensor, "3 height width"]:
     return torch.from_numpy(to_bytes(pixels)).permute(2, 0, 1).contiguous()
 
 
-def _remake(candidate: Candidate, filler: GapFiller, target: ClipTarget, pictures: TargetPictures) -> Remake:
+def _remake(
+    candidate: Candidate,
+    filler: GapFiller,
+    target: ClipTarget,
+    pictures: TargetPictures,
+    distance: SqueezeDistance | None,
+) -> Remake:
     started = seconds_now(candidate.device)
     made = remade_picture(filler, candidate.interpolator.spec.context, target, pictures)
     seconds = seconds_now(candidate.device) - started
-    picture, truth = as_tensor(made), as_tensor(pictures[target.frames.target])
-    return Remake(min(psnr(picture, truth), HIGHEST_PSNR), ssim(picture, truth), seconds)
+    before, truth, after = (
+        as_tensor(pictures[frame]) for frame in (target.frames.before, target.frames.target, target.frames.after)
+    )
+    sample = Sample(prediction=as_tensor(made), target=truth, before=before, after=after)
+    return Remake(
+        psnr=min(psnr(sample.prediction, truth), HIGHEST_PSNR),
+        ssim=ssim(sample.prediction, truth),
+        seconds=seconds,
+        sqd=None if distance is None else distance(sample),
+    )

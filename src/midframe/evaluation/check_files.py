@@ -32,15 +32,27 @@ CAVEAT = (
 )
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder for the files of a check, if it is missing.
+
+    Raises:
+        WriteError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"The folder {folder} cannot be made: {error}.") from error
+
+
 def write_check(check: ClipCheck, folder: Path) -> Path:
     """Write every number of a check as `check.json` into a folder, made if missing; returns its path.
 
     Raises:
         WriteError: The folder cannot be made or the file cannot be written.
     """
+    make_folder(folder)
     path = folder / "check.json"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(_contents(check), indent=2, allow_nan=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise WriteError(f"{path} cannot be written: {error}.") from error

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from collections.abc import Sequence
 from fractions import Fraction
@@ -13,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from midframe.core.errors import MissingExtraError, WriteError
+from midframe.core.errors import WriteError
 from midframe.engine.span import SpanFrame
+from midframe.evaluation.image_file import WEBP_QUALITY, image_address
 from midframe.video import VideoInfo
 
-QUALITY = 92
 PLACE = "__DATA__"
 NOTE = (
-    f"Pictures are stored as WebP of quality {QUALITY}: differences of two or three levels come from that. "
+    f"Pictures are stored as WebP of quality {WEBP_QUALITY}: differences of two or three levels come from that. "
     "Where a frame is from the source, all methods show the same."
 )
 
@@ -38,19 +36,13 @@ class PageWriter:
 
     Raises:
         WriteError: The folder cannot be made.
-        MissingExtraError: Pillow, which stores the pictures, is not installed.
     """
 
     def __init__(self, info: VideoInfo, names: Sequence[str], folder: Path) -> None:
         try:
-            from PIL import Image
-        except ImportError as error:
-            raise MissingExtraError("A page of comparisons", "Pillow", "eval") from error
-        try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WriteError(f"The folder {folder} cannot be made: {error}.") from error
-        self._image = Image
         self._info, self._names, self._path = info, list(names), folder / "compare.html"
         self._pictures: list[str] = []
         self._of_source: dict[int, int] = {}
@@ -74,6 +66,9 @@ class PageWriter:
             moment: When it is, and whether methods made it.
             pictures: One of each method, (height, width, 3) RGB uint8, upright.
             seconds: Of the clip.
+
+        Raises:
+            MissingExtraError: Pillow, which stores the pictures, is not installed.
         """
         self._size = pictures[0].shape[1], pictures[0].shape[0]
         if moment.is_made:
@@ -119,7 +114,5 @@ class PageWriter:
 
     def _store(self, picture: np.ndarray) -> int:
         """Number of the picture on the page."""
-        file = io.BytesIO()
-        self._image.fromarray(picture).save(file, "WEBP", quality=QUALITY, method=2)
-        self._pictures.append(base64.b64encode(file.getvalue()).decode("ascii"))
+        self._pictures.append(image_address(picture))
         return len(self._pictures) - 1

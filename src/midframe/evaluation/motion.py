@@ -23,6 +23,9 @@ DISTANCE_COST = 2e-4
 EXCEEDED_BY = 0.1
 """Part of the picture that moves farther than the size that is reported."""
 
+MEANING = "pixels that a tenth of the picture exceeds"
+"""For the axis of a chart and the head of a table."""
+
 
 def motion_pixels(before: UInt8[Tensor, "3 height width"], after: UInt8[Tensor, "3 height width"]) -> float:
     """The distance that a tenth of the picture exceeds between two frames, in pixels.
@@ -48,20 +51,21 @@ def block_displacements(
 
     Incomplete blocks at the right and lower border are left out; a picture smaller than a block is one block.
     """
-    block = (min(BLOCK, before.shape[0]), min(BLOCK, before.shape[1]))
+    height, width = (min(BLOCK, side) for side in before.shape)
+    rows, columns = before.shape[0] // height, before.shape[1] // width
+    before, after = before[: rows * height, : columns * width], after[: rows * height, : columns * width]
     surroundings = functional.pad(after[None, None], (REACH,) * 4, mode="replicate")[0, 0]
-    height, width = before.shape
     span = 2 * REACH + 1
-    costs = torch.stack(
-        [
-            functional.avg_pool2d((before - surroundings[y : y + height, x : x + width]).abs()[None], block)[0]
-            for y in range(span)
-            for x in range(span)
-        ]
+    # All displacements to the right at once, those down one by one: few operations, in little memory.
+    shifted = surroundings.unfold(1, before.shape[1], 1).contiguous()  # (row, displacement, column) of pixels
+    sums = (
+        (shifted[down : down + before.shape[0]] - before[:, None]).abs_().reshape(rows, height, span, -1).sum(1)
+        for down in range(span)
     )
+    costs = torch.cat([s.reshape(rows, span, columns, width).sum(3).transpose(0, 1) for s in sums])
+    costs /= height * width
     offsets = torch.arange(-REACH, REACH + 1, dtype=before.dtype)
     down, right = torch.meshgrid(offsets, offsets, indexing="ij")
-    rows, columns = costs.shape[1:]
     best = (costs + DISTANCE_COST * torch.hypot(right, down).reshape(-1, 1, 1)).argmin(0)
     costs = costs.reshape(span, span, rows * columns)
     y, x = (best.flatten() // span), (best.flatten() % span)

@@ -17,6 +17,8 @@ LASTING_DECIBELS = 0.5
 """Leads below this may turn over at the clip's own rate (`examples/check_ranking.py`: all that did were below)."""
 WORTHWHILE_SPEEDUP = 1.25
 """Times as fast as the best-scoring candidate, below which speed decides nothing: timings differ as much."""
+FEW_FRAMES = 10
+"""Tested frames below which the interval rests on too few draws to be taken for exact."""
 DRAWS = 2000
 CONFIDENCE = 0.95
 
@@ -30,12 +32,14 @@ class Standing:
         psnr: Mean decibels.
         ssim: Mean structural similarity.
         frames_per_second: Of the median frame, with conversion of the pixels and without reading the video.
+        sqd: Mean distance of SqueezeNet features; None where it was not measured.
     """
 
     name: str
     psnr: float
     ssim: float
     frames_per_second: float
+    sqd: float | None = None
 
 
 @dataclass(frozen=True)
@@ -91,12 +95,14 @@ def standings(check: ClipCheck) -> list[Standing]:
     for name in check.candidates:
         remakes = [remade.remakes[name] for remade in check.remade]
         seconds = median(remake.seconds for remake in remakes)
+        distances = [remake.sqd for remake in remakes if remake.sqd is not None]
         rows.append(
             Standing(
                 name,
                 fmean(remake.psnr for remake in remakes),
                 fmean(remake.ssim for remake in remakes),
                 1 / max(seconds, 1e-9),
+                fmean(distances) if distances else None,
             )
         )
     return sorted(rows, key=lambda row: row.psnr, reverse=True)
@@ -127,10 +133,11 @@ def recommend(check: ClipCheck) -> Recommendation:
     ]
     chosen = max(rivals, key=lambda row: row.frames_per_second, default=best)
     leads = tuple(_lead(check, chosen.name, row.name) for row in ranked if row.name != chosen.name)
-    return Recommendation(chosen.name, _reason(chosen, best, ranked, leads), leads)
+    reason = _reason(chosen, best, leads, len(check.remade), len(check.survey.targets))
+    return Recommendation(chosen.name, reason, leads)
 
 
-def _reason(chosen: Standing, best: Standing, ranked: Sequence[Standing], leads: Sequence[Lead]) -> str:
+def _reason(chosen: Standing, best: Standing, leads: Sequence[Lead], tested: int, offered: int) -> str:
     if chosen is not best:
         return (
             f"{best.psnr - chosen.psnr:.2f} dB below {best.name}, which no one sees, and "
@@ -140,10 +147,12 @@ def _reason(chosen: Standing, best: Standing, ranked: Sequence[Standing], leads:
         return f"{best.psnr:.2f} dB; nothing else was asked for."
     second = leads[0]
     ahead = (
-        f"{second.decibels:.2f} dB ahead of {second.over} (95 % interval {second.low:.2f} to {second.high:.2f} dB)"
+        f"{second.decibels:.2f} dB ahead of {second.over} (95 % interval {second.low:.2f} to {second.high:.2f} dB"
+        f"{f', rough with {tested} tested' if tested < FEW_FRAMES else ''})"
     )
     if second.low <= 0:
-        return f"{ahead}: too close to call on these frames; test more of them with --max."
+        more = "; test more of them with --max" if tested < offered else ""
+        return f"{ahead}: too close to call on these frames{more}."
     if second.decibels < LASTING_DECIBELS:
         return f"{ahead}; a lead this small may turn over at the clip's own rate: compare the two by eye."
     return f"{ahead}."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from midframe.core.errors import MediaError
 from midframe.evaluation.column import Column
 from midframe.evaluation.frame_store import FrameStore
-from midframe.evaluation.image_file import encode_image, read_image
+from midframe.evaluation.image_file import image_address, read_image
 from midframe.evaluation.report.results import Comparison, Result
 from midframe.evaluation.target_list import Target
 
@@ -124,10 +123,10 @@ def case_pictures(
         yield CasePictures(
             size=(width, height),
             shown=shown,
-            truth=_address(truth, shown),
-            inputs=_address(overlay, shown),
-            predictions=tuple(_address(picture, shown) for picture in predictions),
-            errors=tuple(_address(error_map(picture, truth), shown) for picture in predictions),
+            truth=image_address(truth, shown),
+            inputs=image_address(overlay, shown),
+            predictions=tuple(image_address(picture, shown) for picture in predictions),
+            errors=tuple(image_address(error_map(picture, truth), shown) for picture in predictions),
         )
 
 
@@ -155,8 +154,3 @@ def error_map(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
 def error_colours() -> str:
     """The colours of the error map as a CSS gradient."""
     return ", ".join(f"rgb({int(r)} {int(g)} {int(b)})" for r, g, b in _HEAT)
-
-
-def _address(picture: np.ndarray, size: tuple[int, int]) -> str:
-    """The picture inside an address: small, and for the eye alone."""
-    return f"data:image/webp;base64,{base64.b64encode(encode_image(picture, size)).decode()}"

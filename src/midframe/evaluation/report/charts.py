@@ -44,8 +44,8 @@ def interval_strip(interval: Interval, bounds: tuple[float, float], number: int,
 
     middle = STRIP_HEIGHT / 2
     parts = [tag("line", class_="rail", x1=6, x2=STRIP_WIDTH - 6, y1=middle, y2=middle)]
-    if low < 0 < high:
-        parts.append(tag("line", class_="zero", x1=_n(across(0)), x2=_n(across(0)), y1=2, y2=STRIP_HEIGHT - 2))
+    if low <= 0 <= high:
+        parts.append(tag("line", class_="zero", x1=_n(across(0.0)), x2=_n(across(0.0)), y1=2, y2=STRIP_HEIGHT - 2))
     if interval.low is not None and interval.high is not None:
         parts.append(
             tag("line", class_=f"whisker s{number}", x1=_n(across(interval.low)), x2=_n(across(interval.high)),

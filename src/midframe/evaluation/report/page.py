@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
 from midframe.core.errors import MidframeError
 from midframe.evaluation.bootstrap import LEVEL, RESAMPLES, SequenceBootstrap
+from midframe.evaluation.motion import MEANING
 from midframe.evaluation.report.cases import CasePictures, case_pictures, check_pictures, choose_cases
 from midframe.evaluation.report.charts import Series, legend, scatter
 from midframe.evaluation.report.facts import method_facts, metric_facts, part_of_set, set_facts
 from midframe.evaluation.report.gallery import error_scale, gallery
 from midframe.evaluation.report.markup import Markup, join, tag
-from midframe.evaluation.report.motion import Motion, measure_motion
+from midframe.evaluation.report.motion import measure_motion
 from midframe.evaluation.report.results import Comparison, read_comparisons
 from midframe.evaluation.report.tables import (
     cost_table,
@@ -40,12 +41,12 @@ class Sight:
     """What the pictures of a set show; without them the reason.
 
     Attributes:
-        motion: Size of motion by target.
+        motion: Pixels by target; None where the set is not at hand.
         pictures: Of each case.
         missing: Why there are none.
     """
 
-    motion: Motion | None = None
+    motion: Mapping[int, float] | None = None
     pictures: tuple[CasePictures, ...] = ()
     missing: str = ""
 
@@ -157,8 +158,8 @@ def _cases(comparison: Comparison, sight: Sight, name: str) -> list[Markup]:
     cases = choose_cases(comparison)
     words = []
     for case in cases:
-        size = None if sight.motion is None else sight.motion.sizes.get(case.position)
-        words.append("" if size is None or sight.motion is None else f"motion {size:.1f} {sight.motion.unit}")
+        size = None if sight.motion is None else sight.motion.get(case.position)
+        words.append("" if size is None else f"motion {size:.1f} px")
     note = tag(
         "p",
         "Drag across a picture, or focus it and use the arrow keys: the prediction is on the left, the true frame on "
@@ -168,14 +169,14 @@ def _cases(comparison: Comparison, sight: Sight, name: str) -> list[Markup]:
     return [note, error_scale(), gallery(comparison, list(zip(cases, sight.pictures, strict=True)), words, name)]
 
 
-def _motion_chart(comparison: Comparison, motion: Motion, numbers: dict[str, int]) -> Markup:
+def _motion_chart(comparison: Comparison, motion: Mapping[int, float], numbers: dict[str, int]) -> Markup:
     metric = comparison.frame_columns[0]
-    positions = list(motion.sizes)
+    positions = list(motion)
     series = [
         Series(
             result.label,
             numbers[result.label],
-            [motion.sizes[position] for position in positions],
+            [motion[position] for position in positions],
             [result.rows[metric.name][position] for position in positions],
         )
         for result in comparison.results
@@ -183,14 +184,15 @@ def _motion_chart(comparison: Comparison, motion: Motion, numbers: dict[str, int
     unit = f" ({metric.unit})" if metric.unit else ""
     chart = scatter(
         series,
-        x_title=motion.measure,
+        x_title=f"motion between the two inputs: {MEANING}",
         y_title=f"{metric.title}{unit}",
         label=f"{metric.title} of every target against the size of motion, by method",
     )
     count = f" {len(positions)} of {len(comparison.results[0].targets)} targets are shown."
     caption = (
         "Each faint mark is a target. Lines join the medians of groups with equally many targets, from least to most "
-        "motion." + (count if len(positions) < len(comparison.results[0].targets) else "")
+        "motion. A motion of more than a thirteenth of the longer side counts as about that much."
+        + (count if len(positions) < len(comparison.results[0].targets) else "")
     )
     keys = legend([(result.label, numbers[result.label]) for result in comparison.ranked])
     return tag("figure", tag("div", keys, chart, class_="chart-card"), tag("figcaption", caption))

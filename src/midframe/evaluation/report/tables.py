@@ -79,6 +79,8 @@ def difference(one: Result, other: Result, metric: Column, bootstrap: SequenceBo
 def published_table(comparison: Comparison, remark: str) -> Markup | None:
     """Our figures among the printed ones, best first; None where nothing that we measured was printed.
 
+    Figures of a part of the set stand below.
+
     Args:
         comparison: What we measured.
         remark: How our own targets differ from the protocol's; "" where they do not.
@@ -100,7 +102,8 @@ def published_table(comparison: Comparison, remark: str) -> Markup | None:
         notes = "; ".join(dict.fromkeys(score.note for score in of_method if score.note))
         detail = f"{'' if year is None else f'{year} '}[{sources.index(source) + 1}]"
         entries.append(_Line(method, detail, {score.metric: score.value for score in of_method}, notes))
-    entries.sort(key=lambda line: _rank(line.values, shown[0]))
+    # What was measured on a part of the set has no rank among whole sets: it comes last.
+    entries.sort(key=lambda line: (line.own and line.note != "", _rank(line.values, shown[0])))
     heads = [
         tag("th", "method", scope="col"),
         *(column_head(c) for c in shown),
