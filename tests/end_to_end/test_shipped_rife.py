@@ -16,9 +16,9 @@ from midframe.data.synthetic import SceneStyle, render_scene
 from midframe.evaluation import evaluate
 from midframe.weights import catalogue
 
-# Least gain over blending in dB, on rendered motion. Away from the middle blending is nearer to the truth, and the
-# shipped weights saw few samples there.
-LEAST_GAIN = {Fraction(1, 2): 4.0, Fraction(1, 4): 2.5, Fraction(5, 6): 1.0}
+# Least gain over blending in dB, on rendered motion: a decibel or so below what the shipped weights reach. Away from
+# the middle blending is nearer to the truth.
+LEAST_GAIN = {Fraction(1, 2): 6.5, Fraction(1, 4): 5.5, Fraction(5, 6): 4.3}
 ROUNDING = 0.1  # dB: bf16 on one processor, float32 on another
 
 
