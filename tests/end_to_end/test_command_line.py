@@ -237,7 +237,13 @@ def test_a_misused_command_exits_with_2(clip: Path, tmp_path: Path) -> None:
 def test_a_stopped_run_leaves_no_file(sent: signal.Signals, code: int, tmp_path: Path) -> None:
     source = make_clip(tmp_path / "clip.mp4", textures(200))
     line = [sys.executable, "-m", "midframe.cli", "interpolate", str(source), str(tmp_path / "out.mp4")]
-    process = subprocess.Popen([*line, "--multi", "500", *BLEND], stdout=subprocess.PIPE, text=True)
+    # A shell starts its background jobs, and so these tests in one, with Ctrl-C ignored; a child would inherit that.
+    process = subprocess.Popen(
+        [*line, "--multi", "500", *BLEND],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert process.stdout is not None
     assert json.loads(process.stdout.readline())["event"] == "progress"
     process.send_signal(sent)

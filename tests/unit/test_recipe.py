@@ -21,8 +21,8 @@ def test_every_shipped_recipe_reads(name: str):
     [
         (("learning_rate =", "learning_rat ="), "Did you mean 'learning_rate'"),
         (("warm_up = 300", 'warm_up = "many"'), r"schedule.warm_up must be int; got 'many'"),
-        (("steps = 7500", ""), "'steps' is missing"),
-        (("until = 7500", "until = 6000"), "stages must end at ascending steps"),
+        (("steps = 13800", ""), "'steps' is missing"),
+        (("until = 13800", "until = 6000"), "stages must end at ascending steps"),
         (("[stages.samples]\n", "[stages.samples]\ncontext = 2\n"), "learns from 2 input frames.* need context = 1"),
         (("[schedule]", "[schedule"), "is not TOML"),
         (("synthetic = 0.2", "synthetic = 2.0"), r"share in \[0, 1\]; got 2.0"),
