@@ -1,5 +1,6 @@
 """The blend of the neighbours scores as in another harness: that proves reader and metrics together."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,26 @@ def test_blend_scores_on_clips_as_elsewhere(shared: Path, tmp_path: Path, name: 
     scores = evaluate(BlendInterpolator(), shared / f"eval/lists/{name}.tsv", shared / "eval", tmp_path)
     assert scores.targets == targets
     assert scores.psnr == pytest.approx(psnr, abs=CLIP_PSNR_TOLERANCE)
+
+
+# What one machine computed from these predictions, with all its digits; every other has to agree.
+ON_ANOTHER_MACHINE = {
+    "psnr": 28.00955841672598,
+    "ssim": 0.79890029834406,
+    "ssim_3d": 0.8793310341515159,
+    "ie": 5.73570343197114,
+    "sqd": 1.2889427218739151,
+}
+
+
+@pytest.mark.data
+def test_predictions_score_the_same_on_every_machine(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    backbones = tmp_path / "cache" / "backbones"
+    backbones.mkdir(parents=True)
+    (backbones / "squeezenet1.1-fp16.onnx").symlink_to(shared / "features/squeezenet1.1-fp16.onnx")
+    monkeypatch.setenv("MIDFRAME_CACHE", str(tmp_path / "cache"))
+    names = tuple(ON_ANOTHER_MACHINE)
+    root = shared / "eval"
+    evaluate(BlendInterpolator(), root / "lists/middlebury.tsv", root, tmp_path / "scores", metrics=names)
+    found = json.loads((tmp_path / "scores/scores.json").read_text())
+    assert {name: found[name] for name in names} == pytest.approx(ON_ANOTHER_MACHINE, abs=1e-4)
