@@ -204,3 +204,16 @@ def test_bench_refuses_from_file_to_file_what_a_file_cannot_hold():
 def test_bench_refuses_what_is_not_a_size(size):
     with pytest.raises(UsageError, match="A size is written as 1280x720"):
         run("bench", "blend", f"--size={size}")
+
+
+def test_a_folder_with_some_of_the_sequences_is_measured_and_said_to_be_incomplete(tmp_path: Path) -> None:
+    folder = tmp_path / "sets" / "bear"
+    folder.mkdir(parents=True)
+    for number in range(9):
+        Image.new("RGB", (64, 64), (20 * number, 90, 60)).save(folder / f"{number:05d}.png")
+    out = tmp_path / "out"
+    rules = ("--protocol", "davis-7", "--root", folder.parent, "--out", out, "--no-report")
+    result = run("evaluate", "blend", *rules)
+    assert result.exit_code == 0
+    assert "7 of 2499 targets of 'davis-7'" in result.stderr
+    assert json.loads((out / "scores.json").read_text())["targets"] == 7

@@ -58,7 +58,10 @@ def evaluate(
         ),
     ] = None,
     partial: Annotated[
-        bool, typer.Option("--partial", help="Take what there is of an incomplete set; its scores compare with none.")
+        bool,
+        typer.Option(
+            "--partial", help="Take what there is of an incomplete set, as always of a folder of sequences."
+        ),
     ] = False,
     metrics: Annotated[
         str | None,
@@ -114,6 +117,9 @@ def evaluate(
         *(evaluation.listed_targets(path, root, **part) for path in lists or ()),
         *(evaluation.protocol_set(protocol, root, partial=partial, **part) for protocol in rules),
     ]
+    for one in sets:
+        if one.lacking:
+            typer.echo(f"Note: {one.lacking}", err=True)
     place = resolve_device(device)
     table: list[Scores] = []
     runs = list(_runs(names, sets, out))

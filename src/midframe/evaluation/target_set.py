@@ -10,7 +10,7 @@ from pathlib import Path
 from midframe.core.errors import UsageError
 from midframe.core.method import Interpolator
 from midframe.evaluation.frame_store import FrameStore
-from midframe.evaluation.layouts import protocol_targets
+from midframe.evaluation.layouts import missing_share, protocol_targets
 from midframe.evaluation.preparation import Preparation
 from midframe.evaluation.protocol import Protocol
 from midframe.evaluation.result_file import replace_text
@@ -25,6 +25,8 @@ from midframe.evaluation.target_list import (
 from midframe.metrics.suite import DEFAULT
 
 FILE = "list.tsv"
+SEQUENCES = "sequences"
+"""The layout of protocols that cut their targets from a folder of sequences."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class TargetSet:
         targets: The frames to synthesise, in order.
         total: Targets in the whole set; more than `targets` where a part was drawn.
         protocol: The rules that the targets come with; None for a list.
+        lacking: A sentence on what a folder lacks of the whole set; "" where nothing is known to be missing.
     """
 
     name: str
@@ -54,6 +57,7 @@ class TargetSet:
     targets: tuple[Target, ...]
     total: int
     protocol: Protocol | None = None
+    lacking: str = ""
 
     @property
     def prepare(self) -> Preparation:
@@ -152,12 +156,15 @@ def protocol_set(
 ) -> TargetSet:
     """The targets of a protocol, or a part of them drawn with `seed`.
 
+    A folder of sequences need not hold all of them, with `partial` or without: `lacking` then says what it does not.
+
     Raises:
         MediaError: The folder is not laid out as the protocol expects, or incomplete where `partial` is off.
         UsageError: A part of less than one target.
     """
-    targets = protocol_targets(protocol, root, partial=partial)
+    targets = protocol_targets(protocol, root, partial=partial or protocol.layout == SEQUENCES)
     return TargetSet(
+        lacking=missing_share(protocol, targets),
         name=protocol.name,
         source=f"protocol '{protocol.name}'",
         root=root,
