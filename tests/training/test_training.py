@@ -101,6 +101,22 @@ def test_a_larger_network_begins_where_a_smaller_one_ended(bank: Path, recipe: P
         assert torch.allclose(grown(*frames, half).output, before(*frames, half).output, atol=1e-5)
 
 
+def test_a_network_that_sharpens_begins_with_half_of_the_lost_detail(bank: Path, recipe: Path, tmp_path: Path):
+    small = api.train("rife", recipe=recipe, data=[bank], out=tmp_path / "small", workers=0, until=1)
+    larger = tmp_path / "larger.toml"
+    larger.write_text(recipe.read_text().replace("fine_depth = 1", "fine_depth = 1\nsharpen = true"))
+    options = TrainOptions(recipe=larger, bank=bank, seed=9, device=torch.device("cpu"), workers=0, init=small)
+    grown, before = prepare(options).task.networks["rife"].eval(), load_network(small).eval()
+    frames = torch.rand(2, 1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    half, share = torch.tensor([0.5]), torch.full((1, 1, 64, 64), 0.5)
+    with torch.inference_mode():
+        result, pair = before(*frames, half), torch.cat((frames[0], frames[1]))
+        residual = result.output - before.merge(pair, result.estimates[-1])
+        expected = before.merge(pair, result.estimates[-1], share) + residual
+        assert not torch.allclose(expected, result.output, atol=1e-3)
+        assert torch.allclose(grown(*frames, half).output, expected, atol=1e-5)
+
+
 def test_a_wider_window_does_not_begin_with_weights_for_a_narrower_one(bank: Path, recipe: Path, tmp_path: Path):
     small = api.train("rife", recipe=recipe, data=[bank], out=tmp_path / "small", workers=0, until=1)
     wider = tmp_path / "wider.toml"

@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from midframe.core.errors import ShapeError, WeightsError
+from midframe.core.errors import ShapeError, UsageError, WeightsError
 from midframe.core.options import LoadOptions
 from midframe.methods.rife.layouts import MatchingConfig
-from midframe.methods.rife.matching import MatchingNetwork, size_multiple
+from midframe.methods.rife.matching import Estimate, MatchingNetwork, size_multiple
 from midframe.methods.rife.matching_loss import MatchingWeights, matching_loss
 from midframe.methods.rife.sample import RifeInterpolator, create
 from midframe.methods.rife.weights_file import save_network
 from midframe.nn.pyramid import pyramid_levels
+from midframe.ops.luma import luma
+from midframe.ops.warp import backward_warp
 from small_matching import SMALL_MATCHING
 
 SMALL = replace(SMALL_MATCHING, teacher=True)
@@ -166,3 +168,40 @@ def test_a_tenth_less_error_counts_the_same_in_an_easy_sample_as_in_a_hard_one()
     full, easier, harder = (decibels((least * a, 10 * least * b)) for a, b in ((1, 1), (0.9, 1), (1, 0.9)))
     assert full - easier == pytest.approx(full - harder, rel=0.1)
     assert full - easier == pytest.approx(-10 * math.log10(0.9), rel=0.1)  # of 20 log10, half: one sample of two
+
+
+def test_alignment_mends_a_flow_that_the_blocks_leave_wrong():
+    """A network whose blocks see no motion at all, on a pattern that moves by less than a pixel."""
+    rows, columns = torch.meshgrid(torch.arange(64.0), torch.arange(96.0), indexing="ij")
+
+    def pattern(moved: float) -> torch.Tensor:
+        x = columns - moved
+        wave = torch.sin(x * 0.4 + rows * 0.2) + torch.sin(x * 0.25 - rows * 0.5)
+        return (0.5 + 0.2 * wave).expand(1, 3, 64, 96)
+
+    errors = []
+    for steps in ((0, 0, 0), (0, 2, 2)):
+        torch.manual_seed(0)
+        network = MatchingNetwork(replace(SMALL, alignment=steps)).eval()
+        network.load_state_dict(idle_network().state_dict())
+        with torch.inference_mode():
+            flow = network(pattern(0.0), pattern(0.8), torch.tensor([0.5])).estimates[-1].flow
+        errors.append(
+            float((flow - torch.tensor((-0.4, 0, 0.4, 0)).view(1, 4, 1, 1))[..., 12:-12, 12:-12].abs().mean())
+        )
+    assert errors[1] < errors[0] / 10
+
+
+def test_sharing_of_detail_goes_from_bilinear_to_bicubic_samples():
+    frames = pictures().transpose(0, 1)[0]  # (2, 3, height, width)
+    flow = torch.full((1, 4, 64, 96), 0.5)
+    estimate = Estimate(flow, torch.full((1, 1, 64, 96), 50.0))  # shows `before` alone
+    bilinear, bicubic = (luma(backward_warp(frames[:1], flow[:, :2], kernel)) for kernel in ("bilinear", "bicubic"))
+    for share, expected in ((0.0, bilinear), (1.0, bicubic), (0.5, (bilinear + bicubic) / 2)):
+        merged = MatchingNetwork.merge(frames, estimate, torch.full((1, 1, 64, 96), share))
+        assert torch.allclose(luma(merged), expected, atol=1e-5)
+
+
+def test_alignment_steps_are_not_negative():
+    with pytest.raises(UsageError, match="cannot be negative"):
+        MatchingConfig(alignment=(0, -1, 0))

@@ -106,7 +106,10 @@ def fill(network: Network, state: Mapping[str, Tensor], path: Path) -> Network:
 
 
 def grown(
-    smaller: Mapping[str, Tensor], fresh: Mapping[str, Tensor], widened: Collection[str] = ()
+    smaller: Mapping[str, Tensor],
+    fresh: Mapping[str, Tensor],
+    widened: Collection[str] = (),
+    lengthened: Collection[str] = (),
 ) -> dict[str, Tensor] | None:
     """Weights of a smaller network as the beginning of a larger one of the same kind.
 
@@ -118,6 +121,7 @@ def grown(
         fresh: Weights of the larger network as it is made.
         widened: Convolutions that may have more inputs, by the name of their weight. The larger network must join
             what is new behind what the smaller one sees; between it, known weights would meet other inputs.
+        lengthened: Weights and biases that may have more outputs, behind the known ones; the new ones give zero.
 
     Returns:
         The larger network's weights, or None where the smaller one is not a part of it.
@@ -134,6 +138,9 @@ def grown(
         elif name in widened and known.shape[:1] == value.shape[:1] and known.shape[1] < value.shape[1]:
             result[name] = torch.zeros_like(value)
             result[name][:, : known.shape[1]] = known
+        elif name in lengthened and known.shape[1:] == value.shape[1:] and known.shape[0] < value.shape[0]:
+            result[name] = torch.zeros_like(value)
+            result[name][: known.shape[0]] = known
         else:
             return None
     return result

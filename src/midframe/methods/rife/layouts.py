@@ -174,6 +174,9 @@ class MatchingConfig:
         fine_radius: Correlation window of it; None for a block that sees features only.
         memory: Channels handed from each block to the next finer one.
         levels: Visits of the shared block in training: 3 means 1/32, 1/16, 1/8.
+        alignment: Steps of `ops.alignment` on the colours: before the block at 1/4, before the one at 1/2, and on
+            the finished flow at full size.
+        sharpen: The fine block says for each pixel how much of the detail that bilinear sampling loses is put back.
         teacher: Build the privileged teacher, which exists in training only.
     """
 
@@ -189,10 +192,14 @@ class MatchingConfig:
     fine_radius: int | None = None
     memory: int = 24
     levels: int = 3
+    alignment: tuple[int, int, int] = (0, 0, 0)
+    sharpen: bool = False
     teacher: bool = False
 
     def __post_init__(self) -> None:
         if self.levels < 1:
             raise UsageError(f"levels must be at least 1; got {self.levels}.")
+        if min(self.alignment) < 0:
+            raise UsageError(f"a number of alignment steps cannot be negative; got {self.alignment}.")
         if min(self.coarse_radius, self.middle_radius, self.fine_radius or 0) < 0:
             raise UsageError("a correlation radius cannot be negative.")

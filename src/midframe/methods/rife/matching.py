@@ -9,6 +9,9 @@ blend mask and a residual, each block refining what the coarser one found:
     1/2            FineBlock      features, flow, mask, time, memory -> flow at 1/2, mask and residual at 1/1
     1/1            none           output = sigmoid(mask) warp(before) + (1 - sigmoid(mask)) warp(after) + residual
 
+Before the blocks at 1/4 and 1/2 and on the finished flow, least squares on the colours themselves (`ops.alignment`)
+bring the flow to a fraction of a pixel where there is something to align; blocks alone learn that last bit slowly.
+
 Departures from the published layouts (`paper.py`, `ifnet.py`), each made because plain blocks learn to match over
 distance only from millions of samples: the blocks see a local correlation of encoded features; one block serves
 all coarse levels, so that a larger picture simply gets more of them; the coarse levels encode a smaller picture
@@ -21,6 +24,7 @@ the weights, or of autocast.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as functional
@@ -31,8 +35,10 @@ from midframe.core.errors import ShapeError
 from midframe.methods.rife.layouts import MatchingConfig
 from midframe.methods.rife.synthesis import blend
 from midframe.nn.convolutions import Block, Encoder, cast_and_join, compute_dtype
+from midframe.ops.alignment import align
 from midframe.ops.correlation import symmetric_correlation
 from midframe.ops.flow import resize_flow
+from midframe.ops.luma import luma
 from midframe.ops.resize import resize
 from midframe.ops.warp import backward_warp
 
@@ -116,7 +122,7 @@ class MatchingNetwork(nn.Module):
             2 * half + state + config.memory + fine_window,
             config.fine_width,
             config.fine_depth,
-            FLOW_CHANNELS + 4 * (1 + 3),
+            FLOW_CHANNELS + 4 * (1 + 3) + (1 if config.sharpen else 0),
         )
         self.teacher = (
             Block(3 * quarter + state, config.middle_width, config.middle_depth, FLOW_CHANNELS + 1)
@@ -177,6 +183,9 @@ class MatchingNetwork(nn.Module):
         for features in reversed(encoded.pyramid):
             estimate, memory = self._refine(self.coarse, features, self.config.coarse_radius, estimate, memory, time)
             estimates.append(estimate)
+        assert estimate is not None  # there is one level at least
+        before_quarter, before_half, at_full = self.config.alignment
+        estimate = self._align(encoded.pair, 4, estimate, time, before_quarter)
         estimate, memory = self._refine(
             self.middle, encoded.quarter, self.config.middle_radius, estimate, memory, time
         )
@@ -186,21 +195,45 @@ class MatchingNetwork(nn.Module):
         if target is not None and self.teacher is not None:
             teacher = self._teach(encoded.quarter, target, estimate, time)
 
-        estimate, residual = self._finish(encoded.half, estimate, memory, time)
+        estimate = self._align(encoded.pair, 2, estimate, time, before_half)
+        estimate, residual, share = self._finish(encoded.half, estimate, memory, time)
+        estimate = self._align(encoded.pair, 1, estimate, time, at_full)
         estimates.append(estimate)
-        output = self.merge(encoded.pair, estimate) + residual
+        output = self.merge(encoded.pair, estimate, share) + residual
         return MatchingOutput(output, tuple(estimates), teacher)
 
     @staticmethod
-    def merge(pair: Tensor, estimate: Estimate) -> Tensor:
+    def merge(pair: Tensor, estimate: Estimate, detail: Tensor | None = None) -> Tensor:
         """Blend both frames, warped by the flow, by the mask.
 
         Args:
             pair: before and after along the batch axis, (2 batch, 3, height, width), at the estimate's size.
             estimate: Flow and mask.
+            detail: Share in [0, 1] of the luma's detail that bilinear sampling loses and bicubic sampling keeps,
+                (batch, 1, height, width). Where both frames agree to a fraction of a pixel it belongs to the
+                picture; elsewhere it is noise, which the blur of the samples averages out.
         """
-        warped_before, warped_after = _warp_joined(pair, estimate.flow)
-        return blend(warped_before, warped_after, estimate.mask)
+        warped = _warp_joined(pair, estimate.flow)
+        merged = blend(*warped, estimate.mask)
+        if detail is None:
+            return merged
+        sharp = blend(*_warp_joined(luma(pair)[:, None], estimate.flow, "bicubic"), estimate.mask)
+        return merged + detail * (sharp - luma(merged)[:, None])
+
+    @staticmethod
+    def _align(pair: Tensor, divisor: int, estimate: Estimate, time: Tensor, steps: int) -> Estimate:
+        """The estimate at 1/divisor of the pictures' size, its flow corrected by what their colours say there."""
+        if not steps:
+            return estimate
+        pictures = functional.avg_pool2d(pair, divisor) if divisor > 1 else pair
+        size = (pictures.shape[-2], pictures.shape[-1])
+        flow = resize_flow(estimate.flow, size)
+        # The correction passes no gradient: what the blocks learn is to come near enough for it.
+        start = flow.detach()
+        aligned = start
+        for _ in range(steps):
+            aligned = align(pictures, aligned, time)
+        return Estimate(flow + (aligned - start), resize(estimate.mask, size))
 
     def _refine(
         self,
@@ -231,8 +264,10 @@ class MatchingNetwork(nn.Module):
             :, FLOW_CHANNELS + 1 :
         ]
 
-    def _finish(self, features: Tensor, estimate: Estimate, memory: Tensor, time: Tensor) -> tuple[Estimate, Tensor]:
-        """The fine block: flow at half size, mask and residual at full size."""
+    def _finish(
+        self, features: Tensor, estimate: Estimate, memory: Tensor, time: Tensor
+    ) -> tuple[Estimate, Tensor, Tensor | None]:
+        """The fine block: flow at half size; mask, residual and share of detail at full size."""
         height, width = features.shape[-2:]
         flow = resize_flow(estimate.flow, (height, width))
         mask = resize(estimate.mask, (height, width))
@@ -244,8 +279,11 @@ class MatchingNetwork(nn.Module):
             parts = (*parts, 1 - symmetric_correlation(*warped, self.config.fine_radius))
         step = self.fine(self._join(parts)).float()
         flow = resize_flow(flow + step[:, :FLOW_CHANNELS], (2 * height, 2 * width))
-        full = functional.pixel_shuffle(step[:, FLOW_CHANNELS:], 2)
-        return Estimate(flow, resize(mask, (2 * height, 2 * width)) + full[:, :1]), full[:, 1:]
+        full = functional.pixel_shuffle(step[:, FLOW_CHANNELS : FLOW_CHANNELS + 4 * (1 + 3)], 2)
+        share = None
+        if self.config.sharpen:
+            share = resize(torch.sigmoid(step[:, -1:]), (2 * height, 2 * width))
+        return Estimate(flow, resize(mask, (2 * height, 2 * width)) + full[:, :1]), full[:, 1:], share
 
     def _teach(self, features: Tensor, target: Tensor, estimate: Estimate, time: Tensor) -> Estimate:
         """The privileged block: it sees the true frame's features beside the warped ones."""
@@ -266,8 +304,10 @@ class MatchingNetwork(nn.Module):
         return cast_and_join(parts, compute_dtype(self.coarse.enter.weight))
 
 
-def _warp_joined(pair: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+def _warp_joined(
+    pair: Tensor, flow: Tensor, kernel: Literal["bilinear", "bicubic"] = "bilinear"
+) -> tuple[Tensor, Tensor]:
     """Warp before and after, joined along the batch axis, by the two halves of the flow."""
-    warped = backward_warp(pair, torch.cat((flow[:, :2], flow[:, 2:])))
+    warped = backward_warp(pair, torch.cat((flow[:, :2], flow[:, 2:])), kernel)
     before, after = warped.chunk(2)
     return before, after

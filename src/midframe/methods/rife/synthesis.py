@@ -14,6 +14,8 @@ from midframe.ops.warp import backward_warp
 
 Image: TypeAlias = Float[Tensor, "batch 3 height width"]
 """RGB in [0, 1]."""
+Channels: TypeAlias = Float[Tensor, "batch channel height width"]
+"""RGB, or a part or an extension of it."""
 FlowPair: TypeAlias = Float[Tensor, "batch 4 height width"]
 """Target to before (x, y), then target to after (x, y), in pixels of the full resolution."""
 MaskLogit: TypeAlias = Float[Tensor, "batch 1 height width"]
@@ -61,7 +63,7 @@ def warp_pair(before: Tensor, after: Tensor, flow: FlowPair) -> tuple[Tensor, Te
     return backward_warp(before, flow[:, :2]), backward_warp(after, flow[:, 2:])
 
 
-def blend(warped_before: Image, warped_after: Image, mask: MaskLogit) -> Image:
+def blend(warped_before: Channels, warped_after: Channels, mask: MaskLogit) -> Channels:
     """Weigh the two warped images per pixel: a convex combination, so it stays in their range."""
     return torch.lerp(warped_after, warped_before, torch.sigmoid(mask))
 

@@ -146,10 +146,12 @@ def _begin_with(task: RifeTask, path: Path) -> None:
 
 
 def _larger(network: Network, wanted: Layout) -> dict[str, Tensor] | None:
-    widened = ()
-    if isinstance(network, MatchingNetwork) and network.config.fine_radius is None:
-        widened = ("fine.enter.weight",)  # The fine block joins its correlation last.
-    return grown(network.state_dict(), build_network(wanted).state_dict(), widened)
+    widened, lengthened = (), ()
+    if isinstance(network, MatchingNetwork):
+        # The fine block joins its correlation last, and gives the share of detail last: at first, one half.
+        widened = ("fine.enter.weight",) if network.config.fine_radius is None else ()
+        lengthened = () if network.config.sharpen else ("fine.leave.weight", "fine.leave.bias")
+    return grown(network.state_dict(), build_network(wanted).state_dict(), widened, lengthened)
 
 
 def _pictures(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
