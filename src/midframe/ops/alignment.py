@@ -7,10 +7,14 @@ import torch.nn.functional as functional
 from jaxtyping import Float
 from torch import Tensor
 
+from midframe.core.errors import ShapeError
+from midframe.ops.resize import resize
 from midframe.ops.warp import backward_warp
 
-RADIUS = 3
-"""Of the window, in pixels; its Gaussian weights fall to a third at the rim."""
+CELL = 2
+"""Side in pixels of the cells on which the sums are taken: the window is smooth, and a quarter of the work."""
+WINDOW = (0.274, 0.452, 0.274)
+"""Weights of neighbouring cells, across and along: a Gaussian of one cell."""
 DAMPING = 1e-4
 """Added to the squared gradients: where a window has less structure than this, the flow stays."""
 TOLERATED = 0.05
@@ -27,7 +31,7 @@ def align(
 ) -> Float[Tensor, "batch 4 height width"]:
     """Move both ends of a nearly right flow so that the two frames agree better: one Gauss-Newton step.
 
-    The displacement d between the frames is corrected at each pixel by the u that minimises, over a window around it
+    The displacement between the frames is corrected at each pixel by the u that minimises, over a window around it
     and with the window's mean of both terms taken off,
 
         sum w (W_after - W_before + g u)^2 + DAMPING u^2,     g = (1 - t) grad W_after + t grad W_before
@@ -37,42 +41,39 @@ def align(
     brightness between the frames would be taken for motion. Nothing is learned from here: no gradient passes.
 
     Args:
-        pair: before and after along the batch axis, in [0, 1].
+        pair: before and after along the batch axis, in [0, 1], any number of channels. Colours say more than luma
+            alone, and take twice as long.
         flow: Target to before (x, y), then target to after, in pixels.
         time: Of each item of the batch, in (0, 1).
 
     Returns:
         The corrected flow in float32.
 
+    Raises:
+        ShapeError: Height or width is odd.
+
     Source: Lucas and Kanade 1981 in its symmetric form; weights as of Geman and McClure.
     """
-    batch = flow.shape[0]
+    height, width = flow.shape[-2:]
+    if height % CELL or width % CELL:
+        raise ShapeError(f"height and width must be multiples of {CELL}; got {height}x{width}.")
     share = time.to(torch.float32).view(-1, 1, 1, 1)
-    warped = backward_warp(pair, torch.cat((flow[:, :2], flow[:, 2:])))
-    before, after = warped[:batch], warped[batch:]
+    sides = flow.float().unflatten(1, (2, 2))
+    before, after = backward_warp(pair, sides.transpose(0, 1).flatten(0, 1)).chunk(2)
     difference = after - before
     right, down = _gradients(torch.lerp(after, before, share))
     weight = TOLERATED**2 / (difference.square().mean(1, keepdim=True) + TOLERATED**2)
-    right_weighted, down_weighted = weight * right, weight * down
-    products = (
+    right_weighted, down_weighted, difference_weighted = weight * right, weight * down, weight * difference
+    moments = (
         right_weighted * right,
         right_weighted * down,
         down_weighted * down,
         right_weighted * difference,
         down_weighted * difference,
     )
-    sums = _window_mean(
-        torch.cat(
-            (
-                weight,
-                *(product.mean(1, keepdim=True) for product in products),
-                right_weighted,
-                down_weighted,
-                weight * difference,
-            ),
-            dim=1,
-        )
-    )
+    means = (right_weighted, down_weighted, difference_weighted)
+    cells = [_cell_sums(weight), *(_cell_sums(moment.mean(1, keepdim=True)) for moment in moments)]
+    sums = _window_sums(torch.cat((*cells, *(_cell_sums(mean) for mean in means)), dim=1))
     total, xx, xy, yy, x_d, y_d = sums[:, :6].unbind(1)
     mean_x, mean_y, mean_d = sums[:, 6:].chunk(3, dim=1)
 
@@ -81,12 +82,12 @@ def align(
 
     xx, xy, yy = centred(xx, mean_x, mean_x), centred(xy, mean_x, mean_y), centred(yy, mean_y, mean_y)
     x_d, y_d = centred(x_d, mean_x, mean_d), centred(y_d, mean_y, mean_d)
-    xx, yy = xx + DAMPING, yy + DAMPING
+    xx, yy = xx + CELL**2 * DAMPING, yy + CELL**2 * DAMPING
     determinant = xx * yy - xy * xy
     step = torch.stack(((xy * y_d - yy * x_d) / determinant, (xy * x_d - xx * y_d) / determinant), dim=1)
     length = step.square().sum(1, keepdim=True).sqrt()
-    step = step * (LONGEST_STEP / length.clamp(min=LONGEST_STEP))
-    return flow.float() + torch.cat((-share * step, (1 - share) * step), dim=1)
+    step = resize(step * (LONGEST_STEP / length.clamp(min=LONGEST_STEP)), (height, width))
+    return (sides + torch.stack((-share, 1 - share), dim=1) * step[:, None]).flatten(1, 2)
 
 
 def _gradients(image: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,14 +97,15 @@ def _gradients(image: Tensor) -> tuple[Tensor, Tensor]:
     return (wide[..., 2:] - wide[..., :-2]) / 2, (tall[..., 2:, :] - tall[..., :-2, :]) / 2
 
 
-def _window_mean(maps: Tensor) -> Tensor:
-    """Gaussian mean over a window of `RADIUS`, of the border pixels repeated outside."""
-    channels = maps.shape[1]
-    offset = torch.arange(-RADIUS, RADIUS + 1, device=maps.device, dtype=torch.float32)
-    kernel = torch.exp(-(offset**2) / (2 * (RADIUS / 1.5) ** 2))
-    kernel = kernel / kernel.sum()
-    maps = functional.pad(maps, (RADIUS,) * 4, mode="replicate")
-    across = kernel.view(1, 1, 1, -1).expand(channels, 1, 1, -1)
-    along = kernel.view(1, 1, -1, 1).expand(channels, 1, -1, 1)
-    with torch.autocast(device_type=maps.device.type, enabled=False):
-        return functional.conv2d(functional.conv2d(maps, across, groups=channels), along, groups=channels)
+def _cell_sums(map_: Tensor) -> Tensor:
+    """Sums over cells; by slices, which take a quarter of the time of pooling."""
+    rows = map_[..., 0::CELL, :] + map_[..., 1::CELL, :]
+    return rows[..., 0::CELL] + rows[..., 1::CELL]
+
+
+def _window_sums(cells: Tensor) -> Tensor:
+    """Weighted sums over a window around each cell, of the border cells repeated outside."""
+    side, middle, _ = WINDOW
+    cells = functional.pad(cells, (1, 1, 1, 1), mode="replicate")
+    cells = side * (cells[..., :-2] + cells[..., 2:]) + middle * cells[..., 1:-1]
+    return side * (cells[..., :-2, :] + cells[..., 2:, :]) + middle * cells[..., 1:-1, :]

@@ -225,7 +225,8 @@ class MatchingNetwork(nn.Module):
         """The estimate at 1/divisor of the pictures' size, its flow corrected by what their colours say there."""
         if not steps:
             return estimate
-        pictures = functional.avg_pool2d(pair, divisor) if divisor > 1 else pair
+        # Colours help, but at full size they would take longer than a block.
+        pictures = functional.avg_pool2d(pair, divisor) if divisor > 1 else luma(pair)[:, None]
         size = (pictures.shape[-2], pictures.shape[-1])
         flow = resize_flow(estimate.flow, size)
         # The correction passes no gradient: what the blocks learn is to come near enough for it.
@@ -308,6 +309,6 @@ def _warp_joined(
     pair: Tensor, flow: Tensor, kernel: Literal["bilinear", "bicubic"] = "bilinear"
 ) -> tuple[Tensor, Tensor]:
     """Warp before and after, joined along the batch axis, by the two halves of the flow."""
-    warped = backward_warp(pair, torch.cat((flow[:, :2], flow[:, 2:])), kernel)
+    warped = backward_warp(pair, flow.unflatten(1, (2, 2)).transpose(0, 1).flatten(0, 1), kernel)
     before, after = warped.chunk(2)
     return before, after
