@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import import_module
 from pathlib import Path
 from typing import cast
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -92,6 +94,10 @@ _REGISTRY: Mapping[str, Registration] = {
 }
 
 
+_LOADED: WeakKeyDictionary[Interpolator, LoadOptions] = WeakKeyDictionary()
+"""What each interpolator of `load` was made with, for the record of a run."""
+
+
 def methods() -> Mapping[str, Registration]:
     """All methods by name, the default first. Imports none of them."""
     return _REGISTRY
@@ -135,7 +141,9 @@ def load(
         scale=resolved_scale,
         tta=tta,
     )
-    return registration.create(options)
+    interpolator = registration.create(options)
+    _LOADED[interpolator] = options
+    return interpolator
 
 
 def interpolate_video(
@@ -154,9 +162,13 @@ def interpolate_video(
     overwrite: bool = False,
     skip_damaged: bool = False,
     confidence: Path | str | None = None,
+    restart: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> RunResult:
     """Raise the frame rate of a video; twice the frames where nothing else is asked for.
+
+    Finished parts wait in the folder `.NAME.midframe` beside the target. A run that was stopped, in whatever way,
+    goes on from there when the same is asked for again, and gives the same frames.
 
     Args:
         source: Any video file that FFmpeg reads.
@@ -175,11 +187,13 @@ def interpolate_video(
         skip_damaged: Go on without frames that do not decode, filling their place from the neighbours.
         confidence: Also write, for a method that can say it, how sure it was: `MAP.mkv`, a grey video that is
             brighter where a pixel may be further off, and `MAP.csv` with a number for each frame.
+        restart: Begin anew where a run was stopped.
         progress: Called after each gap.
 
     Raises:
         MediaError: The source cannot be read, or is damaged and `skip_damaged` is not set.
-        WriteError: The target, or the map beside it, cannot be written.
+        WriteError: The target, or the map beside it, cannot be written; another run writes it; or a run with other
+            options was stopped, and `restart` is not set.
         UsageError: A request that contradicts itself or does not fit the source or the method.
         DeviceError, WeightsError: See `load`.
     """
@@ -197,6 +211,8 @@ def interpolate_video(
         overwrite=overwrite,
         skip_damaged=skip_damaged,
         confidence=None if confidence is None else Path(confidence),
+        restart=restart,
+        made_with=_made_with(interpolator),
     )
 
 
@@ -348,6 +364,23 @@ def train(
         init=find(name) if init == "shipped" else Path(init) if init else None,
     )
     return run.run(_REGISTRY[name].prepare(options), Path(out), seed=seed, resume=resume, until=until, report=report)
+
+
+def _made_with(interpolator: Interpolator) -> dict[str, str]:
+    """What a method's frames depend on beside its name, as text."""
+    options = _LOADED.get(interpolator)
+    if options is None:
+        return {"interpolator": type(interpolator).__qualname__}
+    weights = "none"
+    if options.weights is not None:
+        weights = f"{options.weights.name}, SHA-256 {hashlib.sha256(options.weights.read_bytes()).hexdigest()}"
+    return {
+        "weights": weights,
+        "device": options.device.type,
+        "precision": str(options.precision).removeprefix("torch."),
+        "scale": str(options.scale or "auto"),
+        "tta": str(options.tta),
+    }
 
 
 def _say_nothing(line: str) -> None:

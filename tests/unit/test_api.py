@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from fractions import Fraction
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +16,9 @@ from midframe.core.errors import UnknownNameError, UsageError, WeightsError
 from midframe.core.method import Interpolator, MethodSpec
 from midframe.core.options import LoadOptions
 
+NEEDS_FFMPEG = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the program ffmpeg is not installed")
 FORMULAS = [name for name, registration in api.methods().items() if not registration.has_network]
+HERE = [pytest.param(name, marks=NEEDS_FFMPEG) if name == "minterpolate" else name for name in FORMULAS]
 
 
 @pytest.fixture
@@ -35,12 +38,12 @@ def test_the_default_method_is_registered() -> None:
     assert api.DEFAULT_METHOD in api.methods()
 
 
-@pytest.mark.parametrize("name", FORMULAS)
+@pytest.mark.parametrize("name", HERE)
 def test_a_method_answers_to_the_name_it_is_registered_under(name: str) -> None:
     assert api.load(name).spec.name == name
 
 
-@pytest.mark.parametrize("name", FORMULAS)
+@pytest.mark.parametrize("name", HERE)
 def test_a_loaded_method_is_an_interpolator(name: str) -> None:
     assert isinstance(api.load(name), Interpolator)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,6 +39,14 @@ def interpolate(
     encoder_option: options.EncoderOption = [],  # noqa: B006  (Typer copies it)
     allow_loss: options.AllowLoss = False,
     overwrite: options.Overwrite = False,
+    restart: Annotated[
+        bool,
+        typer.Option(
+            "--restart",
+            help="Begin anew where an earlier run was stopped; without it that run goes on.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = False,
     confidence: Annotated[
         Path | None,
         typer.Option(
@@ -61,7 +71,7 @@ def interpolate(
     encode = options.encode_options(codec, quality, preset, pixel_format, encoder_option, allow_loss)
     interpolator = api.load(method, weights=weights, device=device, precision=precision, scale=scale, tta=tta)
     console = Console(markup=False, highlight=False)  # names of files may hold brackets
-    with show_progress(console) as progress:
+    with _says_where_to_go_on(target), show_progress(console) as progress:
         result = api.interpolate_video(
             source,
             target,
@@ -77,9 +87,24 @@ def interpolate(
             overwrite=overwrite,
             skip_damaged=skip_damaged,
             confidence=confidence,
+            restart=restart,
             progress=progress,
         )
     _report(result, console)
+
+
+@contextmanager
+def _says_where_to_go_on(target: Path) -> Iterator[None]:
+    """When the block is left early, say that what is finished waits."""
+    from midframe.engine.work_folder import work_folder_of
+
+    try:
+        yield
+    except BaseException:
+        folder = work_folder_of(target)
+        if any(folder.glob("*.segment")):
+            typer.echo(f"midframe: finished parts wait in {folder}; the same command goes on from there.", err=True)
+        raise
 
 
 def _report(result: RunResult, console: Console) -> None:
@@ -94,6 +119,7 @@ def _report(result: RunResult, console: Console) -> None:
             frames_made=result.made,
             frames_kept=result.kept,
             frames_held=held,
+            frames_resumed=result.resumed,
             cut_seconds=[float(time) for time in result.cut_times],
             duration_seconds=float(result.duration),
             seconds=round(result.seconds, 3),
@@ -104,5 +130,7 @@ def _report(result: RunResult, console: Console) -> None:
         f"{result.target}: {result.frames_out} frames ({result.kept} as they were, {result.made} new, "
         f"{held} held), {len(result.cut_times)} cuts, {result.seconds:.1f} s"
     )
+    if result.resumed:
+        console.print(f"Went on from an earlier run: {result.resumed} frames were there already.")
     for note in result.notes:
         console.print(f"Note: {note}")

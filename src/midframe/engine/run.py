@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,9 +16,12 @@ from midframe.core.method import Interpolator
 from midframe.core.timeline import RateRule, instants_in_gap, stretch
 from midframe.engine.channel import Channel, Stopped, drain, feed
 from midframe.engine.confidence import ConfidenceRecord, check_apart
+from midframe.engine.identity import run_identity
 from midframe.engine.plan import FRAMES_WAITING, GAPS_WAITING, Plan, make_plan
+from midframe.engine.segments import SegmentCounter, SegmentedOutput, frames_in_segment
 from midframe.engine.synthesis import GapFiller, Made
 from midframe.engine.windows import Content, GapWindow, gap_windows
+from midframe.engine.work_folder import WorkFolder
 from midframe.video import (
     EncodeOptions,
     TimedFrame,
@@ -61,6 +64,7 @@ class RunResult:
         held_between_equals: Repeated because the next frame is equal, bit for bit.
         cut_times: Source seconds at which scenes open.
         duration: Output seconds.
+        resumed: Output frames that an earlier run of the same request, which was stopped, had finished.
         seconds: Time that the run took.
         notes: The plan's notes, and what was found while reading.
     """
@@ -74,6 +78,7 @@ class RunResult:
     held_between_equals: int
     cut_times: tuple[Fraction, ...]
     duration: Fraction
+    resumed: int
     seconds: float
     notes: tuple[str, ...]
 
@@ -92,8 +97,13 @@ def run_video(
     overwrite: bool = False,
     skip_damaged: bool = False,
     confidence: Path | None = None,
+    restart: bool = False,
+    made_with: Mapping[str, str] | None = None,
 ) -> RunResult:
     """Raise the frame rate of a video file.
+
+    The work is done in segments, which wait in a folder beside the target until all are there. A run that was
+    stopped, in whatever way, goes on from there when it is started again, and gives the same frames.
 
     Args:
         source: Any video file that FFmpeg reads.
@@ -107,11 +117,16 @@ def run_video(
         seed: Start of the random numbers of a stochastic method.
         overwrite: Replace a target that exists.
         skip_damaged: Go on without frames that do not decode; the gap is then filled from its neighbours.
-        confidence: File for a map of how sure the method is, with a table beside it (see `engine.confidence`).
+        confidence: File for a map of how sure the method is, with a table beside it (see `engine.confidence`). A
+            run that makes one begins anew.
+        restart: Drop what a run that was stopped has left, and begin anew.
+        made_with: What else the frames depend on: weights, precision and options of the method. A run goes on only
+            from one with equal entries.
 
     Raises:
         MediaError: The source cannot be read, or is damaged and `skip_damaged` is not set.
-        WriteError: The target, or the map, cannot be written.
+        WriteError: The target, or the map, cannot be written; or another run writes it, or one with other options
+            was stopped and `restart` is not set.
         UsageError: Rule, codec, container or method do not fit the source; or the method cannot say how sure it is.
     """
     started = time.monotonic()
@@ -121,7 +136,6 @@ def run_video(
     plan = make_plan(info, target, rule, method=interpolator.spec, cuts=cuts, encode=encode, overwrite=overwrite)
     filler = GapFiller(interpolator, device, seed, uncertainty=confidence is not None)
     reader = VideoReader(info, skip_damaged)
-    work = _Work(plan, filler, progress)
     request = WriteRequest(
         source=info,
         target=target,
@@ -132,16 +146,23 @@ def run_video(
         stretch=stretch(rule),
         overwrite=overwrite,
     )
+    identity = run_identity(plan, seed=seed, skip_damaged=skip_damaged, made_with=made_with or {})
     with ExitStack() as files:
+        VideoWriter(request).__exit__(None, None, None)  # says now, not after hours, what cannot be written
+        folder = files.enter_context(WorkFolder(target, identity, restart=restart or confidence is not None))
+        work = _Work(plan, filler, progress, folder.finished)
         record = None
         if confidence is not None:
             size = (info.height, info.width)
             record = ConfidenceRecord(confidence, size, plan.time_base, plan.rate, overwrite=overwrite)
             files.enter_context(record)
-        writer = files.enter_context(VideoWriter(request))
+        output = files.enter_context(SegmentedOutput(request, folder))
         windows = gap_windows(mark_cuts(reader) if cuts else _unmarked(reader), interpolator.spec.context)
-        _run_side_by_side(windows, work, writer, record)
-        writer.finish(work.end)
+        _run_side_by_side(windows, work, output, record)
+        output.finish()
+        with VideoWriter(request) as writer:
+            writer.join([folder.segment(number) for number in work.segments], work.end)
+        folder.remove()
     return RunResult(
         target=target,
         frames_in=work.frames_in,
@@ -153,19 +174,44 @@ def run_video(
         cut_times=tuple(work.cut_times),
         duration=work.end,
         seconds=time.monotonic() - started,
+        resumed=work.skipped,
         notes=(*plan.notes, *reader.notes, *writer.notes()),
     )
 
 
-class _Work:
-    """Turns gaps into output frames, and counts."""
+@dataclass(frozen=True, eq=False)
+class OutputFrame:
+    """A frame on its way to the encoder.
 
-    def __init__(self, plan: Plan, filler: GapFiller, progress: Callable[[Progress], None] | None) -> None:
+    Attributes:
+        segment: That it belongs to.
+        made: Its picture.
+        time: Output seconds.
+    """
+
+    segment: int
+    made: Made
+    time: Fraction
+
+
+class _Work:
+    """Turns gaps into output frames, and counts; gaps of finished segments are counted only."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        filler: GapFiller,
+        progress: Callable[[Progress], None] | None,
+        finished: Collection[int],
+    ) -> None:
         self._plan = plan
+        self._finished = finished
         self._filler = filler
         self._progress = progress
         self._started = time.monotonic()
         self.frames_in = self.made = self.kept = self.held_at_cuts = self.held_between_equals = 0
+        self.skipped = 0
+        self.segments: list[int] = []
         self.cut_times: list[Fraction] = []
         self.end = Fraction(0)
 
@@ -173,9 +219,10 @@ class _Work:
     def frames_out(self) -> int:
         return self.made + self.kept + self.held_at_cuts + self.held_between_equals
 
-    def frames(self, windows: Iterable[GapWindow]) -> Iterator[tuple[Made, Fraction]]:
-        """Output frames with their times, ascending."""
+    def frames(self, windows: Iterable[GapWindow]) -> Iterator[OutputFrame]:
+        """Output frames of all segments that are not finished yet, in order of time."""
         plan = self._plan
+        counter = SegmentCounter(frames_in_segment(plan.source.width, plan.source.height))
         for window in windows:
             self.frames_in += 1
             self.end = window.gap.end * stretch(plan.rule)
@@ -183,48 +230,57 @@ class _Work:
                 self.cut_times.append(window.gap.end)
             instants = instants_in_gap(plan.rule, window.gap, plan.source.average_rate, plan.tolerance)
             inside = [instant.local for instant in instants if instant.local]
-            between = self._between(window, inside)
-            self.kept += len(instants) - len(inside)
-            for instant in instants:
-                yield next(between) if instant.local else Made(window.before.pixels), instant.time
+            self._count(window.content, len(inside), len(instants) - len(inside))
+            segment = counter.place(window.content, len(instants))
+            if instants and segment not in self.segments[-1:]:
+                self.segments.append(segment)
+            if segment in self._finished:
+                self.skipped += len(instants)
+            else:
+                between = self._between(window, inside)
+                for instant in instants:
+                    made = next(between) if instant.local else Made(window.before.pixels)
+                    yield OutputFrame(segment, made, instant.time)
             self._report()
+
+    def _count(self, content: Content, inside: int, kept: int) -> None:
+        self.kept += kept
+        if content is Content.MOTION:
+            self.made += inside
+        elif content is Content.CUT:
+            self.held_at_cuts += inside
+        else:
+            self.held_between_equals += inside
 
     def _between(self, window: GapWindow, times: list[Fraction]) -> Iterator[Made]:
         if window.content is Content.MOTION and times:
-            self.made += len(times)
-            return self._filler.fill_with_uncertainty(
-                [frame.pixels for frame in window.frames], times, window.gap.index
-            )
-        if window.content is Content.CUT:
-            self.held_at_cuts += len(times)
-        else:
-            self.held_between_equals += len(times)
+            pictures = [frame.pixels for frame in window.frames]
+            return self._filler.fill_with_uncertainty(pictures, times, window.gap.index)
         return itertools.repeat(Made(window.before.pixels), len(times))
 
     def _report(self) -> None:
         if self._progress is None:
             return
-        speed = self.frames_out / max(time.monotonic() - self._started, 1e-9)
+        speed = (self.frames_out - self.skipped) / max(time.monotonic() - self._started, 1e-9)
         total = self._plan.frames_out
         left = None if total is None or not speed else max(0, total - self.frames_out) / speed
         self._progress(Progress(self.frames_out, total, speed, left))
 
 
 def _run_side_by_side(
-    windows: Iterator[GapWindow], work: _Work, writer: VideoWriter, record: ConfidenceRecord | None
+    windows: Iterator[GapWindow], work: _Work, output: SegmentedOutput, record: ConfidenceRecord | None
 ) -> None:
     """Decode in one thread, synthesise in this one, encode in a third; returns when all frames are written.
 
     Whatever fails in one of them, Ctrl-C in this one included, stops the others before it is raised here.
     """
     arriving: Channel[GapWindow] = Channel(GAPS_WAITING)
-    leaving: Channel[tuple[Made, Fraction]] = Channel(FRAMES_WAITING)
+    leaving: Channel[OutputFrame] = Channel(FRAMES_WAITING)
 
-    def write(entry: tuple[Made, Fraction]) -> None:
-        frame, at = entry
-        writer.write(frame.pixels, at)
+    def write(frame: OutputFrame) -> None:
+        output.write(frame.segment, frame.made.pixels, frame.time)
         if record is not None:
-            record.add(frame.uncertainty, at)
+            record.add(frame.made.uncertainty, frame.time)
 
     decoder = feed(windows, arriving, "midframe-decode")
     encoder = drain(leaving, write, "midframe-encode")

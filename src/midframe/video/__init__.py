@@ -1,8 +1,8 @@
 """The media room: everything that knows PyAV. Frames leave and enter it as RGB arrays with exact times.
 
 `probe` says what a file is; `VideoReader` streams its frames; `mark_cuts` finds scene cuts on the way;
-`resolve_encoding` and `decide_streams` settle what the output will hold; `VideoWriter` writes it, whole or
-not at all.
+`resolve_encoding` and `decide_streams` settle what the output will hold; `FrameEncoder` and `SegmentFile` leave
+finished parts of it on the disk, and `VideoWriter` joins them, whole or not at all.
 """
 
 from midframe.video.colour import Colour
@@ -11,15 +11,18 @@ from midframe.video.encode import EncodeOptions, Encoding, resolve_encoding
 from midframe.video.grey import GreyWriter
 from midframe.video.probe import OtherStream, VideoInfo, probe
 from midframe.video.read import TimedFrame, VideoReader, read_frame, read_frames_at, scan_times
+from midframe.video.segment_file import SegmentFile, is_whole
 from midframe.video.streams import StreamFate, decide_streams
-from midframe.video.write import VideoWriter, WriteRequest, check_target
+from midframe.video.write import FrameEncoder, VideoWriter, WriteRequest, check_target
 
 __all__ = [
     "Colour",
     "EncodeOptions",
     "Encoding",
+    "FrameEncoder",
     "GreyWriter",
     "OtherStream",
+    "SegmentFile",
     "StreamFate",
     "TimedFrame",
     "VideoInfo",
@@ -28,6 +31,7 @@ __all__ = [
     "WriteRequest",
     "check_target",
     "decide_streams",
+    "is_whole",
     "mark_cuts",
     "probe",
     "read_frame",

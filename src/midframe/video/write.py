@@ -1,10 +1,11 @@
-"""Writes a video under a temporary name, and gives it its own name only when it is whole."""
+"""Encodes a video in segments, and joins them under a temporary name that becomes its own when it is whole."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import secrets
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,14 +13,17 @@ from types import TracebackType
 
 import av
 import numpy as np
+from av.codec.context import Flags
 from av.error import FFmpegError
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from midframe.core.errors import WriteError
+from midframe.core.errors import MediaError, WriteError
 from midframe.video.colour import from_rgb, stored_codes
 from midframe.video.encode import Encoding
 from midframe.video.probe import VideoInfo, open_video, reason
+from midframe.video.segment_file import SegmentIndex, read_index, read_payloads
 from midframe.video.streams import StreamCopy, StreamFate, container_of, copy_description
 
 MOV_FAMILY = ("mp4", "mov")
@@ -50,11 +54,80 @@ class WriteRequest:
     overwrite: bool = False
 
 
-class VideoWriter:
-    """Encodes frames and copies the other streams beside them.
+class FrameEncoder:
+    """Turns frames into packets of one segment, which decode without those of any other.
 
-    Use it as a context manager: when the block ends, the file is complete under its own name; when it raises,
-    no file is left. The end of the last frame is to be told with `finish` inside the block.
+    Args:
+        request: Of the whole video; encoders made from equal requests write equal headers.
+
+    Raises:
+        WriteError: The encoder refuses.
+    """
+
+    def __init__(self, request: WriteRequest) -> None:
+        self._request = request
+        encoding = request.encoding
+        context = av.CodecContext.create(encoding.codec, "w")
+        assert isinstance(context, VideoCodecContext)  # `resolve_encoding` checked the codec
+        context.options = dict(encoding.options)
+        context.framerate = request.rate
+        _describe(context, request)
+        # All containers that are written keep an encoder's header apart from its packets, where there is one.
+        context.flags |= Flags.global_header
+        self._context = context
+        self._last: int | None = None
+        with self._failures():
+            context.open()
+
+    @property
+    def extradata(self) -> bytes:
+        """The encoder's header."""
+        return bytes(self._context.extradata or b"")
+
+    def encode(self, pixels: np.ndarray, time: Fraction) -> list[Packet]:
+        """Packets that are ready after one more frame; times are output seconds, ascending.
+
+        Args:
+            pixels: (height, width, 3) RGB, uint8 or uint16, as the reader gives them.
+        """
+        request = self._request
+        info, pixel_format = request.source, request.encoding.pixel_format
+        pts = round(time / request.time_base)
+        if self._last is not None and pts <= self._last:
+            raise WriteError(f"A frame at {float(time):.6f} s is not later than the frame before it.")
+        self._last = pts
+        frame = from_rgb(pixels, pixel_format, info.colour)
+        frame.pts, frame.time_base = pts, request.time_base
+        frame.colorspace, frame.color_range = stored_codes(pixel_format, info.colour)
+        frame.color_primaries, frame.color_trc = info.colour.primaries, info.colour.transfer
+        with self._failures():
+            return self._stamped(self._context.encode(frame))
+
+    def flush(self) -> list[Packet]:
+        """What is left; the encoder takes nothing after that."""
+        with self._failures():
+            return self._stamped(self._context.encode(None))
+
+    @staticmethod
+    def _stamped(packets: list[Packet]) -> list[Packet]:
+        return [packet for packet in packets if packet.pts is not None]
+
+    @contextlib.contextmanager
+    def _failures(self) -> Iterator[None]:
+        request = self._request
+        try:
+            yield
+        except (FFmpegError, OSError, ValueError) as error:
+            raise WriteError(
+                f"{request.target} cannot be written with {request.encoding.codec}: {reason(error)}."
+            ) from error
+
+
+class VideoWriter:
+    """Joins finished segments and copies the other streams beside them.
+
+    Use it as a context manager: after `join` the file is complete under its own name; without it, or when the block
+    raises, no file is left. To open and leave it says whether target, codec and streams go together.
 
     Raises:
         WriteError: The target is the source, exists, lies in no folder, or cannot be written; or the encoder
@@ -65,11 +138,6 @@ class VideoWriter:
         check_target(request.source.path, request.target, request.overwrite)
         self._request = request
         self._partial = request.target.with_name(f".{request.target.stem}.{secrets.token_hex(4)}.partial")
-        self._held: tuple[np.ndarray, int] | None = None
-        self._packet: Packet | None = None
-        self._durations: dict[int, int] = {}
-        self._first_dts = 0
-        self._end = 0
         self._finished = False
         self._open_files = contextlib.ExitStack()
         try:
@@ -91,30 +159,38 @@ class VideoWriter:
             self._discard()
             raise
 
-    def write(self, pixels: np.ndarray, time: Fraction) -> None:
-        """Write one frame; times are output seconds since the first frame, ascending.
+    def join(self, segments: Sequence[Path], end: Fraction) -> None:
+        """Write all segments one after the other and give the file its name.
 
         Args:
-            pixels: (height, width, 3) RGB, uint8 or uint16, as the reader gives them.
-        """
-        pts = round((time + self._offset) / self._request.time_base)
-        if self._held is not None and pts <= self._held[1]:
-            raise WriteError(f"A frame at {float(time):.6f} s is not later than the frame before it.")
-        self._release(pts)
-        self._held = pixels, pts
-
-    def finish(self, end: Fraction) -> None:
-        """Write what is left and give the file its name.
-
-        Args:
+            segments: Finished segment files, in order of time.
             end: Output seconds at which the last frame ends.
+
+        Raises:
+            MediaError: A segment is not whole, or not of this video.
+            WriteError: The file cannot be completed.
         """
-        self._end = round((end + self._offset) / self._request.time_base)
-        self._release(self._end)
-        self._held = None
+        time_base = self._request.time_base
+        offset = round(self._offset / time_base)
+        stop = round((end + self._offset) / time_base)
+        indices = [read_index(segment) for segment in segments]
+        self._check_headers(segments, indices)
+        order = [entry.pts + offset for index in indices for entry in index.packets]
+        shown = sorted(order)
+        durations = {pts: after - pts for pts, after in zip(shown, [*shown[1:], stop], strict=True)}
+        stamps = decoding_stamps(order)
+        if order and self._container.format.name in MOV_FAMILY:
+            # There a track's length is the distance from its first to its last packet in decoding order, plus the
+            # duration of the last packet, which with B-frames is not the last frame shown.
+            durations[order[-1]] = max(1, stop - offset - (stamps[-1] - stamps[0]))
+        entries = (pair for path, index in zip(segments, indices, strict=True) for pair in read_payloads(path, index))
         try:
-            self._mux(self._stream.encode(None))
-            self._mux_last()
+            for (entry, payload), pts, dts in zip(entries, order, stamps, strict=True):
+                packet = Packet(payload)
+                packet.pts, packet.dts, packet.time_base = pts, dts, time_base
+                packet.duration, packet.is_keyframe, packet.stream = durations[pts], entry.is_key, self._stream
+                self._copy.advance((dts - 1) * time_base)
+                self._container.mux_one(packet)
             self._copy.advance(None)
             self._open_files.close()
             with self._partial.open("rb+") as written:
@@ -125,7 +201,7 @@ class VideoWriter:
         self._finished = True
 
     def notes(self) -> list[str]:
-        """What could not be copied as planned; complete after `finish`."""
+        """What could not be copied as planned; complete after `join`."""
         return self._copy.notes()
 
     def __enter__(self) -> VideoWriter:
@@ -138,19 +214,13 @@ class VideoWriter:
             self._discard()
 
     def _open_stream(self) -> VideoStream:
+        """The stream of the picture. Its own encoder gives the header, and encodes nothing."""
         request = self._request
         info, encoding = request.source, request.encoding
         stream = self._container.add_stream(encoding.codec, rate=request.rate, options=dict(encoding.options))
         assert isinstance(stream, VideoStream)  # `resolve_encoding` checked the codec
-        context = stream.codec_context
-        context.width, context.height = info.width, info.height
-        context.pix_fmt = encoding.pixel_format
-        context.time_base = request.time_base
+        _describe(stream.codec_context, request)
         stream.time_base = request.time_base
-        context.sample_aspect_ratio = info.sample_aspect_ratio
-        context.colorspace, context.color_range = stored_codes(encoding.pixel_format, info.colour)
-        context.color_primaries, context.color_trc = info.colour.primaries, info.colour.transfer
-        context.thread_type = "AUTO"
         if info.display_matrix is not None:
             stream.set_display_matrix(info.display_matrix)
         elif info.rotation:
@@ -170,48 +240,11 @@ class VideoWriter:
             copy_description(source, self._container, -origin * self._request.stretch, self._request.stretch)
         self._container.start_encoding()
 
-    def _release(self, next_pts: int) -> None:
-        """Encode the frame that was held back until its duration was known."""
-        if self._held is None:
-            return
-        pixels, pts = self._held
-        info, encoding = self._request.source, self._request.encoding
-        frame = from_rgb(pixels, encoding.pixel_format, info.colour)
-        frame.pts, frame.time_base = pts, self._request.time_base
-        frame.colorspace, frame.color_range = stored_codes(encoding.pixel_format, info.colour)
-        frame.color_primaries, frame.color_trc = info.colour.primaries, info.colour.transfer
-        self._durations[pts] = next_pts - pts
-        try:
-            self._mux(self._stream.encode(frame))
-            self._copy.advance((pts - 1) * self._request.time_base)
-        except (FFmpegError, OSError) as error:
-            raise WriteError(f"{self._request.target} cannot be written: {reason(error)}.") from error
-
-    def _mux(self, packets: list[Packet]) -> None:
-        for packet in packets:
-            if packet.pts is None:
-                continue
-            if packet.time_base == self._request.time_base:
-                packet.duration = self._durations.pop(packet.pts, packet.duration)
-            if self._packet is not None:
-                self._container.mux_one(self._packet)
-            elif packet.dts is not None:
-                self._first_dts = packet.dts
-            self._packet = packet
-
-    def _mux_last(self) -> None:
-        """Mux the last packet, in mp4 with the duration that makes the track as long as the video.
-
-        There a track's length is the distance from its first to its last packet in decoding order, plus the
-        duration of the last packet, which with B-frames is not the last frame shown.
-        """
-        packet = self._packet
-        if packet is None:
-            return
-        if self._container.format.name in MOV_FAMILY and packet.dts is not None:
-            start = round(self._offset / self._request.time_base)
-            packet.duration = max(1, self._end - start - (packet.dts - self._first_dts))
-        self._container.mux_one(packet)
+    def _check_headers(self, segments: Sequence[Path], indices: Sequence[SegmentIndex]) -> None:
+        header = bytes(self._stream.codec_context.extradata or b"")
+        for path, index in zip(segments, indices, strict=True):
+            if index.extradata != header:
+                raise MediaError(f"{path} was encoded with other settings than {self._request.target} needs.")
 
     def _discard(self) -> None:
         """Close everything and remove the temporary file."""
@@ -219,6 +252,40 @@ class VideoWriter:
         with contextlib.suppress(FFmpegError, OSError, ValueError):
             self._open_files.close()
         self._partial.unlink(missing_ok=True)
+
+
+def decoding_stamps(order: Sequence[int]) -> list[int]:
+    """Stamps of decoding for packets of any number of segments.
+
+    Each encoder stamps its own segment as if nothing came before it. Here packet i in order of decoding gets the
+    stamp of presentation that is i - d in order of presentation, with the smallest delay d for which no packet is
+    shown before it is decoded: what an encoder of the whole would have given.
+
+    Args:
+        order: Stamps of presentation in order of decoding, no two equal.
+
+    Returns:
+        As many, strictly ascending, none later than its packet is shown.
+    """
+    shown = sorted(order)
+    place = {pts: rank for rank, pts in enumerate(shown)}
+    delay = max((number - place[pts] for number, pts in enumerate(order)), default=0)
+    step = shown[1] - shown[0] if len(shown) > 1 else 1
+    return [shown[0] - step * (delay - number) for number in range(min(delay, len(order)))] + shown[
+        : len(shown) - delay
+    ]
+
+
+def _describe(context: VideoCodecContext, request: WriteRequest) -> None:
+    """What an encoder is told of the pictures."""
+    info, encoding = request.source, request.encoding
+    context.width, context.height = info.width, info.height
+    context.pix_fmt = encoding.pixel_format
+    context.time_base = request.time_base
+    context.sample_aspect_ratio = info.sample_aspect_ratio
+    context.colorspace, context.color_range = stored_codes(encoding.pixel_format, info.colour)
+    context.color_primaries, context.color_trc = info.colour.primaries, info.colour.transfer
+    context.thread_type = "AUTO"
 
 
 def check_target(source: Path, target: Path, overwrite: bool) -> None:

@@ -174,6 +174,8 @@ class MatchingConfig:
         fine_radius: Correlation window of it; None for a block that sees features only.
         memory: Channels handed from each block to the next finer one.
         levels: Visits of the shared block in training: 3 means 1/32, 1/16, 1/8.
+        visits: Times that the shared block looks at each level coarser than 1/8, where a look costs nearly nothing;
+            a second one catches motions larger than the correlation window.
         alignment: Steps of `ops.alignment` on the colours: before the block at 1/4, before the one at 1/2, and on
             the finished flow at full size.
         sharpen: The fine block says for each pixel how much of the detail that bilinear sampling loses is put back.
@@ -192,6 +194,7 @@ class MatchingConfig:
     fine_radius: int | None = None
     memory: int = 24
     levels: int = 3
+    visits: int = 1
     alignment: tuple[int, int, int] = (0, 0, 0)
     sharpen: bool = False
     teacher: bool = False
@@ -199,6 +202,8 @@ class MatchingConfig:
     def __post_init__(self) -> None:
         if self.levels < 1:
             raise UsageError(f"levels must be at least 1; got {self.levels}.")
+        if self.visits < 1:
+            raise UsageError(f"visits must be at least 1; got {self.visits}.")
         if min(self.alignment) < 0:
             raise UsageError(f"a number of alignment steps cannot be negative; got {self.alignment}.")
         if min(self.coarse_radius, self.middle_radius, self.fine_radius or 0) < 0:

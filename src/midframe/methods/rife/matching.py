@@ -181,7 +181,11 @@ class MatchingNetwork(nn.Module):
         estimates: list[Estimate] = []
         estimate, memory = None, None
         for features in reversed(encoded.pyramid):
-            estimate, memory = self._refine(self.coarse, features, self.config.coarse_radius, estimate, memory, time)
+            for _ in range(1 if features is encoded.pyramid[0] else self.config.visits):
+                estimate, memory = self._refine(
+                    self.coarse, features, self.config.coarse_radius, estimate, memory, time
+                )
+            assert estimate is not None  # there is one visit at least
             estimates.append(estimate)
         assert estimate is not None  # there is one level at least
         before_quarter, before_half, at_full = self.config.alignment

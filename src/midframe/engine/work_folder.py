@@ -1,0 +1,116 @@
+"""The folder beside an output in which its finished segments wait, so that a run that was stopped goes on.
+
+.NAME.midframe/
+  run.json           what the segments belong to: source, options, method, versions
+  lock               held while a run works here
+  000000.segment     finished segments; one appears only when it is whole, and carries its hash
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from filelock import FileLock, Timeout
+
+from midframe.core.errors import WriteError
+from midframe.video import is_whole
+
+RUN = "run.json"
+LOCK = "lock"
+SUFFIX = ".segment"
+
+
+class WorkFolder:
+    """Holds the segments of one output. Use it as a context manager; `remove` it when the output is whole.
+
+    Args:
+        target: The output.
+        identity: Everything that a segment's frames depend on, as text. Segments of another identity are never mixed
+            in.
+        restart: Drop what an earlier run left.
+
+    Raises:
+        WriteError: Another run works on the same output; or the folder holds segments of another identity and
+            `restart` is off; or it cannot be written.
+    """
+
+    def __init__(self, target: Path, identity: Mapping[str, str], *, restart: bool = False) -> None:
+        self._target = target
+        self.path = work_folder_of(target)
+        self._lock = FileLock(self.path / LOCK)
+        try:
+            self.path.mkdir(exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise WriteError(f"{target} is being written by another run of midframe.") from None
+        except OSError as error:
+            raise WriteError(f"{self.path} cannot be written: {error.strerror or error}.") from error
+        try:
+            self._check(identity, restart)
+            for left in self.path.glob("*.partial"):
+                left.unlink()
+            self.finished = frozenset(
+                int(path.stem) for path in self.path.glob(f"*{SUFFIX}") if path.stem.isdigit() and is_whole(path)
+            )
+        except OSError as error:
+            self._lock.release()
+            raise WriteError(f"{self.path} cannot be written: {error.strerror or error}.") from error
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def segment(self, number: int) -> Path:
+        """The file of a segment."""
+        return self.path / f"{number:06}{SUFFIX}"
+
+    def remove(self) -> None:
+        """Remove the folder and all in it."""
+        self._lock.release()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def __enter__(self) -> WorkFolder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is not None and not any(self.path.glob(f"*{SUFFIX}")):
+            self.remove()  # nothing to go on from
+        self._lock.release()
+
+    def _check(self, identity: Mapping[str, str], restart: bool) -> None:
+        run = self.path / RUN
+        try:
+            before = json.loads(run.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            before = None
+        if before == dict(identity):
+            return
+        if before is not None and not restart and any(self.path.glob(f"*{SUFFIX}")):
+            changes = "; ".join(
+                f"{name} was {before.get(name, 'not set')}, is {value}"
+                for name, value in identity.items()
+                if before.get(name) != value
+            )
+            raise WriteError(
+                f"{self.path} holds the finished part of a run of other options ({changes}). Give those options "
+                "again to go on, or begin anew with --restart."
+            )
+        for stale in self.path.glob(f"*{SUFFIX}"):
+            stale.unlink()
+        partial = self.path / f"{RUN}.partial"
+        with partial.open("w", encoding="utf-8") as file:
+            json.dump(dict(identity), file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(run)
+
+
+def work_folder_of(target: Path) -> Path:
+    """Where the finished segments of an output wait."""
+    return target.with_name(f".{target.name}.midframe")

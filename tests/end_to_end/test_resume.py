@@ -1,0 +1,204 @@
+"""A run that was stopped goes on where it was, and gives the same frames as one that was not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from blend import Blend
+from clips import Recipe, flat, make_clip, packet_times, textures
+from midframe.core.errors import WriteError
+from midframe.core.timeline import Multiply, ToRate
+from midframe.engine import run_video, segments
+from midframe.engine.work_folder import work_folder_of
+from midframe.video import EncodeOptions, VideoReader, probe
+
+FAST = EncodeOptions(preset="veryfast")  # with B-frames, unlike the fastest
+SEGMENT_FRAMES = 6
+PATIENCE_SECONDS = 120
+
+
+class Stopped(Exception):
+    """What stops a run in these tests."""
+
+
+class StoppedAt(Blend):
+    """Raises in one of its calls."""
+
+    def __init__(self, call: int) -> None:
+        super().__init__()
+        self._last = call
+
+    def interpolate(self, frames, times, *, generator=None):
+        if len(self.calls) == self._last:
+            raise Stopped
+        return super().interpolate(frames, times)
+
+
+@pytest.fixture(autouse=True)
+def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "MOST_FRAMES", SEGMENT_FRAMES)
+    monkeypatch.setattr(segments, "FEWEST_FRAMES", SEGMENT_FRAMES)
+
+
+def clip(folder: Path, name: str = "in.mp4") -> Path:
+    """Two scenes at a variable rate, with sound."""
+    frames = textures(11) + [255 - frame for frame in textures(9, seed=4)]
+    times = [40 * k + 13 * (k % 3 == 1) for k in range(len(frames))]
+    return make_clip(folder / name, frames, Recipe(times=times, time_base=Fraction(1, 1000), audio=0.8))
+
+
+def shown(path: Path) -> list[tuple[Fraction, Fraction, bytes]]:
+    return [(frame.time, frame.duration, frame.pixels.tobytes()) for frame in VideoReader(probe(path))]
+
+
+def run(source: Path, target: Path, method: Blend | None = None, **options):
+    return run_video(source, target, method or Blend(), Multiply(3), encode=FAST, **options)
+
+
+def stop(source: Path, target: Path, call: int) -> int:
+    """Run until the method's call of that number; returns how many segments are left behind."""
+    with pytest.raises(Stopped):
+        run(source, target, StoppedAt(call))
+    assert not target.exists()
+    return len(list(work_folder_of(target).glob("*.segment")))
+
+
+@pytest.mark.parametrize("call", [6, 8, 11, 15])
+def test_goes_on_behind_the_last_finished_segment(tmp_path: Path, call: int):
+    source, whole, target = clip(tmp_path), tmp_path / "whole.mp4", tmp_path / "out.mp4"
+    undisturbed = run(source, whole)
+    finished = stop(source, target, call)
+    assert finished > 0
+    method = Blend()
+    result = run(source, target, method)
+    assert result.resumed >= finished * SEGMENT_FRAMES / 2
+    assert len(method.calls) <= undisturbed.made // 2 - (finished - 1) * SEGMENT_FRAMES // 3
+    assert (result.frames_out, result.made, result.cut_times) == (
+        undisturbed.frames_out,
+        undisturbed.made,
+        undisturbed.cut_times,
+    )
+    assert shown(target) == shown(whole)
+    for stream in ("video", "audio"):
+        assert packet_times(target, stream) == packet_times(whole, stream)
+    assert not work_folder_of(target).exists()
+
+
+def test_stopped_again_and_again(tmp_path: Path):
+    source, whole, target = clip(tmp_path), tmp_path / "whole.mkv", tmp_path / "out.mkv"
+    run(source, whole)
+    left = [stop(source, target, 6) for _ in range(3)]
+    assert left == sorted(left)
+    assert left[0] < left[-1]
+    assert run(source, target).resumed
+    assert shown(target) == shown(whole)
+
+
+def test_a_damaged_segment_is_made_again(tmp_path: Path):
+    source, whole, target = clip(tmp_path), tmp_path / "whole.mp4", tmp_path / "out.mp4"
+    run(source, whole)
+    assert stop(source, target, 10) >= 2
+    first, second = sorted(work_folder_of(target).glob("*.segment"))[:2]
+    content = bytearray(first.read_bytes())
+    content[len(content) // 2] ^= 1
+    first.write_bytes(content)
+    second.write_bytes(second.read_bytes()[:-9])
+    run(source, target)
+    assert shown(target) == shown(whole)
+
+
+def test_other_options_do_not_mix_and_are_named(tmp_path: Path):
+    source, target = clip(tmp_path), tmp_path / "out.mp4"
+    stop(source, target, 8)
+    slower = EncodeOptions(preset="fast")
+    with pytest.raises(WriteError, match=r"encoder options was .*veryfast.* is .*preset=fast.*--restart"):
+        run_video(source, target, Blend(), Multiply(3), encode=slower)
+    with pytest.raises(WriteError, match="rate was Multiply"):
+        run_video(source, target, Blend(), ToRate(Fraction(50)), encode=FAST)
+    with pytest.raises(WriteError, match="weights was not set, is mine"):
+        run(source, target, made_with={"weights": "mine"})
+    assert run_video(source, target, Blend(), Multiply(3), encode=slower, restart=True).resumed == 0
+
+
+def test_a_changed_source_is_not_mixed_in(tmp_path: Path):
+    source, target = clip(tmp_path), tmp_path / "out.mp4"
+    stop(source, target, 8)
+    make_clip(source, textures(12, seed=9))
+    with pytest.raises(WriteError, match="source was"):
+        run(source, target)
+
+
+def test_two_runs_do_not_write_one_output(tmp_path: Path):
+    source, target = clip(tmp_path), tmp_path / "out.mp4"
+    refused: list[str] = []
+
+    class Meddling(Blend):
+        """Starts another run of the same from within."""
+
+        def interpolate(self, frames, times, *, generator=None):
+            if not refused:
+                with pytest.raises(WriteError) as caught:
+                    run(source, target)
+                refused.append(str(caught.value))
+            return super().interpolate(frames, times)
+
+    run(source, target, Meddling())
+    assert refused == [f"{target} is being written by another run of midframe."]
+    assert len(shown(target)) == 58
+
+
+def test_a_run_that_finished_nothing_leaves_nothing(tmp_path: Path):
+    source, target = clip(tmp_path), tmp_path / "out.mp4"
+    assert stop(source, target, 0) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4"]
+
+
+def test_what_cannot_be_written_is_said_before_the_first_frame(tmp_path: Path):
+    source, method = clip(tmp_path), Blend()
+    with pytest.raises(WriteError):
+        run_video(
+            source,
+            tmp_path / "out.mp4",
+            method,
+            Multiply(3),
+            encode=EncodeOptions(encoder_options={"x264-params": "no-such-parameter=1:level=banana"}),
+        )
+    assert not method.calls
+
+
+@pytest.mark.parametrize("segments_there", [1, 3, 6])
+def test_goes_on_after_sigkill(tmp_path: Path, segments_there: int):
+    """The real thing: a process of its own, killed while it works."""
+    source, whole, target = tmp_path / "in put.mp4", tmp_path / "whole.mp4", tmp_path / "out [1].mp4"
+    make_clip(source, textures(160) + flat(90, 40) + textures(160, seed=2), Recipe(rate=Fraction(25), audio=14))
+    command = [sys.executable, "-m", "midframe.cli", "interpolate", str(source)]
+    options = ["--method", "blend", "--multi", "5", "--preset", "ultrafast"]
+    subprocess.run([*command, str(whole), *options], check=True, capture_output=True, timeout=PATIENCE_SECONDS)
+    process = subprocess.Popen([*command, str(target), *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while len(list(work_folder_of(target).glob("*.segment"))) < segments_there and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    if process.returncode == -signal.SIGKILL:
+        assert not target.exists()
+    done = subprocess.run(
+        [*command, str(target), *options, "--overwrite"],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    if process.returncode == -signal.SIGKILL:
+        assert '"frames_resumed": 0' not in done.stdout
+    assert shown(target) == shown(whole)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in put.mp4", "out [1].mp4", "whole.mp4"]
