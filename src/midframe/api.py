@@ -69,6 +69,12 @@ _REGISTRY: Mapping[str, Registration] = {
         summary="Four frames, several motions for each pixel, splatted; any instant, and a map of doubt",
         source="Luo, Pan, Tang, ICASSP 2023 (after the poster)",
     ),
+    "mivid": Registration(
+        factory="midframe.methods.mivid.sample:create",
+        trainer="midframe.methods.mivid.train:prepare",
+        summary="Masked video diffusion, learnt on a CPU from ordinary clips; the eighths of a gap",
+        source="Srivastava et al. 2025, arXiv 2511.06019 (after its abstract)",
+    ),
     "blend": Registration(
         factory="midframe.methods.baseline:create_blend",
         summary="Mean of the two neighbours, weighted by time: motion shows as a double image",

@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
+from midframe.core.duration import clock
+
 if TYPE_CHECKING:
     from midframe.engine import Progress
 
@@ -34,7 +36,7 @@ def show_progress(console: Console) -> Iterator[Callable[[Progress], None]]:
                 completed=state.frames_done,
                 total=state.frames_total,
                 speed=f"{state.frames_per_second:.1f} frames/s",
-                left="" if state.seconds_left is None else f"{_clock(state.seconds_left)} left",
+                left="" if state.seconds_left is None else f"{clock(state.seconds_left)} left",
             )
 
         try:
@@ -71,9 +73,3 @@ class _Lines:
         if time.monotonic() >= self._next_line or state.frames_done == state.frames_total:
             print_event("progress", **asdict(state))
             self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
-
-
-def _clock(seconds: float) -> str:
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02d}:{second:02d}"

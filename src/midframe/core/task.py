@@ -112,6 +112,7 @@ class TrainOptions:
         process: Number of this training process, from 0.
         processes: Training processes that step together; each takes an equal share of every batch.
         init: File of weights to begin with; random ones without it.
+        features: File of a network that a perceptual objective looks through.
     """
 
     recipe: Path
@@ -122,6 +123,22 @@ class TrainOptions:
     process: int = 0
     processes: int = 1
     init: Path | None = None
+    features: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Inspection:
+    """What a task shows of itself at a validation, with its averaged weights in place.
+
+    Attributes:
+        scores: Further numbers worth a curve.
+        truth: Frames as filmed, side by side: (3, height, width), in [0, 1].
+        made: The same frames as the task makes them.
+    """
+
+    scores: Mapping[str, float]
+    truth: Tensor
+    made: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +152,7 @@ class TrainingSetup:
         validation: Batches with a `target`.
         resolved: The recipe with all defaults filled in, as plain values.
         export: Writes averaged weights, by network name, as the file that `--weights` reads.
+        inspect: Called at each validation, while the networks carry the averaged weights.
     """
 
     task: TrainTask
@@ -143,3 +161,4 @@ class TrainingSetup:
     validation: Sequence[Batch]
     resolved: Mapping[str, Any]
     export: Callable[[Mapping[str, Mapping[str, Tensor]], Path], None]
+    inspect: Callable[[], Inspection] | None = None

@@ -34,9 +34,33 @@ def laplacian_pyramid_loss(
 
     Source: Bojanowski et al. 2018; kernel, border and weights as in RIFE.
     """
-    height, width = prediction.shape[-2:]
     if prediction.shape != target.shape:
         raise ShapeError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ in shape.")
+    _check_size(prediction, levels)
+    with torch.autocast(prediction.device.type, enabled=False):
+        bands = _bands(prediction.float() - target.float(), levels)
+        return torch.stack([band.abs().mean() for band in bands]).sum()
+
+
+def laplacian_bands(
+    image: Float[Tensor, "batch channel height width"], levels: int = LEVELS
+) -> list[Float[Tensor, "batch channel _ _"]]:
+    """Band-pass levels of a picture, the finest first; the low-pass that remains is dropped.
+
+    Args:
+        image: Any value range.
+        levels: As in `laplacian_pyramid_loss`, whose bands these are.
+
+    Raises:
+        ShapeError: The size does not divide.
+    """
+    _check_size(image, levels)
+    with torch.autocast(image.device.type, enabled=False):
+        return _bands(image.float(), levels)
+
+
+def _check_size(image: Tensor, levels: int) -> None:
+    height, width = image.shape[-2:]
     # The coarsest filter reflects two samples at each border and needs three to do so.
     multiple, smallest = 2**levels, 3 * 2 ** (levels - 1)
     if height % multiple or width % multiple or min(height, width) < smallest:
@@ -44,16 +68,17 @@ def laplacian_pyramid_loss(
             f"{levels} levels need sides in multiples of {multiple}, at least {smallest}; got {height}x{width}. "
             "Crop the images or lower `levels`."
         )
-    with torch.autocast(prediction.device.type, enabled=False):
-        current = prediction.float() - target.float()
-        loss = current.new_zeros(())
-        for _ in range(levels):
-            down = [_downsampling(side, current.device) for side in current.shape[-2:]]
-            up = [_upsampling(side // 2, current.device) for side in current.shape[-2:]]
-            smaller = down[0] @ current @ down[1].T
-            loss = loss + (current - up[0] @ smaller @ up[1].T).abs().mean()
-            current = smaller
-    return loss
+
+
+def _bands(current: Tensor, levels: int) -> list[Tensor]:
+    bands = []
+    for _ in range(levels):
+        down = [_downsampling(side, current.device) for side in current.shape[-2:]]
+        up = [_upsampling(side // 2, current.device) for side in current.shape[-2:]]
+        smaller = down[0] @ current @ down[1].T
+        bands.append(current - up[0] @ smaller @ up[1].T)
+        current = smaller
+    return bands
 
 
 # Both filters are linear and separable, so each is one matrix a side: two small products replace a one-channel

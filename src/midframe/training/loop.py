@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,10 +14,15 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from midframe.core.duration import clock
 from midframe.core.errors import RecipeError
-from midframe.core.task import Batch, Schedule, TrainTask
+from midframe.core.task import Batch, Inspection, Schedule, TrainTask
 from midframe.training.average import Average
 from midframe.training.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint, write_whole
+from midframe.training.strip import grow_strip
+
+SECONDS_BETWEEN_LINES = 60.0
+"""At most, between two lines of progress of a slow method; a fast one reports every hundred steps."""
 
 
 def train(
@@ -27,6 +32,7 @@ def train(
     out: Path,
     *,
     validation: Sequence[Batch] = (),
+    inspect: Callable[[], Inspection] | None = None,
     resume: bool = False,
     until: int | None = None,
     report: Callable[[str], None] = lambda line: None,
@@ -39,6 +45,8 @@ def train(
         schedule: Schedule and optimiser.
         out: Folder for `checkpoints/`, `best.pt`, `log.jsonl` and TensorBoard files.
         validation: Batches with a `target`; their mean PSNR decides which weights are `best.pt`.
+        inspect: Called at each validation, while the networks carry the averaged weights; what it shows goes into
+            `samples.png`, a row for each validation below the truth.
         resume: Continue from the newest checkpoint in `out`, if there is one.
         until: Stop (with a checkpoint) before this step; by default at `schedule.steps`.
         report: Called with a line of progress now and then.
@@ -61,33 +69,56 @@ def train(
     last = schedule.steps if until is None else min(until, schedule.steps)
     with closing(_Log(out, enabled=accelerator.is_main_process)) as log:
         saved = time.monotonic()
-        since, samples = time.monotonic(), 0
+        since, samples, steps = time.monotonic(), 0, 0
         for batch in batches(state.step):
             if state.step >= last:
                 break
             batch = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
             logs = _optimise(accelerator, task, state, batch)
             samples += len(next(iter(batch.values()))) * accelerator.num_processes
-            if state.step % 100 == 0:
-                pace = samples / (time.monotonic() - since)
-                since, samples = time.monotonic(), 0
-                values = {**logs(), "samples_per_second": pace, "learning_rate": schedule.rate_at(state.step)}
+            steps += 1
+            passed = time.monotonic() - since
+            if state.step % 100 == 0 or passed > SECONDS_BETWEEN_LINES:
+                left = (last - state.step) * passed / steps
+                values = {
+                    **logs(),
+                    "samples_per_second": samples / passed,
+                    "learning_rate": schedule.rate_at(state.step),
+                }
                 log.write(state.step, values)
-                report(f"step {state.step}: " + "  ".join(f"{name} {value:.4g}" for name, value in values.items()))
+                line = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+                report(f"step {state.step} of {last}: {line}  {clock(left)} left")
+                since, samples, steps = time.monotonic(), 0, 0
             finished = state.step >= last
             validating = state.step % schedule.validate_every == 0 or finished
             if validation and validating and accelerator.is_main_process:
                 scores = validate(task, state.averages, validation, device)
+                if inspect is not None:
+                    with averaged(task, state.averages):
+                        shown = inspect()
+                    scores |= shown.scores
+                    grow_strip(out / "samples.png", shown.truth, shown.made)
                 log.write(state.step, scores)
                 report(f"step {state.step}: " + "  ".join(f"{name} {value:.3f}" for name, value in scores.items()))
                 if scores["validation_psnr"] > state.best:
                     state.best = scores["validation_psnr"]
                     write_whole(out / "best.pt", state.weights(task))
+                since, samples, steps = time.monotonic(), 0, 0
             due = time.monotonic() - saved > 60 * schedule.checkpoint_minutes
             if (due or finished) and accelerator.is_main_process:
                 save_checkpoint(out / "checkpoints", state.step, state.dump(task))
                 saved = time.monotonic()
     return {name: dict(average.state) for name, average in state.averages.items()}
+
+
+@contextmanager
+def averaged(task: TrainTask, averages: Mapping[str, Average]) -> Iterator[None]:
+    """The task's networks carry their averaged weights inside the block."""
+    networks = task.networks
+    with ExitStack() as applied:
+        for name, average in averages.items():
+            applied.enter_context(average.applied(networks[name]))
+        yield
 
 
 @torch.no_grad()
@@ -100,10 +131,7 @@ def validate(
         `validation_psnr`, and `validation_psnr_small`, `_medium`, `_large`: thirds by blending error.
     """
     scores, difficulty = [], []
-    networks = task.networks
-    with ExitStack() as averaged:
-        for name, average in averages.items():
-            averaged.enter_context(average.applied(networks[name]))
+    with averaged(task, averages):
         for batch in batches:
             batch = {name: value.to(device) for name, value in batch.items()}
             target = batch["target"].float() / 255

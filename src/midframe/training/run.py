@@ -127,6 +127,7 @@ def run(
         setup.schedule,
         out,
         validation=setup.validation,
+        inspect=setup.inspect,
         resume=resume,
         until=until,
         report=report,

@@ -58,6 +58,22 @@ def write_pictures(folder: Path, pictures: Sequence[np.ndarray], *, overwrite: b
     return paths
 
 
+def write_picture(path: Path, pixels: np.ndarray) -> None:
+    """Write one PNG file, replacing another; it appears under its name only when it is whole.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(_png(pixels))
+        partial.replace(path)
+    except OSError as error:
+        raise WriteError(f"{path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def _is_transparent(path: Path) -> bool:
     """Whether any pixel is; formats such as WebP have room for transparency even where there is none."""
     with open_video(path) as (container, stream):

@@ -1,0 +1,73 @@
+"""The architecture as values, with the diffusion that its weights belong to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from midframe.core.errors import UsageError
+from midframe.diffusion.levels import NoiseLevels, cosine_levels, linear_levels
+from midframe.diffusion.prediction import Prediction
+
+FRAMES = 9
+"""Frames of a clip: the first and the last are given, seven lie between."""
+GROUPS = 8
+"""Of every group normalisation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MividConfig:
+    """Widths and switches of the network (see `network.py`), and how it is sampled.
+
+    Attributes:
+        base_width: Channels at full size.
+        multiples: Channels at full, half and quarter size, as multiples of it.
+        depth: Residual blocks in each stage.
+        attention: Whether pixels attend over time at full, half and quarter size (and, as there, in the middle).
+        heads: Attention heads at each size.
+        dropout: Share of features dropped in training.
+        prediction: What the network predicts: the clean clip, the noise, or the velocity.
+        base: What a prediction of the clean clip is added to: the temporal blend, or nothing.
+        noise: Schedule of the noise.
+        noise_steps: Steps of that schedule.
+        size: Short side, in pixels, of the pictures the network was trained on, and works on.
+        sampling_steps: Steps from noise to picture when used.
+    """
+
+    base_width: int = 32
+    multiples: tuple[int, int, int] = (1, 2, 4)
+    depth: int = 1
+    attention: tuple[bool, bool, bool] = (True, True, True)
+    heads: tuple[int, int, int] = (2, 4, 4)
+    dropout: float = 0.1
+    prediction: Prediction = "x0"
+    base: Literal["blend", "none"] = "blend"
+    noise: Literal["cosine", "linear"] = "cosine"
+    noise_steps: int = 1000
+    size: int = 64
+    sampling_steps: int = 20
+
+    def __post_init__(self) -> None:
+        if self.base_width < GROUPS or self.base_width % GROUPS:
+            raise UsageError(f"base_width must be a multiple of {GROUPS}; got {self.base_width}.")
+        if self.depth < 1:
+            raise UsageError(f"depth must be at least 1; got {self.depth}.")
+        for width, heads in zip(self.widths, self.heads, strict=True):
+            if heads < 1 or width % heads:
+                raise UsageError(f"{width} channels cannot be shared by {heads} heads.")
+        if self.size < 4 or self.size % 4:
+            raise UsageError(f"size must be a multiple of 4; got {self.size}.")
+        if self.base == "blend" and self.prediction != "x0":
+            raise UsageError(f"base 'blend' belongs to the prediction 'x0'; '{self.prediction}' needs base 'none'.")
+        if not 1 <= self.sampling_steps <= self.noise_steps:
+            raise UsageError(f"sampling_steps lies in 1 to {self.noise_steps}; got {self.sampling_steps}.")
+
+    @property
+    def widths(self) -> tuple[int, int, int]:
+        """Channels at full, half and quarter size."""
+        full, half, quarter = (self.base_width * multiple for multiple in self.multiples)
+        return full, half, quarter
+
+    def levels(self) -> NoiseLevels:
+        """Signal and noise of each step."""
+        return (cosine_levels if self.noise == "cosine" else linear_levels)(self.noise_steps)

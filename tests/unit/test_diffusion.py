@@ -1,0 +1,115 @@
+"""Diffusion on problems with known answers."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from midframe.core.errors import UsageError
+from midframe.diffusion.levels import NoiseLevels, cosine_levels, linear_levels
+from midframe.diffusion.prediction import clean_from, diffuse, noise_in, target_of
+from midframe.diffusion.sampler import sample_ddim, sampling_steps
+
+STEPS = 1000
+MEAN, SPREAD = 0.7, 0.4
+SCHEDULES = {"cosine": cosine_levels(STEPS), "linear": linear_levels(STEPS)}
+
+
+@pytest.fixture(params=SCHEDULES.values(), ids=SCHEDULES.keys())
+def levels(request: pytest.FixtureRequest) -> NoiseLevels:
+    return request.param
+
+
+def exact_denoiser(levels: NoiseLevels):
+    """E[clean | noisy] where the clean sample is Gaussian: linear in the noisy one."""
+
+    def denoise(noisy: torch.Tensor, step: int) -> torch.Tensor:
+        signal, noise = levels.signal[step], levels.noise[step]
+        gain = signal * SPREAD**2 / (signal**2 * SPREAD**2 + noise**2)
+        return MEAN + gain * (noisy - signal * MEAN)
+
+    return denoise
+
+
+def test_levels_run_from_clean_to_noise_at_unit_variance(levels: NoiseLevels):
+    assert len(levels) == STEPS
+    assert levels.signal[0] > 0.999
+    assert levels.signal[-1] < 0.01
+    assert (levels.signal.diff() <= 0).all()
+    assert torch.allclose(levels.signal**2 + levels.noise**2, torch.ones(STEPS), atol=1e-5)
+
+
+def test_the_cosine_schedule_is_the_published_formula():
+    def share(step: int) -> float:
+        return math.cos((step / STEPS + 0.008) / 1.008 * math.pi / 2) ** 2
+
+    found = cosine_levels(STEPS).signal.square()
+    for step in (0, 250, 700):
+        assert float(found[step]) == pytest.approx(share(step + 1) / share(0), abs=1e-5)
+
+
+def test_the_linear_schedule_multiplies_what_each_step_keeps():
+    found = linear_levels(3, first=0.1, last=0.3).signal.square()
+    assert found.tolist() == pytest.approx([0.9, 0.9 * 0.8, 0.9 * 0.8 * 0.7], abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["x0", "eps", "v"])
+@pytest.mark.parametrize(("signal", "noise"), [(0.6, 0.8), (1.0, 5.0)], ids=["unit variance", "growing variance"])
+def test_every_prediction_gives_back_the_clean_sample(kind, signal: float, noise: float):
+    clean, epsilon = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
+    a, s = torch.tensor(signal), torch.tensor(noise)
+    noisy = diffuse(clean, epsilon, a, s)
+    target = target_of(kind, clean, epsilon, a, s)
+    assert torch.allclose(clean_from(kind, target, noisy, a, s), clean, atol=1e-4)
+    assert torch.allclose(noise_in(clean, noisy, a, s), epsilon, atol=1e-5)
+
+
+def test_each_sample_of_a_batch_has_its_own_level(levels: NoiseLevels):
+    signal, noise = levels.at(torch.tensor([0, 999]), dimensions=5)
+    assert signal.shape == noise.shape == (2, 1, 1, 1, 1)
+    assert torch.equal(signal.flatten(), levels.signal[[0, 999]])
+
+
+def test_without_fresh_noise_a_gaussian_keeps_its_quantiles(levels: NoiseLevels):
+    # The exact answer: a point at q standard deviations of the noise ends at q of the target.
+    quantiles = torch.tensor([-2.0, 0.0, 1.0, 3.0])
+    made = sample_ddim(exact_denoiser(levels), quantiles, levels, sampling_steps(STEPS, STEPS))
+    assert torch.allclose(made, MEAN + SPREAD * quantiles, atol=0.02)
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
+def test_samples_have_the_mean_and_the_variance_of_the_target(levels: NoiseLevels, eta: float):
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(20_000, generator=generator)
+    made = sample_ddim(
+        exact_denoiser(levels), noise, levels, sampling_steps(STEPS, 250), eta=eta, generator=generator
+    )
+    assert float(made.mean()) == pytest.approx(MEAN, abs=0.015)
+    assert float(made.std()) == pytest.approx(SPREAD, rel=0.04)
+
+
+def test_levels_with_full_signal_and_growing_noise_sample_as_well():
+    noise = torch.logspace(-2, 2, 400)
+    levels = NoiseLevels(torch.ones(400), noise)
+    quantiles = torch.tensor([-1.0, 0.0, 2.0])
+    made = sample_ddim(exact_denoiser(levels), 100 * quantiles, levels, sampling_steps(400, 400))
+    assert torch.allclose(made, MEAN + SPREAD * quantiles, atol=0.03)
+
+
+def test_steps_begin_at_pure_noise_and_descend():
+    assert sampling_steps(1000, 1) == [999]
+    assert sampling_steps(1000, 4) == [999, 749, 499, 249]
+    assert sampling_steps(4, 4) == [3, 2, 1, 0]
+
+
+@pytest.mark.parametrize("count", [0, 11])
+def test_steps_that_a_diffusion_does_not_have_are_refused(count: int):
+    with pytest.raises(UsageError, match="1 to 10 steps"):
+        sampling_steps(10, count)
+
+
+def test_steps_that_ascend_are_refused(levels: NoiseLevels):
+    with pytest.raises(UsageError, match="must descend"):
+        sample_ddim(lambda noisy, step: noisy, torch.zeros(1), levels, [1, 2])
