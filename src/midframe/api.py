@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from importlib import import_module
 from pathlib import Path
-from typing import cast
+from time import monotonic
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
 import torch
@@ -17,13 +18,17 @@ from midframe.core.errors import UnknownNameError, UsageError
 from midframe.core.method import Interpolator
 from midframe.core.options import LoadOptions
 from midframe.core.rate import Number, rate_rule
-from midframe.core.task import TrainingSetup, TrainOptions
+from midframe.core.recipe import write_recipe
+from midframe.core.task import Adaptation, AdaptOptions, TrainingSetup, TrainOptions
 from midframe.engine import Plan, Progress, RunResult, interpolate_pair, make_plan, run_video
 from midframe.engine.hardware import resolve_device, resolve_precision
 from midframe.recipes import find_recipe
 from midframe.video import EncodeOptions, probe
 from midframe.video.picture import read_picture, write_pictures
 from midframe.weights import find
+
+if TYPE_CHECKING:
+    from midframe.training.adapt import AdaptResult
 
 DEFAULT_METHOD = "rife"
 SCALES = (Fraction(1, 4), Fraction(1, 2), Fraction(1))
@@ -39,6 +44,9 @@ class Registration:
         source: The paper or program behind it; empty for a formula.
         has_network: It needs weights, and has a flow scale and test-time augmentation.
         trainer: "module:function"; the function takes `TrainOptions` and gives a `TrainingSetup`.
+        planner: "module:function"; the function takes hours, a device and a report, and gives a recipe that fits.
+        adapter: "module:function"; the function takes `AdaptOptions` and gives an `Adaptation`.
+        looks: Its objective can look through a network that the user has.
     """
 
     factory: str
@@ -46,6 +54,9 @@ class Registration:
     source: str = ""
     has_network: bool = True
     trainer: str = ""
+    planner: str = ""
+    adapter: str = ""
+    looks: bool = False
 
     def create(self, options: LoadOptions) -> Interpolator:
         """Import the module, now and not before, and build the interpolator."""
@@ -60,6 +71,7 @@ _REGISTRY: Mapping[str, Registration] = {
     "rife": Registration(
         factory="midframe.methods.rife.sample:create",
         trainer="midframe.methods.rife.train:prepare",
+        adapter="midframe.methods.rife.adapting:prepare_adaptation",
         summary="Flow from the new frame to both neighbours, found coarse to fine; any instant",
         source="Huang et al., ECCV 2022, arXiv 2011.06294",
     ),
@@ -72,6 +84,9 @@ _REGISTRY: Mapping[str, Registration] = {
     "mivid": Registration(
         factory="midframe.methods.mivid.sample:create",
         trainer="midframe.methods.mivid.train:prepare",
+        planner="midframe.methods.mivid.planning:plan",
+        adapter="midframe.methods.mivid.adapting:prepare_adaptation",
+        looks=True,
         summary="Masked video diffusion, learnt on a CPU from ordinary clips; the eighths of a gap",
         source="Srivastava et al. 2025, arXiv 2511.06019 (after its abstract)",
     ),
@@ -303,9 +318,11 @@ def interpolate_pictures(
 def train(
     name: str,
     *,
-    recipe: str | Path,
+    recipe: str | Path | None = None,
     data: Sequence[Path],
     out: Path,
+    hours: float | None = None,
+    features: Path | None = None,
     init: str | Path | None = None,
     resume: bool = False,
     until: int | None = None,
@@ -319,9 +336,12 @@ def train(
 
     Args:
         name: A method that can be trained.
-        recipe: Name of a shipped recipe, or a TOML file.
+        recipe: Name of a shipped recipe, or a TOML file; by default the one with the method's name.
         data: Folders of videos, decoded once into `out/bank`; or one such bank, made before.
         out: Folder for the bank, checkpoints, logs and the finished weights; made if missing.
+        hours: Instead of a recipe, plan one that takes about this long: some methods measure the machine for it. The
+            plan is written to `out/recipe.toml`, and kept when the run is resumed.
+        features: File of a network that a method's perceptual objective looks through, where it has one.
         init: Weights to begin with: a file, or "shipped"; random ones by default.
         resume: Go on from the newest checkpoint in `out`.
         until: Stop, ready to resume, before this optimiser step.
@@ -335,19 +355,25 @@ def train(
         The file of averaged weights, which `load(weights=...)` reads.
 
     Raises:
-        UsageError: An unknown method, or one that is not trained; or `out` holds a run and `resume` is off.
+        UsageError: An unknown method, or one that is not trained; hours for a method that cannot plan, or beside a
+            recipe; or `out` holds a run and `resume` is off.
         RecipeError: See `core.recipe.read_recipe`.
         MediaError: A folder is missing or holds no video.
     """
     from midframe.training import run  # Training needs an extra; nothing else does.
 
+    started = monotonic()
     if name not in _REGISTRY:
         raise UnknownNameError("method", name, _REGISTRY)
     if not _REGISTRY[name].trainer:
         raise UsageError(f"Method '{name}' is not trained: it has no weights.")
     if not data:
         raise UsageError("Training needs at least one folder of clips.")
-    recipe_file = find_recipe(recipe)
+    if features is not None and not _REGISTRY[name].looks:
+        raise UsageError(f"Method '{name}' has no perceptual term: features do not apply to it.")
+    if hours is not None:
+        _check_hours(name, hours, recipe)
+    recipe_file = None if hours is not None else find_recipe(recipe or name)
     run.check_start(Path(out), resume=resume)
     process, processes = run.place()
     if process:
@@ -359,6 +385,9 @@ def train(
         frames_per_clip=frames_per_clip,
         report=report,
     )
+    if recipe_file is None:
+        assert hours is not None
+        recipe_file = _planned(name, Path(out) / "recipe.toml", hours - (monotonic() - started) / 3600, report)
     options = TrainOptions(
         recipe=recipe_file,
         bank=bank,
@@ -368,6 +397,7 @@ def train(
         process=process,
         processes=processes,
         init=find(name) if init == "shipped" else Path(init) if init else None,
+        features=features,
     )
     return run.run(_REGISTRY[name].prepare(options), Path(out), seed=seed, resume=resume, until=until, report=report)
 
@@ -387,6 +417,89 @@ def _made_with(interpolator: Interpolator) -> dict[str, str]:
         "scale": str(options.scale or "auto"),
         "tta": str(options.tta),
     }
+
+
+def adapt(
+    source: Path | str,
+    target: Path | str,
+    *,
+    method: str = DEFAULT_METHOD,
+    weights: Path | None = None,
+    minutes: float = 10.0,
+    short_side: int = 540,
+    seed: int = 1,
+    overwrite: bool = False,
+    report: Callable[[str], None] = lambda line: None,
+) -> AdaptResult:
+    """Fine-tune a method's weights on one video's own frames, and keep them only if they measure better.
+
+    Frames set apart are never trained on. Half of them decide when to stop; the other half, which nothing was chosen
+    by, decide whether the adapted weights or the given ones are written.
+
+    Args:
+        source: Any video file that FFmpeg reads.
+        target: File of weights to write (`.safetensors`), for `load(weights=...)`.
+        method: A method that can adapt.
+        weights: Weights to begin with; by default the shipped ones.
+        minutes: Most time for training; it stops earlier when the frames set apart stop gaining.
+        short_side: Pixels of the shorter side that the frames are reduced to, where they are larger.
+        seed: Of everything random.
+        overwrite: Replace a target that exists.
+        report: Called with a line of progress now and then.
+
+    Raises:
+        UsageError: An unknown method, or one that does not adapt; a video too short or too small; no time.
+        MediaError: The video cannot be read.
+        WeightsError: There are no weights to begin with, or they do not fit.
+        WriteError: The target exists, or cannot be written.
+    """
+    from midframe.training import run  # Training needs an extra; nothing else does.
+    from midframe.training.adapt import AdaptRequest, adapt_video
+
+    if method not in _REGISTRY:
+        raise UnknownNameError("method", method, _REGISTRY)
+    if not _REGISTRY[method].adapter:
+        able = ", ".join(name for name, entry in _REGISTRY.items() if entry.adapter)
+        raise UsageError(f"Method '{method}' does not adapt to a video; these do: {able}.")
+    run.check_extra()
+    prepare = cast("Callable[[AdaptOptions], Adaptation]", _imported(_REGISTRY[method].adapter))
+    request = AdaptRequest(
+        source=Path(source),
+        target=Path(target),
+        weights=weights or find(method),
+        minutes=minutes,
+        short_side=short_side,
+        seed=seed,
+        overwrite=overwrite,
+    )
+    return adapt_video(request, prepare, report)
+
+
+def _check_hours(name: str, hours: float, recipe: str | Path | None) -> None:
+    if recipe is not None:
+        raise UsageError(f"A recipe says how long a run is: give either the recipe '{recipe}' or {hours:g} hours.")
+    if not _REGISTRY[name].planner:
+        able = ", ".join(method for method, entry in _REGISTRY.items() if entry.planner)
+        raise UsageError(
+            f"Method '{name}' does not plan by hours: its recipe says how many steps it trains. These do: {able}."
+        )
+    if hours <= 0:
+        raise UsageError(f"hours must be positive; got {hours:g}.")
+
+
+def _planned(name: str, path: Path, hours: float, report: Callable[[str], None]) -> Path:
+    """A recipe for the time that is left, written to `path`; one that lies there already is kept."""
+    from midframe.training import run
+
+    if path.is_file():
+        report(f"keeping the plan in {path}")
+        return path
+    if run.place()[1] > 1:
+        raise UsageError("Several processes cannot plan by hours: plan in one, then use its recipe.toml.")
+    plan = cast("Callable[[float, torch.device, Callable[[str], None]], Any]", _imported(_REGISTRY[name].planner))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_recipe(path, asdict(plan(max(hours, 0), run.device(), report)))
+    return path
 
 
 def _say_nothing(line: str) -> None:

@@ -15,12 +15,15 @@ from midframe.methods.baseline import (
     MinterpolateInterpolator,
     NearestInterpolator,
 )
+from midframe.methods.mivid.network import MaskedVideoNetwork
+from midframe.methods.mivid.sample import MividInterpolator
 from midframe.methods.rife.layouts import IFNetConfig, PaperConfig
 from midframe.methods.rife.sample import RifeInterpolator
 from midframe.methods.rife.weights_file import Layout, build_network
 from midframe.methods.svmv.sample import SvmvInterpolator
 from midframe.methods.svmv.weights_file import build_network as build_svmv
 from small_matching import SMALL_MATCHING
+from small_mivid import SMALL_MIVID
 from small_svmv import SMALL_SVMV
 
 SMALL_IFNET = IFNetConfig(widths=(8, 8), scales=(2, 1))
@@ -37,6 +40,13 @@ def _svmv(synthesis: Literal["splat", "gather"], *, tta: bool = False) -> Interp
     return SvmvInterpolator(build_svmv(replace(SMALL_SVMV, synthesis=synthesis)).eval(), tta=tta)
 
 
+def _mivid(*, tta: bool = False) -> Interpolator:
+    torch.manual_seed(0)
+    network = MaskedVideoNetwork(SMALL_MIVID).eval()
+    torch.nn.init.normal_(network.leave.conv.weight, std=0.05)  # Untrained it would be the temporal blend.
+    return MividInterpolator(network, tta=tta)
+
+
 INTERPOLATORS: dict[str, Callable[[], Interpolator]] = {
     "blend": BlendInterpolator,
     "nearest": NearestInterpolator,
@@ -49,4 +59,6 @@ INTERPOLATORS: dict[str, Callable[[], Interpolator]] = {
     "svmv-splat": lambda: _svmv("splat"),
     "svmv-splat-tta": lambda: _svmv("splat", tta=True),
     "svmv-gather": lambda: _svmv("gather"),
+    "mivid": _mivid,
+    "mivid-tta": lambda: _mivid(tta=True),
 }

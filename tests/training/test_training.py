@@ -157,7 +157,7 @@ def test_clips_are_decoded_once_and_others_refused(recipe: Path, tmp_path: Path)
         api.train("rife", recipe=recipe, data=[tmp_path], out=tmp_path / "other")
 
 
-@pytest.mark.parametrize("name", shipped_recipes())
+@pytest.mark.parametrize("name", [name for name in shipped_recipes() if not name.startswith("mivid")])
 def test_every_shipped_recipe_can_crop_from_clips_of_288_lines(name: str):
     kind = {"rife": RifeRecipe, "svmv": SvmvRecipe}[name.split("-")[0]]
     for stage in read_recipe(find_recipe(name), kind).stages:

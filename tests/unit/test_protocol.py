@@ -26,8 +26,10 @@ COUNTS = {
     "snu-film-arb-x16": 310 * 15,
     "davis-7": 357 * 7,
     "davis-7-middle": 357,
+    "davis-7-64": 357 * 7,
     "ucf101-7": 400 * 7,
     "ucf101-7-middle": 400,
+    "ucf101-7-64": 400 * 7,
     "x4k1000fps-2k": 15 * 7,
     "x4k1000fps-4k": 15 * 7,
     "xiph-2k": 8 * 49,
@@ -56,7 +58,7 @@ FOUR_INPUTS = {"vimeo90k-septuplet", "ucf101-qvi", "davis-4", "vfitex", "snu-fil
 
 
 def test_the_file_of_a_protocol_bears_its_name_and_its_layout_can_be_read():
-    assert len(protocols()) == len(list(FOLDER.iterdir())) == 40
+    assert len(protocols()) == len(list(FOLDER.iterdir())) == 42
     for name, protocol in protocols().items():
         assert protocol.name == name
         assert protocol.layout in LAYOUTS

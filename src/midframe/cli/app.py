@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from midframe.cli.adapt import adapt
 from midframe.cli.bench import bench
 from midframe.cli.check import check
 from midframe.cli.compare import compare
@@ -38,6 +39,7 @@ for command in (
     compare,
     bench,
     train,
+    adapt,
 ):
     app.command()(command)
 

@@ -21,6 +21,19 @@ def train(
         str,
         typer.Option(metavar="NAME|FILE.toml", help="A shipped recipe by name, or a file; default: the method's."),
     ] = "",
+    hours: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, metavar="H", help="Instead of a recipe: measure the machine, and plan a run of H hours (mivid)."
+        ),
+    ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Network that mivid's perceptual term looks through: VGG-16 or SqueezeNet 1.1, as .pth or .onnx.",
+        ),
+    ] = None,
     init: Annotated[
         str | None,
         typer.Option(metavar="shipped|FILE", help="Weights to begin with, to fine-tune; default: random ones."),
@@ -42,7 +55,9 @@ def train(
 
     path = api.train(
         method,
-        recipe=recipe or method,
+        recipe=recipe or None,
+        hours=hours,
+        features=features,
         data=data,
         out=out,
         init=init,

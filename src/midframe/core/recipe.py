@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import tomllib
 import types
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from midframe.core.errors import MidframeError, RecipeError
+from midframe.core.errors import MidframeError, RecipeError, WriteError
 
 Recipe = TypeVar("Recipe")
 
@@ -35,6 +36,39 @@ def read_recipe(path: Path, kind: type[Recipe]) -> Recipe:
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{path} is not TOML: {error}.") from error
     return build(kind, content, path.name)
+
+
+def write_recipe(path: Path, values: Mapping[str, Any]) -> None:
+    """Write plain values, such as `dataclasses.asdict` of a recipe gives, so that `read_recipe` reads them.
+
+    Args:
+        path: The file.
+        values: Numbers, text, truth values, fractions, lists of these, and mappings of all that; None is left out.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
+    try:
+        path.write_text("\n".join(_lines(values, ())) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise WriteError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def _lines(values: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
+    tables = {name: value for name, value in values.items() if isinstance(value, Mapping)}
+    plain = {name: value for name, value in values.items() if value is not None and name not in tables}
+    lines = [f"[{'.'.join(path)}]"] if path else []
+    lines += [f"{name} = {_text(value)}" for name, value in plain.items()]
+    for name, table in tables.items():
+        lines += _lines(table, (*path, name))
+    return lines
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_text, value))}]"
+    # JSON writes numbers, truth values and quoted text as TOML does.
+    return json.dumps(str(value) if isinstance(value, Fraction) else value)
 
 
 def build(kind: type[Recipe], values: Mapping[str, Any], where: str) -> Recipe:

@@ -162,3 +162,39 @@ class TrainingSetup:
     resolved: Mapping[str, Any]
     export: Callable[[Mapping[str, Mapping[str, Tensor]], Path], None]
     inspect: Callable[[], Inspection] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptOptions:
+    """What a method's adapter is told.
+
+    Attributes:
+        bank: Folder with the decoded video; the adapter takes it apart into what is trained on and what is kept.
+        weights: File of weights to begin with.
+        seed: Of everything random.
+        device: Where it trains.
+    """
+
+    bank: Path
+    weights: Path
+    seed: int
+    device: torch.device
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adaptation:
+    """A method made ready to be fine-tuned on one video.
+
+    Attributes:
+        task: With the weights to begin with.
+        batches: An endless stream of training batches.
+        held: Validation batches of frames that no training batch shows.
+        learning_rate: Of the optimiser, after a short warm-up.
+        export: As in `TrainingSetup`.
+    """
+
+    task: TrainTask
+    batches: Iterable[Batch]
+    held: Sequence[Batch]
+    learning_rate: float
+    export: Callable[[Mapping[str, Mapping[str, Tensor]], Path], None]

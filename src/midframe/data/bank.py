@@ -114,7 +114,7 @@ def add_clips(
     for number, path in enumerate(videos):
         scene = facts.get(path.name, {}).get("scene", f"{prefix}/{path.relative_to(folder)}")
         try:
-            found = _add_clip(path, bank, f"{prefix}-{number:05}", scene, short_side, frames_per_clip)
+            found = add_clip(path, bank, f"{prefix}-{number:05}", scene, short_side, frames_per_clip)
         except MediaError as error:
             report(f"skipped: {error}")
             continue
@@ -195,7 +195,12 @@ def _read_index(path: Path) -> Mapping[str, Mapping[str, str]]:
     return {row["clip"]: row for row in rows}
 
 
-def _add_clip(path: Path, bank: Path, name: str, scene: str, short_side: int, frames_per_clip: int) -> list[Run]:
+def add_clip(path: Path, bank: Path, name: str, scene: str, short_side: int, frames_per_clip: int) -> list[Run]:
+    """Decode one video into a bank; arguments as in `add_clips`.
+
+    Raises:
+        MediaError: It cannot be read.
+    """
     chunks = _chunks(count_packets(path), frames_per_clip)
     frames: list[np.ndarray] = []
     motion: list[np.ndarray] = []

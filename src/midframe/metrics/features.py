@@ -9,8 +9,8 @@ from torch import Tensor
 
 TINY_NORM = 1e-10
 
-Features = Float[Tensor, "1 _ _ _"]
-"""Channel, height and width differ from slice to slice."""
+Features = Float[Tensor, "_ _ _ _"]
+"""Batch, channel, height and width. Channel, height and width differ from slice to slice."""
 
 
 def squared_differences(prediction: Sequence[Features], target: Sequence[Features]) -> list[Features]:

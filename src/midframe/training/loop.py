@@ -60,7 +60,7 @@ def train(
     # Without `cpu=True` accelerate ignores torchrun on a machine that has no GPU, and every process trains alone.
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
     device = accelerator.device
-    state = _State(task, schedule, device)
+    state = TrainingState(task, schedule, device)
     out.mkdir(parents=True, exist_ok=True)
     newest = newest_checkpoint(out / "checkpoints") if resume else None
     if newest is not None:
@@ -74,7 +74,7 @@ def train(
             if state.step >= last:
                 break
             batch = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
-            logs = _optimise(accelerator, task, state, batch)
+            logs = optimise(accelerator, task, state, batch)
             samples += len(next(iter(batch.values()))) * accelerator.num_processes
             steps += 1
             passed = time.monotonic() - since
@@ -149,7 +149,7 @@ def validate(
     return result
 
 
-class _State:
+class TrainingState:
     """All that a checkpoint holds."""
 
     def __init__(self, task: TrainTask, schedule: Schedule, device: torch.device) -> None:
@@ -199,8 +199,8 @@ class _State:
         torch.set_rng_state(state["random"])
 
 
-def _optimise(
-    accelerator: Accelerator, task: TrainTask, state: _State, batch: Batch
+def optimise(
+    accelerator: Accelerator, task: TrainTask, state: TrainingState, batch: Batch
 ) -> Callable[[], dict[str, float]]:
     """One optimiser step; returns a function that reads the logs (reading waits for a GPU)."""
     schedule = state.schedule

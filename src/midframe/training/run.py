@@ -84,10 +84,19 @@ def check_start(out: Path, *, resume: bool) -> None:
         UsageError: The folder holds a run and `resume` is off.
         MissingExtraError: The training extra is not installed.
     """
-    if importlib.util.find_spec("accelerate") is None:
-        raise MissingExtraError("Training", "accelerate", "train")
+    check_extra()
     if not resume and newest_checkpoint(out / "checkpoints"):
         raise UsageError(f"{out} holds a run already: continue it with --resume, or choose another folder.")
+
+
+def check_extra() -> None:
+    """Refuse to begin without the packages of training.
+
+    Raises:
+        MissingExtraError: The training extra is not installed.
+    """
+    if importlib.util.find_spec("accelerate") is None:
+        raise MissingExtraError("Training", "accelerate", "train")
 
 
 def device() -> torch.device:

@@ -29,7 +29,8 @@ INPUTS = 7
 SEQUENCES_AT_ONCE = 16384
 """Pixels that attend in one call: more would hold gigabytes at full size."""
 
-Clip = Float[Tensor, "batch channel frame height width"]
+Clip = Float[Tensor, "batch _ frame _ _"]
+"""Features: channels, height and width change on the way."""
 
 
 class MaskedVideoNetwork(nn.Module):

@@ -31,6 +31,8 @@ from midframe.methods.mivid.weights_file import load_network, save_network
 
 MOVING_SHARE = 0.1
 """Part of the pixels, those that differ most between the first and the last frame, that is scored on its own."""
+SEEDS_APART = 2**32
+"""More than any run has steps."""
 SHOWN_CLIPS, SHOWN_FRAMES = 3, (2, 4, 6)
 """Of the validation, in the strip of samples."""
 
@@ -78,7 +80,9 @@ def prepare(options: TrainOptions) -> TrainingSetup:
 def set_up(recipe: MividRecipe, options: TrainOptions) -> TrainingSetup:
     """As `prepare`, with a recipe at hand; errors as there."""
     torch.manual_seed(options.seed)
-    task = MividTask(recipe, load_distance(options.features, options.device))
+    # Processes that train together see other clips, and hide other parts of them.
+    seed = options.seed * options.processes + options.process
+    task = MividTask(recipe, load_distance(options.features, options.device), seed=seed)
     if options.init is not None:
         _begin_with(task.network, options.init)
     validation = validation_segments(options.bank, count=recipe.validation_segments, size=recipe.segments.size)
@@ -101,10 +105,24 @@ def set_up(recipe: MividRecipe, options: TrainOptions) -> TrainingSetup:
 
 
 class MividTask:
-    """Train a MiVID network on segments of nine frames (`midframe.data.segments`)."""
+    """Train a MiVID network on segments of nine frames (`midframe.data.segments`).
 
-    def __init__(self, recipe: MividRecipe, distance: FrameDistance = pyramid_distance) -> None:
-        self.recipe = recipe
+    Args:
+        recipe: The experiment.
+        distance: Of frames, for the perceptual term.
+        progress: Masks and weights as at this part of a training; by default as the step says.
+        seed: Of masks and noise, which are a function of it and of the step, so that a resumed run repeats nothing.
+    """
+
+    def __init__(
+        self,
+        recipe: MividRecipe,
+        distance: FrameDistance = pyramid_distance,
+        *,
+        progress: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.recipe, self.progress, self.seed = recipe, progress, seed
         self.network = MaskedVideoNetwork(recipe.mivid)
         self.objective = MividObjective(recipe.weights, distance)
         self.levels = recipe.mivid.levels()
@@ -116,12 +134,13 @@ class MividTask:
     def losses(self, batch: Batch, step: int) -> Mapping[str, LossTerms]:
         clean = _clip(batch)
         count, _, _, height, width = clean.shape
-        progress = step / self.recipe.schedule.steps
-        visible = draw_visibility(self.recipe.masks, (count, height, width), progress).to(clean.device)
+        progress = step / self.recipe.schedule.steps if self.progress is None else self.progress
+        draw = torch.Generator().manual_seed(self.seed * SEEDS_APART + step)
+        visible = draw_visibility(self.recipe.masks, (count, height, width), progress, draw).to(clean.device)
         levels = self.levels.to(clean.device)
-        at = torch.randint(len(levels), (count,), device=clean.device)
+        at = torch.randint(len(levels), (count,), generator=draw).to(clean.device)
         signal, noise = levels.at(at, clean.ndim)
-        epsilon = torch.randn_like(clean)
+        epsilon = torch.randn(clean.shape, generator=draw).to(clean.device)
         known = clean * visible
         base = starting_point(self.network, known, visible)
         noisy = diffuse(clean, epsilon, signal, noise)

@@ -1,0 +1,314 @@
+"""MiVID's parts, each on cases with a known answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+
+from midframe.core.errors import RecipeError, ShapeError, UsageError, WeightsError
+from midframe.core.options import LoadOptions
+from midframe.methods.mivid.blend import temporal_blend
+from midframe.methods.mivid.config import FRAMES, MividConfig
+from midframe.methods.mivid.loss import MividObjective, MividWeights, rise_at
+from midframe.methods.mivid.masking import MaskRecipe, draw_visibility, ends_visible, hidden_count
+from midframe.methods.mivid.network import MaskedVideoNetwork, SpaceTimeConvolution, TemporalBlock
+from midframe.methods.mivid.perceptual import load_distance, pyramid_distance
+from midframe.methods.mivid.sample import MividInterpolator, create
+from midframe.methods.mivid.weights_file import load_network, save_network
+from small_mivid import SMALL_MIVID
+
+FRAMES_ONLY = MaskRecipe(occluders=0.0, patches=0.0)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def parameters(config: MividConfig) -> int:
+    return sum(values.numel() for values in MaskedVideoNetwork(config).parameters())
+
+
+def test_the_network_has_the_size_that_its_layers_were_specified_with():
+    # 2.95 and 4.69 million, in print to two places.
+    assert parameters(MividConfig()) / 1e6 == pytest.approx(2.95, abs=0.006)
+    assert parameters(MividConfig(depth=2)) / 1e6 == pytest.approx(4.69, abs=0.006)
+
+
+def test_an_untrained_network_is_the_temporal_blend():
+    interpolator = MividInterpolator(MaskedVideoNetwork(SMALL_MIVID).eval())
+    frames = torch.rand(1, 2, 3, 40, 56, generator=seeded())
+    times = [Fraction(1, 8), Fraction(1, 2), Fraction(7, 8)]
+    made = interpolator.interpolate(frames, times, generator=seeded())
+    expected = torch.stack([frames[:, 0] * float(1 - t) + frames[:, 1] * float(t) for t in times], 1)
+    assert torch.allclose(made, expected, atol=1e-5)
+
+
+def test_a_convolution_in_space_and_time_is_a_three_dimensional_one():
+    layer = SpaceTimeConvolution(3, 4)
+    torch.nn.init.normal_(layer.time.weight)
+    clip = torch.randn(2, 3, 5, 6, 7, generator=seeded())
+    space = torch.nn.functional.conv3d(
+        clip, layer.space.conv.weight[:, :, None], layer.space.conv.bias, padding=(0, 1, 1)
+    )
+    expected = torch.nn.functional.conv3d(space, layer.time.weight[..., None], layer.time.bias, padding=(1, 0, 0))
+    assert torch.allclose(layer(clip), expected, atol=1e-5)
+
+
+def test_attention_over_time_mixes_no_pixels():
+    block = TemporalBlock(8, 2)
+    torch.nn.init.normal_(block.merge.weight)
+    clip = torch.randn(1, 8, FRAMES, 3, 4, generator=seeded())
+    changed = clip.clone()
+    changed[:, 0, 4, 1, 2] += 1  # One channel: an equal shift of all is what the normalisation removes.
+    moved = (block(changed) - block(clip)).detach().abs().amax((0, 1))
+    assert (moved[:, 1, 2] > 0).all()
+    moved[:, 1, 2] = 0
+    assert float(moved.max()) == 0
+
+
+def test_attention_in_parts_is_attention_at_once(monkeypatch: pytest.MonkeyPatch):
+    block = TemporalBlock(8, 2)
+    torch.nn.init.normal_(block.merge.weight)
+    clip = torch.randn(2, 8, FRAMES, 5, 4, generator=seeded())
+    whole = block(clip)
+    monkeypatch.setattr("midframe.methods.mivid.network.SEQUENCES_AT_ONCE", 7)
+    assert torch.allclose(block(clip), whole, atol=1e-6)
+
+
+def test_the_blend_takes_each_pixel_from_its_nearest_visible_instants():
+    known = torch.zeros(1, 1, FRAMES, 1, 4)
+    visible = torch.zeros_like(known)
+    for pixel, shown in enumerate(({0: 8.0, 8: 16.0}, {2: 5.0, 5: 8.0}, {3: 7.0}, {})):
+        for frame, value in shown.items():
+            known[0, 0, frame, 0, pixel], visible[0, 0, frame, 0, pixel] = value, 1
+    blended = temporal_blend(known, visible)[0, 0, :, 0]
+    assert blended[:, 0].tolist() == pytest.approx([8, 9, 10, 11, 12, 13, 14, 15, 16])
+    assert blended[:, 1].tolist() == pytest.approx([5, 5, 5, 6, 7, 8, 8, 8, 8])
+    assert blended[:, 2].tolist() == [7] * FRAMES
+    assert blended[:, 3].tolist() == [0] * FRAMES
+
+
+def test_the_blend_does_not_see_what_is_hidden():
+    clip, visible = torch.rand(1, 3, FRAMES, 4, 4, generator=seeded()), ends_visible(1, 4, 4)
+    assert torch.equal(temporal_blend(clip, visible), temporal_blend(clip * visible, visible))
+
+
+def test_more_frames_are_hidden_along_a_cosine_until_all_inner_ones_are():
+    counts = [hidden_count(MaskRecipe(), progress) for progress in (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0)]
+    assert counts == [2, 3, 4, 6, 7, 7, 7]
+    assert {hidden_count(MaskRecipe(ratio="fixed"), progress) for progress in (0.0, 0.5, 1.0)} == {4}
+
+
+@pytest.mark.parametrize("kind", ["random", "block", "hybrid"])
+def test_whole_frames_are_hidden_and_the_ends_never(kind):
+    recipe = replace(FRAMES_ONLY, kind=kind)
+    visible = draw_visibility(recipe, (200, 4, 4), 0.4, seeded())
+    frames = visible[:, 0, :, 0, 0]
+    assert torch.equal(visible, frames[:, None, :, None, None].expand_as(visible))
+    assert (frames[:, [0, -1]] == 1).all()
+    assert ((1 - frames).sum(1) == 4).all()
+    # Neighbours only, where they come as a block: no more than one change from shown to hidden.
+    blocks = (frames.diff(dim=1) == -1).sum(1) == 1
+    shares = {"random": (0.0, 0.4), "block": (1.0, 1.0), "hybrid": (0.4, 0.8)}[kind]
+    assert shares[0] <= float(blocks.float().mean()) <= shares[1]
+
+
+def test_at_the_end_the_mask_is_that_of_interpolation():
+    visible = draw_visibility(MaskRecipe(occluders=1.0, patches=1.0), (20, 16, 16), 0.95, seeded())
+    assert torch.equal(visible, ends_visible(20, 16, 16))
+
+
+def test_occluders_are_rectangles_on_successive_frames():
+    recipe = MaskRecipe(first=0.0, occluders=1.0, patches=0.0)
+    visible = draw_visibility(recipe, (40, 24, 24), 0.0, seeded())
+    # One inner frame is hidden as a whole; of the rest some, and never too much of the ends.
+    partly = (visible.mean((3, 4)) < 1) & (visible.mean((3, 4)) > 0)
+    assert partly.any((1, 2)).float().mean() > 0.9
+    assert float((1 - visible[:, :, [0, -1]]).mean((3, 4)).max()) <= 0.3
+
+
+def test_patches_are_dropped_whole():
+    recipe = MaskRecipe(ratio="fixed", fixed=1.0, occluders=0.0, patches=1.0, patch_rate=0.2)
+    visible = draw_visibility(recipe, (30, 24, 20), 0.0, seeded())
+    ends = visible[:, 0, 0]
+    cells = ends[:, :24, :16].unfold(1, 8, 8).unfold(2, 8, 8).flatten(3)
+    assert ((cells.amin(-1) == cells.amax(-1)).all()).item()
+    assert 0.05 < float((1 - ends).mean()) < 0.25
+
+
+def test_a_share_outside_zero_and_one_is_refused():
+    with pytest.raises(RecipeError, match=r"first is a share in \[0, 1\]; got 1.5"):
+        MaskRecipe(first=1.5)
+
+
+def objective(**values) -> MividObjective:
+    return MividObjective(MividWeights(**values), pyramid_distance)
+
+
+def score(task: MividObjective, guessed: torch.Tensor, clean: torch.Tensor, progress: float = 0.0):
+    visible = ends_visible(len(clean), *clean.shape[-2:])
+    return task(guessed, clean, visible, trust=torch.ones(len(clean)), progress=progress)
+
+
+def test_only_what_was_hidden_is_scored():
+    clean = torch.rand(2, 3, FRAMES, 32, 32, generator=seeded()) * 2 - 1
+    guessed = clean.clone()
+    guessed[:, :, [0, -1]] = 9.0
+    assert float(score(objective(), guessed, clean, progress=1.0).total) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_absolute_term_is_the_mean_difference_of_pictures_in_zero_to_one():
+    clean = torch.zeros(1, 3, FRAMES, 32, 32)
+    scored = score(objective(), clean + 0.2, clean)
+    assert float(scored.terms["absolute"]) == pytest.approx(0.1)
+    assert float(scored.logs["hidden"]) == pytest.approx(7 / 9)
+
+
+def test_looks_come_in_as_training_goes_on():
+    assert [rise_at(progress) for progress in (0.0, 0.2, 0.5, 0.8, 1.0)] == pytest.approx([0, 0, 0.5, 1, 1])
+    clean = torch.rand(1, 3, FRAMES, 32, 32, generator=seeded())
+    guessed = clean + 0.1 * torch.randn(clean.shape, generator=seeded(1))
+    early, late = (score(objective(), guessed, clean, progress) for progress in (0.1, 1.0))
+    assert "perceptual" not in early.terms
+    assert float(late.terms["perceptual"]) == pytest.approx(0.1 * float(late.logs["looks"]))
+    assert float(late.terms["absolute"]) == pytest.approx(0.5 * float(early.terms["absolute"]), rel=1e-4)
+    assert "perceptual" not in score(objective(adaptive="none"), guessed, clean, 1.0).terms
+
+
+def test_a_balanced_perceptual_term_has_the_size_of_the_absolute_one():
+    clean = torch.rand(1, 3, FRAMES, 32, 32, generator=seeded())
+    guessed = clean + 0.1 * torch.randn(clean.shape, generator=seeded(1))
+    scored = score(objective(adaptive="balanced"), guessed, clean, 1.0)
+    assert float(scored.terms["perceptual"]) == pytest.approx(0.2 * float(scored.terms["absolute"]), rel=1e-4)
+
+
+def test_a_change_from_frame_to_frame_is_scored():
+    clean = torch.zeros(1, 3, FRAMES, 32, 32)
+    flicker = clean.clone()
+    flicker[:, :, 1:-1:2] = 0.2
+    steady = clean.clone()
+    steady[:, :, 1:-1] = 0.2
+    assert float(score(objective(), flicker, clean).terms["temporal"]) > 3 * float(
+        score(objective(), steady, clean).terms["temporal"]
+    )
+
+
+def test_the_pyramid_distance_prefers_a_small_error_and_is_one_number_a_frame():
+    picture = torch.rand(3, 3, 32, 32, generator=seeded())
+    noise = torch.randn(picture.shape, generator=seeded(1)) * torch.tensor([0.0, 0.05, 0.1]).view(3, 1, 1, 1)
+    distance = pyramid_distance(picture + noise, picture)
+    assert distance.shape == (3,)
+    assert distance[0] == 0
+    assert float(distance[2]) == pytest.approx(2 * float(distance[1]), rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["vgg16", "squeezenet"])
+def test_a_file_of_features_is_looked_through(name: str, tmp_path: Path):
+    from midframe.metrics import backbones
+
+    torch.manual_seed(0)
+    trunk = backbones.vgg16() if name == "vgg16" else backbones.squeezenet(partial_windows=True)
+    torch.save(trunk.state_dict(), tmp_path / "features.pth")
+    distance = load_distance(tmp_path / "features.pth", torch.device("cpu"))
+    picture = torch.rand(2, 3, 64, 64, generator=seeded())
+    other = picture.clone()
+    other[1] = torch.rand(3, 64, 64, generator=seeded(1))
+    other.requires_grad_()
+    found = distance(other, picture)
+    assert found.shape == (2,)
+    assert float(found[0].detach()) == pytest.approx(0, abs=1e-6)
+    assert float(found[1].detach()) > 1e-6
+    found.sum().backward()
+    assert other.grad is not None
+    assert float(other.grad[1].abs().sum()) > 0
+
+
+def test_a_file_of_features_that_is_not_there_is_named(tmp_path: Path):
+    with pytest.raises(WeightsError, match=r"no file .*vgg\.pth"):
+        load_distance(tmp_path / "vgg.pth", torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"base_width": 12}, "multiple of 8; got 12"),
+        ({"heads": (3, 4, 4)}, "32 channels cannot be shared by 3 heads"),
+        ({"prediction": "eps"}, "needs base 'none'"),
+        ({"size": 30}, "multiple of 4; got 30"),
+        ({"sampling_steps": 2000}, "1 to 1000; got 2000"),
+        ({"depth": 0}, "at least 1; got 0"),
+    ],
+)
+def test_a_network_that_cannot_be_is_refused(values, message: str):
+    with pytest.raises(UsageError, match=message):
+        MividConfig(**values)
+
+
+def test_any_frames_may_be_known():
+    network = MaskedVideoNetwork(SMALL_MIVID).eval()
+    frames = torch.rand(1, FRAMES, 3, 32, 32, generator=seeded())
+    visible = torch.zeros(FRAMES, dtype=torch.bool)
+    visible[[0, 3, 4]] = True
+    interpolator = MividInterpolator(network)
+    made = interpolator.restore(frames, visible, generator=seeded())
+    assert torch.equal(made[:, visible], frames[:, visible])
+    # Untrained: the blend of the neighbours, and behind the last known frame that frame.
+    assert torch.allclose(made[:, 1], (2 * frames[:, 0] + frames[:, 3]) / 3, atol=1e-5)
+    assert torch.allclose(made[:, 8], frames[:, 4], atol=1e-5)
+    hidden_changed = torch.where(visible[None, :, None, None, None], frames, 0.5)
+    assert torch.equal(interpolator.restore(hidden_changed, visible, generator=seeded()), made)
+
+
+def test_what_cannot_be_restored_is_refused():
+    interpolator = MividInterpolator(MaskedVideoNetwork(SMALL_MIVID).eval())
+    frames, visible = torch.rand(1, FRAMES, 3, 32, 32), torch.ones(FRAMES, dtype=torch.bool)
+    with pytest.raises(ShapeError, match="9 frames"):
+        interpolator.restore(frames[:, 1:], visible, generator=seeded())
+    with pytest.raises(UsageError, match="must be visible"):
+        interpolator.restore(frames, ~visible, generator=seeded())
+    with pytest.raises(UsageError, match="pass a generator"):
+        interpolator.restore(frames, visible)
+
+
+def test_a_frame_does_not_depend_on_which_others_are_wanted():
+    network = MaskedVideoNetwork(SMALL_MIVID).eval()
+    torch.nn.init.normal_(network.leave.conv.weight, std=0.05)
+    interpolator = MividInterpolator(network)
+    frames = torch.rand(1, 2, 3, 32, 32, generator=seeded())
+    half, eighth = Fraction(1, 2), Fraction(1, 8)
+    both = interpolator.interpolate(frames, [eighth, half], generator=seeded(1))
+    alone = interpolator.interpolate(frames, [half], generator=seeded(1))
+    assert torch.equal(both[:, 1:], alone)
+    assert not torch.equal(alone, interpolator.interpolate(frames, [half], generator=seeded(2)))
+
+
+def test_weights_come_back_with_their_architecture(tmp_path: Path):
+    network = MaskedVideoNetwork(SMALL_MIVID)
+    path = tmp_path / "mivid.safetensors"
+    save_network(SMALL_MIVID, network.state_dict(), path, torch.float32)
+    loaded = load_network(path)
+    assert loaded.config == SMALL_MIVID
+    assert all(torch.equal(loaded.state_dict()[name], value) for name, value in network.state_dict().items())
+    options = LoadOptions(weights=path, device=torch.device("cpu"), precision=torch.float32)
+    assert create(options).spec.name == "mivid"
+    with pytest.raises(UsageError, match="estimates no flow"):
+        create(replace(options, scale=Fraction(1, 2)))
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_half_precision_gives_nearly_the_same(tmp_path: Path, precision: torch.dtype):
+    network = MaskedVideoNetwork(SMALL_MIVID)
+    torch.manual_seed(0)
+    torch.nn.init.normal_(network.leave.conv.weight, std=0.02)
+    path = tmp_path / "mivid.safetensors"
+    save_network(SMALL_MIVID, network.state_dict(), path, torch.float32)
+    frames = torch.rand(1, 2, 3, 32, 32, generator=seeded())
+    made = create(LoadOptions(weights=path, device=torch.device("cpu"), precision=precision)).interpolate(
+        frames, [Fraction(1, 2)], generator=seeded()
+    )
+    exact = MividInterpolator(network.eval()).interpolate(frames, [Fraction(1, 2)], generator=seeded())
+    assert float((made - exact).abs().mean()) < (1e-6 if precision == torch.float32 else 0.02)
