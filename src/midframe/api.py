@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from importlib import import_module
 from pathlib import Path
-from time import monotonic
-from typing import TYPE_CHECKING, Any, cast
+from typing import cast
 from weakref import WeakKeyDictionary
 
 import torch
@@ -19,16 +18,13 @@ from midframe.core.method import Interpolator
 from midframe.core.options import LoadOptions
 from midframe.core.rate import Number, rate_rule
 from midframe.core.recipe import write_recipe
-from midframe.core.task import Adaptation, AdaptOptions, TrainingSetup, TrainOptions
+from midframe.core.task import Adaptation, AdaptOptions, AdaptResult, TrainingSetup, TrainOptions
 from midframe.engine import Plan, Progress, RunResult, interpolate_pair, make_plan, run_video
 from midframe.engine.hardware import resolve_device, resolve_precision
 from midframe.recipes import find_recipe
 from midframe.video import EncodeOptions, probe
 from midframe.video.picture import read_picture, write_pictures
 from midframe.weights import find
-
-if TYPE_CHECKING:
-    from midframe.training.adapt import AdaptResult
 
 DEFAULT_METHOD = "rife"
 SCALES = (Fraction(1, 4), Fraction(1, 2), Fraction(1))
@@ -44,7 +40,8 @@ class Registration:
         source: The paper or program behind it; empty for a formula.
         has_network: It needs weights, and has a flow scale and test-time augmentation.
         trainer: "module:function"; the function takes `TrainOptions` and gives a `TrainingSetup`.
-        planner: "module:function"; the function takes hours, a device and a report, and gives a recipe that fits.
+        planner: "module:function"; the function takes hours, a device and a report, and gives a recipe that fits,
+            as plain values.
         adapter: "module:function"; the function takes `AdaptOptions` and gives an `Adaptation`.
         looks: Its objective can look through a network that the user has.
     """
@@ -339,8 +336,8 @@ def train(
         recipe: Name of a shipped recipe, or a TOML file; by default the one with the method's name.
         data: Folders of videos, decoded once into `out/bank`; or one such bank, made before.
         out: Folder for the bank, checkpoints, logs and the finished weights; made if missing.
-        hours: Instead of a recipe, plan one that takes about this long: some methods measure the machine for it. The
-            plan is written to `out/recipe.toml`, and kept when the run is resumed.
+        hours: Instead of a recipe, plan one that takes about this long, after the clips are decoded: some methods
+            measure the machine for it. The plan is written to `out/recipe.toml`, and kept when the run is resumed.
         features: File of a network that a method's perceptual objective looks through, where it has one.
         init: Weights to begin with: a file, or "shipped"; random ones by default.
         resume: Go on from the newest checkpoint in `out`.
@@ -362,7 +359,6 @@ def train(
     """
     from midframe.training import run  # Training needs an extra; nothing else does.
 
-    started = monotonic()
     if name not in _REGISTRY:
         raise UnknownNameError("method", name, _REGISTRY)
     if not _REGISTRY[name].trainer:
@@ -387,7 +383,7 @@ def train(
     )
     if recipe_file is None:
         assert hours is not None
-        recipe_file = _planned(name, Path(out) / "recipe.toml", hours - (monotonic() - started) / 3600, report)
+        recipe_file = _planned(name, Path(out) / "recipe.toml", hours, report)
     options = TrainOptions(
         recipe=recipe_file,
         bank=bank,
@@ -417,6 +413,10 @@ def _made_with(interpolator: Interpolator) -> dict[str, str]:
         "scale": str(options.scale or "auto"),
         "tta": str(options.tta),
     }
+
+
+def _say_nothing(line: str) -> None:
+    """Several processes train together, and one of them speaks."""
 
 
 def adapt(
@@ -488,7 +488,7 @@ def _check_hours(name: str, hours: float, recipe: str | Path | None) -> None:
 
 
 def _planned(name: str, path: Path, hours: float, report: Callable[[str], None]) -> Path:
-    """A recipe for the time that is left, written to `path`; one that lies there already is kept."""
+    """A recipe for so many hours, written to `path`; one that lies there already is kept."""
     from midframe.training import run
 
     if path.is_file():
@@ -496,14 +496,13 @@ def _planned(name: str, path: Path, hours: float, report: Callable[[str], None])
         return path
     if run.place()[1] > 1:
         raise UsageError("Several processes cannot plan by hours: plan in one, then use its recipe.toml.")
-    plan = cast("Callable[[float, torch.device, Callable[[str], None]], Any]", _imported(_REGISTRY[name].planner))
+    plan = cast(
+        "Callable[[float, torch.device, Callable[[str], None]], Mapping[str, object]]",
+        _imported(_REGISTRY[name].planner),
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_recipe(path, asdict(plan(max(hours, 0), run.device(), report)))
+    write_recipe(path, plan(hours, run.device(), report))
     return path
-
-
-def _say_nothing(line: str) -> None:
-    """Several processes train together, and one of them speaks."""
 
 
 def _imported(place: str) -> object:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from midframe.core.duration import clock
 from midframe.core.errors import UsageError, WriteError
-from midframe.core.task import Adaptation, AdaptOptions, Batch, Schedule
+from midframe.core.task import Adaptation, AdaptOptions, AdaptResult, Batch, Schedule
 from midframe.data.holdout import decode_video
 from midframe.engine.hardware import resolve_precision
 from midframe.training import run
@@ -54,37 +54,6 @@ class AdaptRequest:
     short_side: int
     seed: int
     overwrite: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class AdaptResult:
-    """What came of it.
-
-    Attributes:
-        path: The written file.
-        adapted: Whether it holds the adapted weights, or the given ones.
-        given_psnr: Of the given weights on the frames that judge, in decibels.
-        adapted_psnr: Of the adapted ones.
-        judged: Number of samples that judge: no step was trained on them, and none was chosen by them.
-        steps: Optimiser steps behind the adapted weights.
-        stopped_early: The frames that choose had stopped gaining.
-    """
-
-    path: Path
-    adapted: bool
-    given_psnr: float
-    adapted_psnr: float
-    judged: int
-    steps: int
-    stopped_early: bool
-
-    def __str__(self) -> str:
-        gain = self.adapted_psnr - self.given_psnr
-        kept = "kept the adapted weights" if self.adapted else "kept the given weights"
-        return (
-            f"{kept}: after {self.steps} steps {self.adapted_psnr:.2f} dB where the given ones have "
-            f"{self.given_psnr:.2f} dB ({gain:+.2f} dB) on {self.judged} samples kept apart"
-        )
 
 
 def adapt_video(

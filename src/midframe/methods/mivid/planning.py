@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import torch
 
@@ -46,7 +47,12 @@ class Pace:
     seconds: float
 
 
-def plan(hours: float, device: torch.device, report: Callable[[str], None] = lambda line: None) -> MividRecipe:
+def plan(hours: float, device: torch.device, report: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
+    """As `plan_recipe`, as plain values."""
+    return asdict(plan_recipe(hours, device, report))
+
+
+def plan_recipe(hours: float, device: torch.device, report: Callable[[str], None] = lambda line: None) -> MividRecipe:
     """Measure a few steps of each network, widest first, and choose the first that gets enough of them.
 
     Args:
@@ -74,11 +80,14 @@ def plan(hours: float, device: torch.device, report: Callable[[str], None] = lam
 
 
 def choose(paces: list[Pace], hours: float) -> MividRecipe:
-    """The recipe for the last network measured, with the largest batch that leaves plenty of steps; errors as `plan`.
+    """The recipe for the last network measured, with the largest batch that leaves plenty of steps.
 
     Args:
         paces: In the order of `CANDIDATES`; all but the last were too slow.
         hours: For the training.
+
+    Raises:
+        UsageError: As `plan_recipe`.
     """
     pace = paces[-1]
     batch = max((size for size in BATCHES if _steps(pace, hours, size) >= PLENTY_OF_STEPS), default=BATCHES[0])
