@@ -59,6 +59,21 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Rough:
+    """What is known of the missing frame at 1/4 of its size.
+
+    Attributes:
+        estimates: After each block, coarse to fine.
+        memory: What the last of them hands on.
+        teacher: The privileged estimate, in training with a target only.
+    """
+
+    estimates: tuple[Estimate, ...]
+    memory: Tensor
+    teacher: Estimate | None = None
+
+
+@dataclass(frozen=True)
 class MatchingOutput:
     """Everything that the objective looks at.
 
@@ -178,6 +193,12 @@ class MatchingNetwork(nn.Module):
 
     def synthesise(self, encoded: Encoded, time: Tensor, target: Tensor | None = None) -> MatchingOutput:
         """The frame at `time`, from what `encode` saw; arguments as in `forward`."""
+        rough = self.estimate(encoded, time, target)
+        estimate, output = self.finish(encoded.pair, encoded.half, rough, time)
+        return MatchingOutput(output, (*rough.estimates, estimate), rough.teacher)
+
+    def estimate(self, encoded: Encoded, time: Tensor, target: Tensor | None = None) -> Rough:
+        """Flow and mask up to 1/4 of the size, where motion is found; arguments as in `forward`."""
         estimates: list[Estimate] = []
         estimate, memory = None, None
         for features in reversed(encoded.pyramid):
@@ -188,23 +209,33 @@ class MatchingNetwork(nn.Module):
             assert estimate is not None  # there is one visit at least
             estimates.append(estimate)
         assert estimate is not None  # there is one level at least
-        before_quarter, before_half, at_full = self.config.alignment
-        estimate = self._align(encoded.pair, 4, estimate, time, before_quarter)
+        estimate = self._align(encoded.pair, 4, estimate, time, self.config.alignment[0])
         estimate, memory = self._refine(
             self.middle, encoded.quarter, self.config.middle_radius, estimate, memory, time
         )
         estimates.append(estimate)
-
         teacher = None
         if target is not None and self.teacher is not None:
             teacher = self._teach(encoded.quarter, target, estimate, time)
+        return Rough(tuple(estimates), memory, teacher)
 
-        estimate = self._align(encoded.pair, 2, estimate, time, before_half)
-        estimate, residual, share = self._finish(encoded.half, estimate, memory, time)
-        estimate = self._align(encoded.pair, 1, estimate, time, at_full)
-        estimates.append(estimate)
-        output = self.merge(encoded.pair, estimate, share) + residual
-        return MatchingOutput(output, tuple(estimates), teacher)
+    def finish(self, pair: Tensor, half: Tensor, rough: Rough, time: Tensor) -> tuple[Estimate, Tensor]:
+        """The frame from flow and mask at 1/4: what lies beyond is local, and any part of a frame can be done alone.
+
+        Args:
+            pair: before and after along the batch axis, (2 batch, 3, height, width).
+            half: Their features at 1/2.
+            rough: What `estimate` gave.
+            time: As in `forward`.
+
+        Returns:
+            Flow and mask at full size, and the frame.
+        """
+        _, before_half, at_full = self.config.alignment
+        estimate = self._align(pair, 2, rough.estimates[-1], time, before_half)
+        estimate, residual, share = self._finish(half, estimate, rough.memory, time)
+        estimate = self._align(pair, 1, estimate, time, at_full)
+        return estimate, self.merge(pair, estimate, share) + residual
 
     @staticmethod
     def merge(pair: Tensor, estimate: Estimate, detail: Tensor | None = None) -> Tensor:
