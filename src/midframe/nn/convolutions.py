@@ -22,7 +22,11 @@ class ResidualConvolution(nn.Module):
         self.beta = nn.Parameter(torch.ones(1, width, 1, 1))
 
     def forward(self, features: Float[Tensor, "batch _ _ _"]) -> Float[Tensor, "batch _ _ _"]:
-        return functional.leaky_relu(self.conv(features) * self.beta + features, SLOPE)
+        change = self.conv(features)
+        if torch.is_grad_enabled():
+            return functional.leaky_relu(change * self.beta + features, SLOPE)
+        # The same numbers in a third of the memory: large frames spend most of their time in it.
+        return functional.leaky_relu_(change.mul_(self.beta).add_(features), SLOPE)
 
 
 class Block(nn.Module):

@@ -14,9 +14,10 @@ from midframe.core.errors import ShapeError
 
 def backward_warp(
     image: Float[Tensor, "batch channel height width"],
-    flow: Float[Tensor, "batch 2 height width"],
+    flow: Float[Tensor, "batch 2 part_height part_width"],
     kernel: Literal["bilinear", "bicubic"] = "bilinear",
-) -> Float[Tensor, "batch channel height width"]:
+    corner: tuple[int, int] | None = None,
+) -> Float[Tensor, "batch channel part_height part_width"]:
     """Fetch, for every output pixel, the image colour that the flow points at.
 
     Always computed in float32: PyTorch's CPU `grid_sample` is not safe in bfloat16, and a bfloat16
@@ -27,21 +28,24 @@ def backward_warp(
         flow: Displacement in pixels (x right, y down) from output to image.
         kernel: Bilinear samples blur between pixels and stay within the image's range. Bicubic ones keep its detail
             and its noise, may overshoot at edges, and take four times as long.
+        corner: First row and column of the part of the frame that the flow is of; None for all of it. The part may
+            fetch from anywhere in the image.
 
     Returns:
         Samples in float32. Positions outside the image take the nearest border pixel.
 
     Raises:
-        ShapeError: image and flow differ in batch, height or width.
+        ShapeError: image and flow differ in batch, or without a corner in height or width.
 
     Source: Jaderberg et al. 2015, section 3.3; border rule as in RIFE.
     """
-    if image.shape[-2:] != flow.shape[-2:] or image.shape[0] != flow.shape[0]:
+    if image.shape[0] != flow.shape[0] or (corner is None and image.shape[-2:] != flow.shape[-2:]):
         raise ShapeError(f"image {tuple(image.shape)} and flow {tuple(flow.shape)} differ in batch or size.")
-    height, width = flow.shape[-2:]
+    height, width = image.shape[-2:]
+    top, left = corner or (0, 0)
     image, flow = image.float(), flow.float()
-    column = torch.arange(width, device=flow.device, dtype=torch.float32)
-    row = torch.arange(height, device=flow.device, dtype=torch.float32)
+    column = torch.arange(left, left + flow.shape[-1], device=flow.device, dtype=torch.float32)
+    row = torch.arange(top, top + flow.shape[-2], device=flow.device, dtype=torch.float32)
     # Pixel centre p of a line of n pixels has the normalised coordinate (2 p + 1) / n - 1 under
     # align_corners=False: valid for n = 1 too, where the align_corners=True form divides by zero.
     grid = torch.stack(

@@ -94,13 +94,13 @@ class Encoded:
 
     Attributes:
         pair: (2 batch, 3, height, width), RGB.
-        half: Features at 1/2.
+        half: Features at 1/2; None where they are made part by part (see `tiled.py`).
         quarter: Features at 1/4.
         pyramid: Features at 1/8, 1/16, ..., fine to coarse.
     """
 
     pair: Tensor
-    half: Tensor
+    half: Tensor | None
     quarter: Tensor
     pyramid: tuple[Tensor, ...]
 
@@ -176,23 +176,26 @@ class MatchingNetwork(nn.Module):
             levels: Visits of the shared coarse block; by default those of the configuration. Each one more
                 doubles the largest motion, and the multiple that the size must have.
         """
+        if before.shape != after.shape:
+            raise ShapeError(f"both frames need one size; got {tuple(before.shape)} and {tuple(after.shape)}.")
+        return self.encode_pair(torch.cat((before, after)), levels)
+
+    def encode_pair(self, pair: Float[Tensor, "pair 3 height width"], levels: int | None = None) -> Encoded:
+        """As `encode`, of before and after along the batch axis."""
         levels = self.config.levels if levels is None else levels
         multiple = size_multiple(levels)
-        if before.shape != after.shape or before.shape[-2] % multiple or before.shape[-1] % multiple:
-            raise ShapeError(
-                f"both frames need one size in multiples of {multiple}; got {tuple(before.shape)} and "
-                f"{tuple(after.shape)}. Pad first."
-            )
-        pair = torch.cat((before, after))
-        half, quarter, eighth = self.encoder(self._cast(pair - 0.5))
+        if pair.shape[-2] % multiple or pair.shape[-1] % multiple:
+            raise ShapeError(f"frames need a size in multiples of {multiple}; got {tuple(pair.shape)}. Pad first.")
+        half, quarter, eighth = self.encoder(self.cast(pair - 0.5))
         pyramid = [eighth]
         for level in range(1, levels):
             smaller = functional.avg_pool2d(pair, 2**level)
-            pyramid.append(self.encoder.coarsest(self._cast(smaller - 0.5)))
+            pyramid.append(self.encoder.coarsest(self.cast(smaller - 0.5)))
         return Encoded(pair, half, quarter, tuple(pyramid))
 
     def synthesise(self, encoded: Encoded, time: Tensor, target: Tensor | None = None) -> MatchingOutput:
         """The frame at `time`, from what `encode` saw; arguments as in `forward`."""
+        assert encoded.half is not None  # `encode` made it
         rough = self.estimate(encoded, time, target)
         estimate, output = self.finish(encoded.pair, encoded.half, rough, time)
         return MatchingOutput(output, (*rough.estimates, estimate), rough.teacher)
@@ -238,7 +241,9 @@ class MatchingNetwork(nn.Module):
         return estimate, self.merge(pair, estimate, share) + residual
 
     @staticmethod
-    def merge(pair: Tensor, estimate: Estimate, detail: Tensor | None = None) -> Tensor:
+    def merge(
+        pair: Tensor, estimate: Estimate, detail: Tensor | None = None, corner: tuple[int, int] | None = None
+    ) -> Tensor:
         """Blend both frames, warped by the flow, by the mask.
 
         Args:
@@ -247,12 +252,13 @@ class MatchingNetwork(nn.Module):
             detail: Share in [0, 1] of the luma's detail that bilinear sampling loses and bicubic sampling keeps,
                 (batch, 1, height, width). Where both frames agree to a fraction of a pixel it belongs to the
                 picture; elsewhere it is noise, which the blur of the samples averages out.
+            corner: First row and column of the part of the frame that the estimate is of; None for all of it.
         """
-        warped = _warp_joined(pair, estimate.flow)
+        warped = _warp_joined(pair, estimate.flow, corner=corner)
         merged = blend(*warped, estimate.mask)
         if detail is None:
             return merged
-        sharp = blend(*_warp_joined(luma(pair)[:, None], estimate.flow, "bicubic"), estimate.mask)
+        sharp = blend(*_warp_joined(luma(pair)[:, None], estimate.flow, "bicubic", corner), estimate.mask)
         return merged + detail * (sharp - luma(merged)[:, None])
 
     @staticmethod
@@ -324,7 +330,7 @@ class MatchingNetwork(nn.Module):
     def _teach(self, features: Tensor, target: Tensor, estimate: Estimate, time: Tensor) -> Estimate:
         """The privileged block: it sees the true frame's features beside the warped ones."""
         assert self.teacher is not None
-        seen = self.encoder(self._cast(target - 0.5))[1]
+        seen = self.encoder(self.cast(target - 0.5))[1]
         parts = (*_warp_joined(features, estimate.flow), seen, *self._state(estimate.flow, estimate.mask, time))
         step = self.teacher(self._join(parts)).float()
         return Estimate(estimate.flow + step[:, :FLOW_CHANNELS], estimate.mask + step[:, FLOW_CHANNELS:])
@@ -333,7 +339,7 @@ class MatchingNetwork(nn.Module):
     def _state(flow: Tensor, mask: Tensor, time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return flow, mask, time.to(flow.dtype).view(-1, 1, 1, 1).expand_as(mask)
 
-    def _cast(self, x: Tensor) -> Tensor:
+    def cast(self, x: Tensor) -> Tensor:
         return self._join((x,))
 
     def _join(self, parts: tuple[Tensor, ...]) -> Tensor:
@@ -341,9 +347,12 @@ class MatchingNetwork(nn.Module):
 
 
 def _warp_joined(
-    pair: Tensor, flow: Tensor, kernel: Literal["bilinear", "bicubic"] = "bilinear"
+    pair: Tensor,
+    flow: Tensor,
+    kernel: Literal["bilinear", "bicubic"] = "bilinear",
+    corner: tuple[int, int] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Warp before and after, joined along the batch axis, by the two halves of the flow."""
-    warped = backward_warp(pair, flow.unflatten(1, (2, 2)).transpose(0, 1).flatten(0, 1), kernel)
+    warped = backward_warp(pair, flow.unflatten(1, (2, 2)).transpose(0, 1).flatten(0, 1), kernel, corner)
     before, after = warped.chunk(2)
     return before, after

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import torch
@@ -13,11 +13,14 @@ from midframe.core.errors import WeightsError
 from midframe.core.method import AnyTime, Frames, MethodSpec, Midpoint, Window, check_request
 from midframe.core.options import LoadOptions
 from midframe.methods.rife.layouts import PaperConfig
-from midframe.methods.rife.matching import Estimate, MatchingNetwork, size_multiple
+from midframe.core.work_size import WorkSize
+from midframe.methods.rife.matching import Encoded, Estimate, MatchingNetwork, Rough, size_multiple
+from midframe.methods.rife.memory import SCALES, matching_sizes, published_sizes
+from midframe.methods.rife.tiled import CELL, encode_in_tiles, finish_in_tiles, merge_in_tiles
 from midframe.methods.rife.weights_file import Network, load_network
 from midframe.nn.pyramid import pyramid_levels
-from midframe.ops.flow import resize_flow
 from midframe.ops.pad import pad_to_multiple
+from midframe.ops.tiles import Box
 
 
 def create(options: LoadOptions) -> RifeInterpolator:
@@ -41,11 +44,19 @@ class RifeInterpolator:
         network: In evaluation mode, on its device, in its precision.
         scale: Resolution of the flow relative to the frame: 1, 1/2 or 1/4; None is 1.
         tta: Average with the result for the frames turned by 180 degrees.
+        tile_pixels: Most pixels worked on at once where that can be done in parts (the default layout); None for all.
     """
 
-    def __init__(self, network: Network, *, scale: Fraction | None = None, tta: bool = False) -> None:
-        self.network, self.tta = network, tta
-        self.scale = scale or Fraction(1)
+    def __init__(
+        self,
+        network: Network,
+        *,
+        scale: Fraction | None = None,
+        tta: bool = False,
+        tile_pixels: int | None = None,
+    ) -> None:
+        self.network, self.tta, self.tile_pixels = network, tta, tile_pixels
+        self.scale, self._scale_is_fixed = scale or Fraction(1), scale is not None
         if isinstance(network, MatchingNetwork):
             multiple = size_multiple(network.config.levels) * self.scale.denominator
             times: AnyTime | Midpoint = AnyTime()
@@ -65,6 +76,17 @@ class RifeInterpolator:
         """Where the network is, and its input belongs."""
         return next(self.network.parameters()).device
 
+    def sizes(self, height: int, width: int) -> Sequence[WorkSize]:
+        """See `midframe.core.work_size.Resizable`. A scale that was asked for is kept."""
+        scales = (self.scale,) if self._scale_is_fixed else SCALES
+        if not isinstance(self.network, MatchingNetwork):
+            return published_sizes(scales, height * width, self.tta)
+        return matching_sizes(scales, height * width, self.network.config, self._precision.itemsize, self.tta)
+
+    def resized(self, size: WorkSize) -> RifeInterpolator:
+        """See `midframe.core.work_size.Resizable`."""
+        return RifeInterpolator(self.network, scale=size.scale, tta=self.tta, tile_pixels=size.tile_pixels)
+
     @torch.inference_mode()
     def interpolate(
         self,
@@ -79,12 +101,12 @@ class RifeInterpolator:
         made = self._once(frames, times)
         if self.tta:
             made = (made + self._once(frames.flip(-1, -2), times).flip(-1, -2)) / 2
-        return made.clamp(0, 1)
+        return made.clamp_(0, 1)
 
     def _once(self, frames: Tensor, times: Sequence[Fraction]) -> Tensor:
-        before, after = frames.unbind(1)
         if isinstance(self.network, MatchingNetwork):
-            return _match(self.network, before, after, times, self.scale)
+            return _match(self.network, frames, times, self.scale, self.tile_pixels)
+        before, after = frames.unbind(1)
         made = []
         for time in times:
             moment = before.new_full((len(before),), float(time))
@@ -99,26 +121,71 @@ class RifeInterpolator:
 
 
 def _match(
-    network: MatchingNetwork, before: Tensor, after: Tensor, times: Sequence[Fraction], scale: Fraction
+    network: MatchingNetwork, frames: Tensor, times: Sequence[Fraction], scale: Fraction, tile_pixels: int | None
 ) -> Tensor:
     """All times of a gap from one look at its two frames."""
-    height, width = before.shape[-2:]
-    small_before, small_after = (
-        frame if scale == 1 else functional.avg_pool2d(frame, scale.denominator) for frame in (before, after)
+    batch, _, _, height, width = frames.shape
+    pair = frames.transpose(0, 1).flatten(0, 1)  # a view where there is one gap, as large frames come
+    small = pad_to_multiple(
+        pair if scale == 1 else functional.avg_pool2d(pair, scale.denominator), size_multiple(network.config.levels)
     )
-    levels = pyramid_levels(network.config.levels, *small_before.shape[-2:])
-    multiple = size_multiple(levels)
-    encoded = network.encode(pad_to_multiple(small_before, multiple), pad_to_multiple(small_after, multiple), levels)
-    pair = torch.cat((before, after))
-    made = []
-    for time in times:
-        result = network.synthesise(encoded, before.new_full((len(before),), float(time)))
+    levels = pyramid_levels(network.config.levels, height // scale.denominator, width // scale.denominator)
+    small = pad_to_multiple(small, size_multiple(levels))
+    encoded = (
+        network.encode_pair(small, levels)
+        if tile_pixels is None
+        else encode_in_tiles(network, small, levels, tile_pixels)
+    )
+    made = frames.new_empty(batch, len(times), 3, height, width)
+    for index, time in enumerate(times):
+        moment = frames.new_full((batch,), float(time))
+        for tile, output in _frame(network, pair, encoded, moment, scale, tile_pixels):
+            # The padding is cut off: slices end where the frame does.
+            place = (..., *tile.slices())
+            room = made[:, index][place]
+            room.copy_(output[..., : room.shape[-2], : room.shape[-1]])
+    return made
+
+
+def _frame(
+    network: MatchingNetwork,
+    pair: Tensor,
+    encoded: Encoded,
+    moment: Tensor,
+    scale: Fraction,
+    tile_pixels: int | None,
+) -> Iterator[tuple[Box, Tensor]]:
+    """One frame in parts: a single one where nothing bounds the memory."""
+    height, width = pair.shape[-2:]
+    if tile_pixels is None:
+        result = network.synthesise(encoded, moment)
+        small = result.estimates[-1]
         if scale == 1:
-            made.append(result.output[..., :height, :width])
-            continue
-        # Flow and mask of the small picture, warping and blending of the large one.
-        crop = (..., slice(height // scale.denominator), slice(width // scale.denominator))
-        estimate = result.estimates[-1]
-        mask = functional.interpolate(estimate.mask[crop], size=(height, width), mode="bilinear", align_corners=False)
-        made.append(network.merge(pair, Estimate(resize_flow(estimate.flow[crop], (height, width)), mask)))
-    return torch.stack(made, 1)
+            yield Box(0, 0, *result.output.shape[-2:]), result.output
+            return
+        del result
+    else:
+        rough = network.estimate(encoded, moment)
+        parts = finish_in_tiles(network, encoded.pair, rough, moment, tile_pixels)
+        if scale == 1:
+            for tile, _, output in parts:
+                yield tile, output
+            return
+        small = _assembled(parts, rough)
+    # Flow and mask of the small picture, warping and blending of the large one.
+    crop = (..., slice(height // scale.denominator), slice(width // scale.denominator))
+    small = Estimate(small.flow[crop], small.mask[crop])
+    yield from merge_in_tiles(pair, small, height * width if tile_pixels is None else tile_pixels)
+
+
+def _assembled(parts: Iterator[tuple[Box, Estimate, Tensor]], rough: Rough) -> Estimate:
+    """Flow and mask of a whole frame from those of its tiles."""
+    coarse = rough.estimates[-1]
+    flow, mask = (
+        part.new_empty(*part.shape[:2], CELL * part.shape[-2], CELL * part.shape[-1])
+        for part in (coarse.flow, coarse.mask)
+    )
+    for tile, estimate, _ in parts:
+        place = (..., *tile.slices())
+        flow[place], mask[place] = estimate.flow, estimate.mask
+    return Estimate(flow, mask)
