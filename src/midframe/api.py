@@ -21,6 +21,8 @@ from midframe.core.recipe import write_recipe
 from midframe.core.task import Adaptation, AdaptOptions, AdaptResult, TrainingSetup, TrainOptions
 from midframe.engine import Plan, Progress, RunResult, interpolate_pair, make_plan, run_video
 from midframe.engine.hardware import resolve_device, resolve_precision
+from midframe.engine.memory import parse_size
+from midframe.engine.plan import fit_plan
 from midframe.recipes import find_recipe
 from midframe.video import EncodeOptions, probe
 from midframe.video.picture import read_picture, write_pictures
@@ -181,6 +183,7 @@ def interpolate_video(
     skip_damaged: bool = False,
     confidence: Path | str | None = None,
     restart: bool = False,
+    memory: str | int | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> RunResult:
     """Raise the frame rate of a video; twice the frames where nothing else is asked for.
@@ -206,6 +209,8 @@ def interpolate_video(
         confidence: Also write, for a method that can say it, how sure it was: `MAP.mkv`, a grey video that is
             brighter where a pixel may be further off, and `MAP.csv` with a number for each frame.
         restart: Begin anew where a run was stopped.
+        memory: Most that the whole process may take: "4GB", "800MB", "2GiB" or bytes. By default what is free here,
+            with a margin.
         progress: Called after each gap.
 
     Raises:
@@ -231,6 +236,7 @@ def interpolate_video(
         confidence=None if confidence is None else Path(confidence),
         restart=restart,
         made_with=_made_with(interpolator),
+        memory_bytes=None if memory is None else parse_size(memory),
     )
 
 
@@ -247,21 +253,25 @@ def plan_video(
     cuts: str = "auto",
     encode: EncodeOptions | None = None,
     overwrite: bool = False,
+    memory: str | int | None = None,
 ) -> Plan:
     """Say what `interpolate_video` would do with the same arguments.
 
     Raises:
         MidframeError: What `interpolate_video` would raise before its first frame.
     """
-    return make_plan(
+    limit = None if memory is None else parse_size(memory)
+    interpolator, place = _placed(method, device)
+    plan = make_plan(
         probe(Path(source)),
         Path(target),
         rate_rule(fps=fps, multi=multi, slow=slow, vfr=vfr),
-        method=_placed(method, device)[0].spec,
+        method=interpolator.spec,
         cuts=_detect_cuts(cuts),
         encode=encode,
         overwrite=overwrite,
     )
+    return fit_plan(plan, interpolator, limit, place)[1]
 
 
 def interpolate_pictures(

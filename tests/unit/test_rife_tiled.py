@@ -11,8 +11,8 @@ import torch.nn.functional as functional
 
 from midframe.methods.rife.matching import MatchingNetwork
 from midframe.methods.rife.sample import RifeInterpolator
-from midframe.weights import find
 from midframe.methods.rife.weights_file import load_network
+from midframe.weights import find
 from small_matching import SMALL_MATCHING
 
 THIRD = [Fraction(1, 3)]

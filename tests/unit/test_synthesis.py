@@ -11,7 +11,7 @@ from blend import Blend
 from midframe.core.errors import ShapeError, UsageError
 from midframe.core.method import AnyTime, Grid, Midpoint
 from midframe.engine import GapFiller, interpolate_pair, nearest_offered, to_pixels, to_tensor
-from midframe.engine.synthesis import TIMES_PER_CALL
+from midframe.engine.memory import TIMES_PER_CALL
 
 times = st.fractions(0, 1, max_denominator=60).filter(lambda time: 0 < time < 1)
 

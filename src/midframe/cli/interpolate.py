@@ -31,6 +31,7 @@ def interpolate(
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     tta: options.Tta = False,
+    memory: options.Memory = None,
     seed: options.Seed = 0,
     codec: options.Codec = None,
     quality: options.Quality = None,
@@ -88,6 +89,7 @@ def interpolate(
             skip_damaged=skip_damaged,
             confidence=confidence,
             restart=restart,
+            memory=memory,
             progress=progress,
         )
     _report(result, console)

@@ -79,6 +79,14 @@ Tta: TypeAlias = Annotated[
     bool,
     typer.Option("--tta", help="Average with the mirrored frames: slower, better.", rich_help_panel=METHOD),
 ]
+Memory: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Most memory of the whole process: 4GB, 800MB, 2GiB. Default: what is free, with a margin.",
+        rich_help_panel=METHOD,
+    ),
+]
 Seed: TypeAlias = Annotated[int, typer.Option(help="Seed of methods that draw.", rich_help_panel=METHOD)]
 
 Codec: TypeAlias = Annotated[

@@ -28,6 +28,7 @@ def plan(
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     tta: options.Tta = False,
+    memory: options.Memory = None,
     codec: options.Codec = None,
     quality: options.Quality = None,
     preset: options.Preset = None,
@@ -53,6 +54,7 @@ def plan(
         cuts=cuts,
         encode=options.encode_options(codec, quality, preset, pixel_format, encoder_option, allow_loss),
         overwrite=overwrite or target is None,  # nobody asked for that name
+        memory=memory,
     )
     table = Table(Column(), Column(overflow="fold"), box=None, show_header=False)
     table.add_row("method", interpolator.spec.name)

@@ -59,6 +59,8 @@ class MethodSpec:
         size_multiple: Height and width of the input must be multiples of this number.
         stochastic: The method draws random numbers and needs a generator.
         uncertainty: The method also says how sure it is: it is an `UncertainInterpolator`.
+        pixel_bytes: Memory of a call that makes one frame, for each of its pixels, beyond the frames that go in and
+            come out. A `core.work_size.Resizable` method says more.
     """
 
     name: str
@@ -67,6 +69,7 @@ class MethodSpec:
     size_multiple: int = 1
     stochastic: bool = False
     uncertainty: bool = False
+    pixel_bytes: int = 24
 
     @property
     def window(self) -> int:

@@ -40,6 +40,10 @@ class Resizable(Interpolator, Protocol):
         """What it can do for one frame of a size, the best result first; memory falls along the list."""
         ...
 
+    def smaller(self, height: int, width: int) -> WorkSize | None:
+        """The size below the one it works in; None below the smallest."""
+        ...
+
     def resized(self, size: WorkSize) -> Interpolator:
         """The same method working in that size; shares its weights."""
         ...

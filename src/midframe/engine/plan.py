@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+import torch
+
 from midframe.core.errors import UsageError
-from midframe.core.method import AnyTime, MethodSpec
+from midframe.core.method import AnyTime, Interpolator, MethodSpec
 from midframe.core.timeline import (
     Instant,
     Multiply,
@@ -20,7 +22,8 @@ from midframe.core.timeline import (
     output_rate,
     stretch,
 )
-from midframe.engine.synthesis import TIMES_PER_CALL, nearest_offered
+from midframe.engine.memory import MemoryPlan, fit, frames_waiting, gaps_waiting, rgb_bytes, times_per_call
+from midframe.engine.synthesis import nearest_offered
 from midframe.video import (
     EncodeOptions,
     Encoding,
@@ -34,8 +37,6 @@ from midframe.video import (
 from midframe.video.cuts import LOOK_AHEAD
 
 STAMP_ERROR = Fraction(1, 1000)
-GAPS_WAITING = 4
-FRAMES_WAITING = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,7 @@ class Plan:
         streams: What becomes of all other streams.
         memory_bytes: Largest amount of frames held at once: decoded ones, and those of one gap as the method
             takes and gives them. The method's own memory comes on top.
+        memory: What the whole process takes, and how the method works; None where no method was given.
         notes: One sentence for each thing worth knowing.
     """
 
@@ -80,6 +82,7 @@ class Plan:
     streams: StreamFate
     memory_bytes: int
     notes: tuple[str, ...]
+    memory: MemoryPlan | None = None
 
     def lines(self) -> list[tuple[str, str]]:
         """The plan for a person: pairs of a heading and its text."""
@@ -94,8 +97,9 @@ class Plan:
             ("duration", "unknown" if self.duration is None else f"{float(self.duration):.3f} s"),
             ("colour", info.colour.sentence()),
             ("cuts", "detected and held" if self.cuts else "not looked for"),
-            ("memory", f"{self.memory_bytes / 2**20:.1f} MiB of frames, and the method's own"),
         ]
+        text += self.memory.lines() if self.memory else []
+        text.append(("frames held", f"{self.memory_bytes / 2**20:.1f} MiB"))
         text += [("kept", stream.sentence()) for stream in self.streams.kept]
         text += [("note", note) for note in self.notes]
         return text
@@ -148,6 +152,19 @@ def make_plan(
     )
 
 
+def fit_plan(
+    plan: Plan, interpolator: Interpolator, limit_bytes: int | None, device: torch.device | None
+) -> tuple[Interpolator, Plan]:
+    """Settle how a run stays within its memory; see `engine.memory.fit`.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    on_cpu = device is None or device.type == "cpu"
+    interpolator, encoding, memory = fit(interpolator, plan.source, plan.encoding, limit_bytes, on_cpu=on_cpu)
+    return interpolator, replace(plan, encoding=encoding, memory=memory, notes=(*plan.notes, *memory.notes))
+
+
 @dataclass(frozen=True)
 class _Tally:
     """What is counted of the instants of an output.
@@ -177,10 +194,9 @@ def _tally(instants: Iterable[Instant], method: MethodSpec | None) -> _Tally:
 
 def _memory(info: VideoInfo, context: int) -> int:
     """Bytes of all frames that a run holds at once; those at the method's door have four bytes a component."""
-    decoded = LOOK_AHEAD + 1 + 2 * context + GAPS_WAITING + FRAMES_WAITING + 2
-    at_the_method = 2 * context + TIMES_PER_CALL
-    components = info.width * info.height * 3
-    return components * (decoded * (1 if info.bit_depth <= 8 else 2) + at_the_method * 4)
+    decoded = LOOK_AHEAD + 1 + 2 * context + gaps_waiting(info) + frames_waiting(info) + 2
+    at_the_method = 2 * context + times_per_call(info.height, info.width)
+    return decoded * rgb_bytes(info) + at_the_method * info.width * info.height * 12
 
 
 def _end(info: VideoInfo, times: list[Fraction] | None) -> Fraction | None:

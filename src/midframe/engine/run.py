@@ -17,7 +17,8 @@ from midframe.core.timeline import RateRule, instants_in_gap, stretch
 from midframe.engine.channel import Channel, Stopped, drain, feed
 from midframe.engine.confidence import ConfidenceRecord, check_apart
 from midframe.engine.identity import run_identity
-from midframe.engine.plan import FRAMES_WAITING, GAPS_WAITING, Plan, make_plan
+from midframe.engine.memory import frames_waiting, gaps_waiting
+from midframe.engine.plan import Plan, fit_plan, make_plan
 from midframe.engine.segments import SegmentCounter, SegmentedOutput, frames_in_segment
 from midframe.engine.synthesis import GapFiller, Made
 from midframe.engine.windows import Content, GapWindow, gap_windows
@@ -25,6 +26,7 @@ from midframe.engine.work_folder import WorkFolder
 from midframe.video import (
     EncodeOptions,
     TimedFrame,
+    VideoInfo,
     VideoReader,
     VideoWriter,
     WriteRequest,
@@ -99,6 +101,7 @@ def run_video(
     confidence: Path | None = None,
     restart: bool = False,
     made_with: Mapping[str, str] | None = None,
+    memory_bytes: int | None = None,
 ) -> RunResult:
     """Raise the frame rate of a video file.
 
@@ -122,6 +125,8 @@ def run_video(
         restart: Drop what a run that was stopped has left, and begin anew.
         made_with: What else the frames depend on: weights, precision and options of the method. A run goes on only
             from one with equal entries.
+        memory_bytes: Most that the process may take; by default what is free here, with a margin. Too little for
+            whole frames is met by tiles, then by flow at a lower scale, and said in the notes.
 
     Raises:
         MediaError: The source cannot be read, or is damaged and `skip_damaged` is not set.
@@ -134,6 +139,7 @@ def run_video(
         check_apart(confidence, (source, target))
     info = probe(source)
     plan = make_plan(info, target, rule, method=interpolator.spec, cuts=cuts, encode=encode, overwrite=overwrite)
+    interpolator, plan = fit_plan(plan, interpolator, memory_bytes, device)
     filler = GapFiller(interpolator, device, seed, uncertainty=confidence is not None)
     reader = VideoReader(info, skip_damaged)
     request = WriteRequest(
@@ -146,7 +152,10 @@ def run_video(
         stretch=stretch(rule),
         overwrite=overwrite,
     )
-    identity = run_identity(plan, seed=seed, skip_damaged=skip_damaged, made_with=made_with or {})
+    made_with = dict(made_with or {})
+    if plan.memory is not None and plan.memory.size is not None:
+        made_with["flow scale"] = str(plan.memory.size.scale)  # tiles change nothing that is seen
+    identity = run_identity(plan, seed=seed, skip_damaged=skip_damaged, made_with=made_with)
     with ExitStack() as files:
         VideoWriter(request).__exit__(None, None, None)  # says now, not after hours, what cannot be written
         folder = files.enter_context(WorkFolder(target, identity, restart=restart or confidence is not None))
@@ -158,7 +167,7 @@ def run_video(
             files.enter_context(record)
         output = files.enter_context(SegmentedOutput(request, folder))
         windows = gap_windows(mark_cuts(reader) if cuts else _unmarked(reader), interpolator.spec.context)
-        _run_side_by_side(windows, work, output, record)
+        _run_side_by_side(windows, work, output, record, info)
         output.finish()
         with VideoWriter(request) as writer:
             writer.join([folder.segment(number) for number in work.segments], work.end)
@@ -175,7 +184,7 @@ def run_video(
         duration=work.end,
         seconds=time.monotonic() - started,
         resumed=work.skipped,
-        notes=(*plan.notes, *reader.notes, *writer.notes()),
+        notes=(*plan.notes, *filler.notes, *reader.notes, *writer.notes()),
     )
 
 
@@ -268,14 +277,18 @@ class _Work:
 
 
 def _run_side_by_side(
-    windows: Iterator[GapWindow], work: _Work, output: SegmentedOutput, record: ConfidenceRecord | None
+    windows: Iterator[GapWindow],
+    work: _Work,
+    output: SegmentedOutput,
+    record: ConfidenceRecord | None,
+    info: VideoInfo,
 ) -> None:
     """Decode in one thread, synthesise in this one, encode in a third; returns when all frames are written.
 
     Whatever fails in one of them, Ctrl-C in this one included, stops the others before it is raised here.
     """
-    arriving: Channel[GapWindow] = Channel(GAPS_WAITING)
-    leaving: Channel[OutputFrame] = Channel(FRAMES_WAITING)
+    arriving: Channel[GapWindow] = Channel(gaps_waiting(info))
+    leaving: Channel[OutputFrame] = Channel(frames_waiting(info))
 
     def write(frame: OutputFrame) -> None:
         output.write(frame.segment, frame.made.pixels, frame.time)

@@ -15,13 +15,18 @@ from torch import Tensor
 
 from midframe.core.errors import ShapeError, UsageError
 from midframe.core.method import AnyTime, Grid, Interpolator, Midpoint, UncertainInterpolator
-from midframe.engine.pixels import Pixels, to_pixels, to_tensor
+from midframe.core.work_size import Resizable, WorkSize
+from midframe.engine.memory import times_per_call
+from midframe.engine.pixels import Pixels, to_pixels, to_tensor, to_window
 from midframe.ops.pad import pad_to_multiple
 
 MIDPOINT_DEPTH = 3
 """Halvings that approximate an instant which no number of halvings reaches: off by at most 1/16 of a gap."""
-TIMES_PER_CALL = 8
-"""Most instants in one call of a method: memory grows neither with the rate nor with the length of a gap."""
+KEPT_BYTES = 64 * 2**20
+"""A converted frame up to which it is kept for the next gap."""
+
+OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
+"""What allocators say, PyTorch's own on a CPU among them, which raise no error of a kind of its own."""
 
 
 def nearest_offered(offer: AnyTime | Midpoint | Grid, time: Fraction) -> Fraction:
@@ -65,6 +70,9 @@ class GapFiller:
             not depend on what was made before it.
         uncertainty: Also ask the method how sure it is.
 
+    Attributes:
+        notes: Filled while working: one sentence for each time that memory was too small.
+
     Raises:
         UsageError: A method that does not say how sure it is, where that is asked for; or one for midpoints that
             looks at more than two frames: halving leaves it without neighbours.
@@ -89,6 +97,7 @@ class GapFiller:
         self._device = device or torch.device("cpu")
         self._seed = seed
         self._converted: list[tuple[Pixels, Tensor]] = []
+        self.notes: list[str] = []
 
     def fill(self, window: Sequence[Pixels], times: Sequence[Fraction], gap: int = 0) -> Iterator[Pixels]:
         """Frames at instants between the two middle frames of a window, made as they are taken.
@@ -143,15 +152,18 @@ class GapFiller:
 
     def _synthesise(self, window: Sequence[Pixels], times: Sequence[Fraction], gap: int) -> Iterator[Tensor]:
         """Frames of shape (3, height, width), one for each time; with uncertainty its map is a fourth plane."""
-        height, width = window[0].shape[:2]
-        frames = torch.stack(self._tensors(window))
-        padded = pad_to_multiple(frames, self._spec.size_multiple)
+        frames = self._window(window)
         generator = None
         if self._spec.stochastic:
             generator = torch.Generator(self._device).manual_seed(self._seed + gap)
         make = self._halve if isinstance(self._spec.times, Midpoint) else self._in_parts
-        for frame in make(padded, times, generator):
-            yield frame[..., :height, :width]
+        return make(frames, times, generator)
+
+    def _window(self, window: Sequence[Pixels]) -> Tensor:
+        height, width = window[0].shape[:2]
+        if height * width * 12 > KEPT_BYTES:
+            return to_window(window, self._device)
+        return torch.stack(self._tensors(window))
 
     def _tensors(self, window: Sequence[Pixels]) -> list[Tensor]:
         """Each frame as a tensor. Neighbouring gaps share frames: what the last window converted serves again."""
@@ -163,8 +175,9 @@ class GapFiller:
     def _in_parts(
         self, frames: Tensor, times: Sequence[Fraction], generator: torch.Generator | None
     ) -> Iterator[Tensor]:
-        for start in range(0, len(times), TIMES_PER_CALL):
-            yield from self._call(frames, times[start : start + TIMES_PER_CALL], generator)
+        count = times_per_call(*frames.shape[-2:])
+        for start in range(0, len(times), count):
+            yield from self._call(frames, times[start : start + count], generator)
 
     def _halve(self, pair: Tensor, times: Sequence[Fraction], generator: torch.Generator | None) -> Iterator[Tensor]:
         """Reach each k / 2^n as the midpoint of its two neighbours one level up, each of them made once.
@@ -187,11 +200,51 @@ class GapFiller:
     # Not around the loops above: between two frames of a generator, its caller would compute in this mode too.
     @torch.inference_mode()
     def _call(self, frames: Tensor, times: Sequence[Fraction], generator: torch.Generator | None) -> Tensor:
+        """One call of the method; where memory runs out, another one size smaller, as long as there is one."""
+        height, width = frames.shape[-2:]
+        start = None if generator is None else generator.get_state()
+        while True:
+            try:
+                return self._made_of(frames, times, generator)[..., :height, :width]
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                method = self._interpolator
+                smaller = method.smaller(height, width) if isinstance(method, Resizable) else None
+                if smaller is None:
+                    raise UsageError(
+                        f"Memory ran out while {self._spec.name} made a frame of {width}x{height}, and it has no "
+                        "smaller way to work. Close other programs, or take a method that needs less, such as blend."
+                    ) from error
+            # Outside the handler, whose traceback holds what the failed call had made.
+            self._shrink(smaller, height, width)
+            if generator is not None and start is not None:
+                generator.set_state(start)
+
+    def _made_of(self, frames: Tensor, times: Sequence[Fraction], generator: torch.Generator | None) -> Tensor:
+        padded = pad_to_multiple(frames, self._spec.size_multiple)[None]
         if self._uncertainty:
             method = cast(UncertainInterpolator, self._interpolator)
-            made, doubt = method.interpolate_with_uncertainty(frames[None], times, generator=generator)
+            made, doubt = method.interpolate_with_uncertainty(padded, times, generator=generator)
             return torch.cat((made, doubt), dim=2)[0]
-        return self._interpolator.interpolate(frames[None], times, generator=generator)[0]
+        return self._interpolator.interpolate(padded, times, generator=generator)[0]
+
+    def _shrink(self, size: WorkSize, height: int, width: int) -> None:
+        assert isinstance(self._interpolator, Resizable)
+        self._interpolator = self._interpolator.resized(size)
+        self._spec = self._interpolator.spec
+        self._converted = []
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.notes.append(f"Memory ran out at {width}x{height}; from there on: {size.sentence()}.")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on a CUDA device or here."""
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(words in text for words in OUT_OF_MEMORY)
 
 
 def interpolate_pair(

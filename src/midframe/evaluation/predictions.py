@@ -13,7 +13,7 @@ from torch import Tensor
 
 from midframe.core.errors import ShapeError, UsageError, WriteError
 from midframe.core.method import Interpolator
-from midframe.engine.synthesis import TIMES_PER_CALL
+from midframe.engine.memory import TIMES_PER_CALL
 from midframe.evaluation.clock import seconds_now
 from midframe.evaluation.image_file import write_image
 from midframe.evaluation.machine import MemoryPeak, describe_machine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -105,6 +106,6 @@ def quarters(box: Box, multiple: int = 1) -> list[Box]:
     columns = sorted({box.left, max(box.left, middle_column), box.right})
     return [
         Box(top, left, bottom, right)
-        for top, bottom in zip(rows, rows[1:], strict=False)
-        for left, right in zip(columns, columns[1:], strict=False)
+        for top, bottom in itertools.pairwise(rows)
+        for left, right in itertools.pairwise(columns)
     ]

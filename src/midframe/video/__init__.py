@@ -5,6 +5,7 @@
 finished parts of it on the disk, and `VideoWriter` joins them, whole or not at all.
 """
 
+from midframe.video.buffers import encoder_bytes, frame_bytes, reader_bytes, smaller_encodings
 from midframe.video.colour import Colour
 from midframe.video.cuts import mark_cuts
 from midframe.video.encode import EncodeOptions, Encoding, resolve_encoding
@@ -31,11 +32,15 @@ __all__ = [
     "WriteRequest",
     "check_target",
     "decide_streams",
+    "encoder_bytes",
+    "frame_bytes",
     "is_whole",
     "mark_cuts",
     "probe",
     "read_frame",
     "read_frames_at",
+    "reader_bytes",
     "resolve_encoding",
     "scan_times",
+    "smaller_encodings",
 ]

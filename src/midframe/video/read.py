@@ -15,6 +15,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from midframe.core.errors import MediaError, UsageError
+from midframe.video.buffers import decoder_threads
 from midframe.video.colour import to_rgb
 from midframe.video.probe import VideoInfo, open_video, probe, reason
 
@@ -72,6 +73,7 @@ class VideoReader:
         """
         with open_video(self.info.path) as (container, stream):
             stream.thread_type = "AUTO"
+            stream.codec_context.thread_count = decoder_threads(self.info)
             pending: tuple[int, Fraction, VideoFrame] | None = None
             step = self._usual_step()
             for index, (time, frame) in enumerate(self._in_order(self._decoded(container, stream))):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as functional
@@ -12,10 +13,10 @@ from torch import Tensor
 from midframe.core.errors import WeightsError
 from midframe.core.method import AnyTime, Frames, MethodSpec, Midpoint, Window, check_request
 from midframe.core.options import LoadOptions
-from midframe.methods.rife.layouts import PaperConfig
 from midframe.core.work_size import WorkSize
+from midframe.methods.rife.layouts import PaperConfig
 from midframe.methods.rife.matching import Encoded, Estimate, MatchingNetwork, Rough, size_multiple
-from midframe.methods.rife.memory import SCALES, matching_sizes, published_sizes
+from midframe.methods.rife.memory import SCALES, TILES, matching_sizes, published_sizes
 from midframe.methods.rife.tiled import CELL, encode_in_tiles, finish_in_tiles, merge_in_tiles
 from midframe.methods.rife.weights_file import Network, load_network
 from midframe.nn.pyramid import pyramid_levels
@@ -80,12 +81,22 @@ class RifeInterpolator:
         """See `midframe.core.work_size.Resizable`. A scale that was asked for is kept."""
         scales = (self.scale,) if self._scale_is_fixed else SCALES
         if not isinstance(self.network, MatchingNetwork):
-            return published_sizes(scales, height * width, self.tta)
-        return matching_sizes(scales, height * width, self.network.config, self._precision.itemsize, self.tta)
+            return published_sizes(scales, height * width, tta=self.tta)
+        return matching_sizes(scales, height * width, self._precision.itemsize, tta=self.tta)
+
+    def smaller(self, height: int, width: int) -> WorkSize | None:
+        """See `midframe.core.work_size.Resizable`."""
+        sizes = self.sizes(height, width)
+        for size, below in pairwise((*sizes, None)):
+            if size is not None and (size.scale, size.tile_pixels) == (self.scale, self.tile_pixels):
+                return below
+        return sizes[-1]
 
     def resized(self, size: WorkSize) -> RifeInterpolator:
         """See `midframe.core.work_size.Resizable`."""
-        return RifeInterpolator(self.network, scale=size.scale, tta=self.tta, tile_pixels=size.tile_pixels)
+        made = RifeInterpolator(self.network, scale=size.scale, tta=self.tta, tile_pixels=size.tile_pixels)
+        made._scale_is_fixed = self._scale_is_fixed
+        return made
 
     @torch.inference_mode()
     def interpolate(
@@ -175,7 +186,7 @@ def _frame(
     # Flow and mask of the small picture, warping and blending of the large one.
     crop = (..., slice(height // scale.denominator), slice(width // scale.denominator))
     small = Estimate(small.flow[crop], small.mask[crop])
-    yield from merge_in_tiles(pair, small, height * width if tile_pixels is None else tile_pixels)
+    yield from merge_in_tiles(pair, small, tile_pixels or TILES[0])
 
 
 def _assembled(parts: Iterator[tuple[Box, Estimate, Tensor]], rough: Rough) -> Estimate:

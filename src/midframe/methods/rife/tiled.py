@@ -6,7 +6,8 @@ computed in a window around it that holds all that the tile depends on: the rece
 (`halo`), and every place that its flow fetches from. So tiles leave no seams: what a tile holds is what the whole
 frame would hold, but for the rounding of coordinates, which count from the window's corner.
 
-The fine block may correct the flow; a tile that then fetches from outside its window is computed again in a larger one.
+The fine block may correct the flow; a tile that then fetches from outside its window is computed again in a larger
+one.
 """
 
 from __future__ import annotations
