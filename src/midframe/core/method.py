@@ -69,7 +69,7 @@ class MethodSpec:
     size_multiple: int = 1
     stochastic: bool = False
     uncertainty: bool = False
-    pixel_bytes: int = 24
+    pixel_bytes: int = 64
 
     @property
     def window(self) -> int:

@@ -31,12 +31,17 @@ def to_tensor(pixels: Pixels, device: torch.device) -> Float[Tensor, "3 height w
     return planes.to(torch.float32, memory_format=torch.contiguous_format).div_(white)
 
 
-def to_window(window: Sequence[Pixels], device: torch.device) -> Float[Tensor, "window 3 height width"]:
-    """Several frames as `to_tensor` gives them, side by side, without a second copy of any."""
+def to_window(
+    window: Sequence[Pixels], device: torch.device, multiple: int = 1
+) -> Float[Tensor, "window 3 height width"]:
+    """Several frames as `to_tensor` and `ops.pad.pad_to_multiple` give them, without a second copy of any."""
     height, width = window[0].shape[:2]
-    frames = torch.empty(len(window), 3, height, width, device=device)
+    frames = torch.empty(len(window), 3, height + -height % multiple, width + -width % multiple, device=device)
     for frame, pixels in zip(frames, window, strict=True):
-        frame.copy_(torch.from_numpy(pixels).to(device).permute(2, 0, 1)).div_(white_of(pixels.dtype))
+        content = frame[:, :height, :width]
+        content.copy_(torch.from_numpy(pixels).to(device).permute(2, 0, 1)).div_(white_of(pixels.dtype))
+    frames[..., :height, width:] = frames[..., :height, width - 1 : width]
+    frames[..., height:, :] = frames[..., height - 1 : height, :]
     return frames
 
 

@@ -152,18 +152,14 @@ class GapFiller:
 
     def _synthesise(self, window: Sequence[Pixels], times: Sequence[Fraction], gap: int) -> Iterator[Tensor]:
         """Frames of shape (3, height, width), one for each time; with uncertainty its map is a fourth plane."""
-        frames = self._window(window)
         generator = None
         if self._spec.stochastic:
             generator = torch.Generator(self._device).manual_seed(self._seed + gap)
-        make = self._halve if isinstance(self._spec.times, Midpoint) else self._in_parts
-        return make(frames, times, generator)
-
-    def _window(self, window: Sequence[Pixels]) -> Tensor:
         height, width = window[0].shape[:2]
-        if height * width * 12 > KEPT_BYTES:
-            return to_window(window, self._device)
-        return torch.stack(self._tensors(window))
+        if isinstance(self._spec.times, Midpoint):
+            return self._halve(torch.stack(self._tensors(window)), times, generator)
+        large = height * width * 12 > KEPT_BYTES
+        return self._in_parts(window if large else torch.stack(self._tensors(window)), times, generator)
 
     def _tensors(self, window: Sequence[Pixels]) -> list[Tensor]:
         """Each frame as a tensor. Neighbouring gaps share frames: what the last window converted serves again."""
@@ -173,9 +169,9 @@ class GapFiller:
         return tensors
 
     def _in_parts(
-        self, frames: Tensor, times: Sequence[Fraction], generator: torch.Generator | None
+        self, frames: Tensor | Sequence[Pixels], times: Sequence[Fraction], generator: torch.Generator | None
     ) -> Iterator[Tensor]:
-        count = times_per_call(*frames.shape[-2:])
+        count = times_per_call(*_size(frames))
         for start in range(0, len(times), count):
             yield from self._call(frames, times[start : start + count], generator)
 
@@ -199,9 +195,11 @@ class GapFiller:
 
     # Not around the loops above: between two frames of a generator, its caller would compute in this mode too.
     @torch.inference_mode()
-    def _call(self, frames: Tensor, times: Sequence[Fraction], generator: torch.Generator | None) -> Tensor:
+    def _call(
+        self, frames: Tensor | Sequence[Pixels], times: Sequence[Fraction], generator: torch.Generator | None
+    ) -> Tensor:
         """One call of the method; where memory runs out, another one size smaller, as long as there is one."""
-        height, width = frames.shape[-2:]
+        height, width = _size(frames)
         start = None if generator is None else generator.get_state()
         while True:
             try:
@@ -221,8 +219,16 @@ class GapFiller:
             if generator is not None and start is not None:
                 generator.set_state(start)
 
-    def _made_of(self, frames: Tensor, times: Sequence[Fraction], generator: torch.Generator | None) -> Tensor:
-        padded = pad_to_multiple(frames, self._spec.size_multiple)[None]
+    def _made_of(
+        self, frames: Tensor | Sequence[Pixels], times: Sequence[Fraction], generator: torch.Generator | None
+    ) -> Tensor:
+        multiple = self._spec.size_multiple
+        # Large frames are converted for this call alone, and padded on the way.
+        padded = (
+            pad_to_multiple(frames, multiple)
+            if isinstance(frames, Tensor)
+            else to_window(frames, self._device, multiple)
+        )[None]
         if self._uncertainty:
             method = cast(UncertainInterpolator, self._interpolator)
             made, doubt = method.interpolate_with_uncertainty(padded, times, generator=generator)
@@ -237,6 +243,13 @@ class GapFiller:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
         self.notes.append(f"Memory ran out at {width}x{height}; from there on: {size.sentence()}.")
+
+
+def _size(frames: Tensor | Sequence[Pixels]) -> tuple[int, int]:
+    """Height and width."""
+    if isinstance(frames, Tensor):
+        return frames.shape[-2], frames.shape[-1]
+    return frames[0].shape[0], frames[0].shape[1]
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -13,7 +13,7 @@ from midframe.video.probe import VideoInfo
 
 DECODER_THREAD_BYTES = 128 * 2**20
 """Each thread of a decoder holds a frame of its own."""
-REFERENCES = 6
+REFERENCES = 4
 """Frames that a decoder keeps beside those of its threads: H.264 and H.265 allow as many at their largest sizes."""
 SMALL_FRAME_BYTES = 8 * 10**6
 """An encoder's frame up to which its memory is not worth a thought: up to 1440 lines."""
@@ -63,7 +63,7 @@ def encoder_bytes(encoding: Encoding, info: VideoInfo) -> int:
     for options, frames in SMALLER.get(encoding.codec, ()):
         if all(encoding.options.get(key) == value for key, value in options.items()):
             held = frames
-    return size * held + 2 * info.width * info.height * 3
+    return size * held + info.width * info.height * 3
 
 
 def smaller_encodings(encoding: Encoding, info: VideoInfo) -> Iterator[Encoding]:

@@ -13,7 +13,7 @@ from midframe.core.method import AnyTime, Frames, MethodSpec, Window, check_requ
 class BlendInterpolator:
     """Mixes the two neighbours in proportion to their distance in time."""
 
-    spec = MethodSpec(name="blend", context=1, times=AnyTime())
+    spec = MethodSpec(name="blend", context=1, times=AnyTime(), pixel_bytes=48)
 
     def interpolate(
         self,

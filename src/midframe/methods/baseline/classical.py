@@ -34,7 +34,7 @@ class ClassicalInterpolator:
         Video Frame Interpolation", section 3.1.
     """
 
-    spec = MethodSpec(name="classical", context=1, times=AnyTime(), size_multiple=16)
+    spec = MethodSpec(name="classical", context=1, times=AnyTime(), size_multiple=16, pixel_bytes=290)
 
     def __init__(self) -> None:
         self._find_flow = InverseSearch()

@@ -13,7 +13,7 @@ from midframe.core.method import AnyTime, Frames, MethodSpec, Window, check_requ
 class NearestInterpolator:
     """Repeats the neighbour that is closer in time; the earlier one in the very middle."""
 
-    spec = MethodSpec(name="nearest", context=1, times=AnyTime())
+    spec = MethodSpec(name="nearest", context=1, times=AnyTime(), pixel_bytes=24)
 
     def interpolate(
         self,
