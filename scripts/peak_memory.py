@@ -19,7 +19,8 @@ def main() -> int:
     _, status, usage = os.wait4(process.pid, 0)
     unit = 1 if sys.platform == "darwin" else 1024
     print(f"peak {usage.ru_maxrss * unit / 1e9:.3f} GB, {time.monotonic() - started:.1f} s")
-    return os.waitstatus_to_exitcode(status)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode
 
 
 if __name__ == "__main__":

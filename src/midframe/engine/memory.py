@@ -18,7 +18,7 @@ UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 MARGIN = 0.9
 """Share of the free memory that a run plans to use where no bound is set: others need some too."""
-BASE_BYTES = 350 * 10**6
+BASE_BYTES = 300 * 10**6
 """A process with PyTorch, FFmpeg and the weights loaded, before its first frame."""
 SMALLEST_BOUND = 100 * 10**6
 QUEUE_BYTES = 128 * 2**20
@@ -181,7 +181,7 @@ def _choices(interpolator: Interpolator, info: VideoInfo, encoding: Encoding, on
 def _frames(interpolator: Interpolator, info: VideoInfo) -> int:
     """Decoded frames on their way from the reader to the writer, and those at the method's door in float32."""
     context = interpolator.spec.context
-    decoded = LOOK_AHEAD + 1 + 2 * context + gaps_waiting(info) + frames_waiting(info) + 3
+    decoded = LOOK_AHEAD + 1 + 2 * context + gaps_waiting(info) + frames_waiting(info) + 1
     # What is not large is kept converted for the next gap.
     at_the_method = 2 * context + min(2, times_per_call(info.height, info.width))
     return decoded * rgb_bytes(info) + at_the_method * info.width * info.height * 12 + frame_bytes(info)

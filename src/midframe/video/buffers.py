@@ -17,13 +17,13 @@ REFERENCES = 4
 """Frames that a decoder keeps beside those of its threads: H.264 and H.265 allow as many at their largest sizes."""
 SMALL_FRAME_BYTES = 8 * 10**6
 """An encoder's frame up to which its memory is not worth a thought: up to 1440 lines."""
-# Encoder -> its options for large frames, each set smaller than the one before; and the frames that it then holds, as
-# measured with 3840x2160 and 7680x4320 on two cores (60, 10 and 2 frames of look-ahead take about so many).
+# Encoder -> its options for large frames, each set smaller than the one before; and the frames that it then holds.
+# Those of libx264 were measured with 3840x2160 and 7680x4320 on two cores; the others are guesses on the safe side.
 SMALLER: dict[str, tuple[tuple[dict[str, str], int], ...]] = {
     "libx264": (
         ({"rc-lookahead": "10"}, 74),
         ({"rc-lookahead": "2", "bf": "1", "refs": "1", "threads": "1"}, 24),
-        ({"rc-lookahead": "0", "bf": "0", "refs": "1", "threads": "1", "x264-params": "mbtree=0"}, 15),
+        ({"rc-lookahead": "0", "bf": "0", "refs": "1", "threads": "1", "x264-params": "mbtree=0"}, 12),
     ),
     "libx265": (({"x265-params": "rc-lookahead=5:bframes=1:ref=1:frame-threads=1:lookahead-slices=0"}, 40),),
     "libvpx-vp9": (({"lag-in-frames": "4", "threads": "2"}, 30),),

@@ -13,7 +13,7 @@ TILES = (2**21, 2**20, 2**19, 2**18)
 """Pixels of a window in which a tile is computed, the fastest first: margins cost the more, the smaller it is."""
 WHOLE = 500
 """Bytes for each pixel of the frame on which flow is estimated; rounded up, as the others."""
-ROUGH = 170
+ROUGH = 160
 """The same, of that part which is always done on the whole frame."""
 WINDOW = 260
 """Bytes for each pixel of a tile's window."""
