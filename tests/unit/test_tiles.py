@@ -8,7 +8,7 @@ import pytest
 from midframe.ops.tiles import Box, cover, quarters
 
 
-@pytest.mark.parametrize(("height", "width"), [(1, 1), (7, 13), (64, 48), (129, 517), (720, 1280)])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (7, 13), (64, 48), (61, 117)])
 @pytest.mark.parametrize("area", [1, 60, 1000, 10**7])
 @pytest.mark.parametrize("multiple", [1, 4, 8])
 def test_each_pixel_lies_in_exactly_one_box(height: int, width: int, area: int, multiple: int):
@@ -27,7 +27,7 @@ def test_boxes_are_as_large_as_they_may_be():
 
 
 def test_a_frame_that_fits_is_one_box():
-    assert list(cover(9, 31, 9 * 31)) == [Box(0, 0, 9, 31)] or len(list(cover(9, 31, 31 * 31))) == 1
+    assert list(cover(9, 31, 31 * 31)) == [Box(0, 0, 9, 31)]
 
 
 def test_quarters_cover_their_box_once():
