@@ -137,10 +137,8 @@ def _match(
     """All times of a gap from one look at its two frames."""
     batch, _, _, height, width = frames.shape
     pair = frames.transpose(0, 1).flatten(0, 1)  # a view where there is one gap, as large frames come
-    small = pad_to_multiple(
-        pair if scale == 1 else functional.avg_pool2d(pair, scale.denominator), size_multiple(network.config.levels)
-    )
-    levels = pyramid_levels(network.config.levels, height // scale.denominator, width // scale.denominator)
+    small = pair if scale == 1 else functional.avg_pool2d(pair, scale.denominator)
+    levels = pyramid_levels(network.config.levels, *small.shape[-2:])
     small = pad_to_multiple(small, size_multiple(levels))
     encoded = (
         network.encode_pair(small, levels)
