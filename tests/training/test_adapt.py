@@ -90,7 +90,7 @@ def test_rife_adapts_to_a_video(video: Path, tmp_path: Path):
     result = api.adapt(video, target, weights=given, minutes=0.1, report=lines.append)
     assert result.path == target
     assert result.judged >= 2
-    assert result.adapted == (result.adapted_psnr > result.given_psnr)
+    assert result.adapted == (result.adapted_psnr >= result.given_psnr + adapting.LEAST_GAIN)
     # An untrained network has all to learn from any video: a few steps measure better.
     assert result.adapted
     before, after = (load_network(path).state_dict() for path in (given, target))

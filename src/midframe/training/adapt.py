@@ -24,6 +24,8 @@ ROUNDS = 10
 """Times that the frames kept apart are looked at while training."""
 PATIENCE = 3
 """Rounds without a gain that end it."""
+LEAST_GAIN = 0.05
+"""Decibels on the judging frames below which adapted weights are not kept: a dozen samples do not tell less apart."""
 FEWEST_STEPS = 4
 """Of a round, however slow the machine."""
 WARM_UP = 20
@@ -133,8 +135,8 @@ def _adapt(
         for key, value in candidate[name].items():
             average.state[key].copy_(value)
     adapted_psnr = score(judging)
-    # Not better on what chose the step, or not better on what judges: the given weights stay.
-    adapted = bool(best_step) and adapted_psnr > given_psnr
+    # Not better on what chose the step, or hardly better on what judges: the given weights stay.
+    adapted = bool(best_step) and adapted_psnr >= given_psnr + LEAST_GAIN
     _export(adaptation, candidate if adapted else given, target)
     return AdaptResult(
         path=target,
