@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -202,3 +204,69 @@ def test_goes_on_after_sigkill(tmp_path: Path, segments_there: int):
         assert '"frames_resumed": 0' not in done.stdout
     assert shown(target) == shown(whole)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in put.mp4", "out [1].mp4", "whole.mp4"]
+
+
+def command_line(source: Path, target: Path) -> list[str]:
+    """A run of `midframe` that takes a few seconds."""
+    return [
+        *(sys.executable, "-m", "midframe.cli", "interpolate", str(source), str(target)),
+        *("--method", "blend", "--multi", "5", "--preset", "ultrafast"),
+    ]
+
+
+def test_goes_on_after_sigterm_and_says_so(tmp_path: Path):
+    source, whole, target = tmp_path / "in.mp4", tmp_path / "whole.mp4", tmp_path / "out.mp4"
+    make_clip(source, textures(400), Recipe(rate=Fraction(25)))
+    subprocess.run(command_line(source, whole), check=True, capture_output=True, timeout=PATIENCE_SECONDS)
+    process = subprocess.Popen(
+        command_line(source, target), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not list(work_folder_of(target).glob("*.segment")):
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    process.terminate()
+    _, said = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 143
+    assert "the same command goes on from there" in said
+    assert not target.exists()
+    subprocess.run(command_line(source, target), check=True, capture_output=True, timeout=PATIENCE_SECONDS)
+    assert shown(target) == shown(whole)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 600 kB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(place)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no right to mount a small file system")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_goes_on_after_a_full_disk(tmp_path: Path, small_disk: Path):
+    source, whole, target = tmp_path / "in.mp4", tmp_path / "whole.mp4", small_disk / "out.mp4"
+    make_clip(source, textures(400), Recipe(rate=Fraction(25)))
+    subprocess.run(command_line(source, whole), check=True, capture_output=True, timeout=PATIENCE_SECONDS)
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(600_000 - whole.stat().st_size // 2))
+    failed = subprocess.run(
+        command_line(source, target), capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
+    assert failed.returncode == 1
+    assert "No space left on device" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert not target.exists()
+    left = len(list(work_folder_of(target).glob("*.segment")))
+    assert left > 0
+    filler.unlink()
+    subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
+    done = subprocess.run(
+        command_line(source, target), capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True
+    )
+    assert '"frames_resumed": 0' not in done.stdout
+    assert shown(target) == shown(whole)

@@ -8,6 +8,7 @@ packets back as they were.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -97,7 +98,8 @@ class SegmentFile:
 
     def discard(self) -> None:
         """Leave nothing of an unfinished file."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # what still waits to be written may not fit on a full disk
+            self._file.close()
         self._partial.unlink(missing_ok=True)
 
     def _put(self, content: bytes) -> None:
