@@ -2,13 +2,15 @@
 
     python examples/flow_error.py [WEIGHTS.safetensors]
 
-Prints, for each size of motion: the median end-point error after every block, in pixels of the frame, over points
-that are seen at the other end too; the PSNR of the frame; and that of the exact flow with the same two frames.
+Prints, for the network and for the same weights with their least-squares alignment left out, a line for each size of
+motion: the median end-point error after every block, in pixels of the frame, over points that are seen at the other end
+too; the PSNR of the frame; and that of the exact flow with the same two frames.
 """
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -58,8 +60,12 @@ def main() -> None:
     network = load_network(Path(sys.argv[1]) if len(sys.argv) > 1 else find("rife")).eval()
     if not isinstance(network, MatchingNetwork):
         raise SystemExit("Only the default layout's flow is measured here.")
-    for motion in MOTIONS:
-        measure(network, motion)
+    plain = MatchingNetwork(replace(network.config, alignment=(0, 0, 0))).eval()
+    plain.load_state_dict(network.state_dict())
+    for name, variant in (("as it is", network), ("without alignment", plain)):
+        print(name)
+        for motion in MOTIONS:
+            measure(variant, motion)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,6 +13,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from midframe.core.errors import UnknownNameError, UsageError
+from midframe.core.file_hash import sha256_of
 from midframe.core.method import Interpolator
 from midframe.core.options import LoadOptions
 from midframe.core.rate import Number, rate_rule
@@ -408,27 +408,6 @@ def train(
     return run.run(_REGISTRY[name].prepare(options), Path(out), seed=seed, resume=resume, until=until, report=report)
 
 
-def _made_with(interpolator: Interpolator) -> dict[str, str]:
-    """What a method's frames depend on beside its name, as text."""
-    options = _LOADED.get(interpolator)
-    if options is None:
-        return {"interpolator": type(interpolator).__qualname__}
-    weights = "none"
-    if options.weights is not None:
-        weights = f"{options.weights.name}, SHA-256 {hashlib.sha256(options.weights.read_bytes()).hexdigest()}"
-    return {
-        "weights": weights,
-        "device": options.device.type,
-        "precision": str(options.precision).removeprefix("torch."),
-        "scale": str(options.scale or "auto"),
-        "tta": str(options.tta),
-    }
-
-
-def _say_nothing(line: str) -> None:
-    """Several processes train together, and one of them speaks."""
-
-
 def adapt(
     source: Path | str,
     target: Path | str,
@@ -483,6 +462,27 @@ def adapt(
         overwrite=overwrite,
     )
     return adapt_video(request, prepare, report)
+
+
+def _made_with(interpolator: Interpolator) -> dict[str, str]:
+    """What a method's frames depend on beside its name, as text."""
+    options = _LOADED.get(interpolator)
+    if options is None:
+        return {"interpolator": type(interpolator).__qualname__}
+    weights = "none"
+    if options.weights is not None:
+        weights = f"{options.weights.name}, SHA-256 {sha256_of(options.weights)}"
+    return {
+        "weights": weights,
+        "device": options.device.type,
+        "precision": str(options.precision).removeprefix("torch."),
+        "scale": str(options.scale or "auto"),
+        "tta": str(options.tta),
+    }
+
+
+def _say_nothing(line: str) -> None:
+    """Several processes train together, and one of them speaks."""
 
 
 def _check_hours(name: str, hours: float, recipe: str | Path | None) -> None:

@@ -18,6 +18,7 @@ from midframe.core.errors import MediaError, RecipeError, UsageError, WeightsErr
 from midframe.core.recipe import read_recipe
 from midframe.core.task import Schedule, TrainOptions
 from midframe.data.samples import SampleRecipe, SampleStream
+from midframe.methods.rife.matching import MatchingNetwork
 from midframe.methods.rife.sample import RifeInterpolator
 from midframe.methods.rife.train import RifeRecipe, prepare
 from midframe.methods.rife.weights_file import load_network
@@ -88,33 +89,40 @@ def test_training_may_begin_with_a_file_of_weights(bank: Path, recipe: Path, tmp
         prepare(options)
 
 
-def test_a_larger_network_begins_where_a_smaller_one_ended(bank: Path, recipe: Path, tmp_path: Path):
-    small = api.train("rife", recipe=recipe, data=[bank], out=tmp_path / "small", workers=0, until=1)
-    larger = tmp_path / "larger.toml"
-    larger.write_text(recipe.read_text().replace("fine_depth = 1", "fine_depth = 1\nfine_radius = 1"))
+def trained_and_begun(
+    bank: Path, recipe: Path, folder: Path, addition: str
+) -> tuple[MatchingNetwork, MatchingNetwork]:
+    """A small network, and a larger one of the recipe with an addition that begins with its weights."""
+    small = api.train("rife", recipe=recipe, data=[bank], out=folder / "small", workers=0, until=1)
+    larger = folder / "larger.toml"
+    larger.write_text(recipe.read_text().replace("fine_depth = 1", f"fine_depth = 1\n{addition}"))
     options = TrainOptions(recipe=larger, bank=bank, seed=9, device=torch.device("cpu"), workers=0, init=small)
-    grown, before = prepare(options).task.networks["rife"].eval(), load_network(small).eval()
-    frames = torch.rand(2, 1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    half = torch.tensor([0.5])
+    trained, begun = load_network(small).eval(), prepare(options).task.networks["rife"].eval()
+    assert isinstance(trained, MatchingNetwork)
+    assert isinstance(begun, MatchingNetwork)
+    return trained, begun
+
+
+FRAMES = torch.rand(2, 1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+HALF = torch.tensor([0.5])
+
+
+def test_a_larger_network_begins_where_a_smaller_one_ended(bank: Path, recipe: Path, tmp_path: Path):
+    before, grown = trained_and_begun(bank, recipe, tmp_path, "fine_radius = 1")
     with torch.inference_mode():
         assert grown.config.fine_radius == 1
-        assert torch.allclose(grown(*frames, half).output, before(*frames, half).output, atol=1e-5)
+        assert torch.allclose(grown(*FRAMES, HALF).output, before(*FRAMES, HALF).output, atol=1e-5)
 
 
 def test_a_network_that_sharpens_begins_with_half_of_the_lost_detail(bank: Path, recipe: Path, tmp_path: Path):
-    small = api.train("rife", recipe=recipe, data=[bank], out=tmp_path / "small", workers=0, until=1)
-    larger = tmp_path / "larger.toml"
-    larger.write_text(recipe.read_text().replace("fine_depth = 1", "fine_depth = 1\nsharpen = true"))
-    options = TrainOptions(recipe=larger, bank=bank, seed=9, device=torch.device("cpu"), workers=0, init=small)
-    grown, before = prepare(options).task.networks["rife"].eval(), load_network(small).eval()
-    frames = torch.rand(2, 1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    half, share = torch.tensor([0.5]), torch.full((1, 1, 64, 64), 0.5)
+    before, grown = trained_and_begun(bank, recipe, tmp_path, "sharpen = true")
+    share = torch.full((1, 1, 64, 64), 0.5)
     with torch.inference_mode():
-        result, pair = before(*frames, half), torch.cat((frames[0], frames[1]))
+        result, pair = before(*FRAMES, HALF), torch.cat((FRAMES[0], FRAMES[1]))
         residual = result.output - before.merge(pair, result.estimates[-1])
         expected = before.merge(pair, result.estimates[-1], share) + residual
         assert not torch.allclose(expected, result.output, atol=1e-3)
-        assert torch.allclose(grown(*frames, half).output, expected, atol=1e-5)
+        assert torch.allclose(grown(*FRAMES, HALF).output, expected, atol=1e-5)
 
 
 def test_a_wider_window_does_not_begin_with_weights_for_a_narrower_one(bank: Path, recipe: Path, tmp_path: Path):

@@ -19,6 +19,7 @@ from midframe.cli import options
 from midframe.cli.report import show_steps
 from midframe.cli.score_table import score_table
 from midframe.core.errors import UnknownNameError, UsageError
+from midframe.core.file_hash import sha256_of
 
 if TYPE_CHECKING:
     from midframe.evaluation import Scores, TargetSet
@@ -97,7 +98,6 @@ def evaluate(
     """
     from midframe import api, evaluation  # These import PyTorch: not before a command needs it.
     from midframe.engine.hardware import resolve_device, resolve_precision
-    from midframe.evaluation.result_file import sha256
     from midframe.metrics.suite import DEFAULT, build_metrics
     from midframe.weights import find
 
@@ -155,7 +155,7 @@ def evaluate(
                         run.folder,
                         run.targets,
                         build_metrics(asked or run.targets.default_metrics, metric_files),
-                        metric_files={name: sha256(path) for name, path in metric_files.items()},
+                        metric_files={name: sha256_of(path) for name, path in metric_files.items()},
                         on_target=show,
                     )
                 )

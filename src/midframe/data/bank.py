@@ -12,7 +12,7 @@ much each part of each picture moves, so that a sampler can look where something
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -154,6 +154,12 @@ def _index(bank: Path) -> dict[str, Any]:
     if not is_bank(bank):
         raise MediaError(f"{bank} holds no clip bank ({INDEX} is missing).")
     return json.loads((bank / INDEX).read_text())
+
+
+def drawing_weights(runs: Sequence[Run]) -> np.ndarray:
+    """How often to draw from each run: those that move count for more than still ones, long ones for more than short
+    ones; both sublinearly."""
+    return np.array([(run.length * min(max(run.motion, 0.5), 12.0)) ** 0.5 for run in runs])
 
 
 def load_frames(

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from midframe.core.errors import RecipeError
-from midframe.data.bank import MOTION_CELL, Run, load_frames, load_motion, open_bank, split_by_scene
+from midframe.data.bank import MOTION_CELL, Run, drawing_weights, load_frames, load_motion, open_bank, split_by_scene
 from midframe.data.synthetic import SceneStyle, random_scenes, render_triplets, render_windows
 from midframe.data.textures import TexturePool
 
@@ -120,8 +120,7 @@ class _Sampler:
         device: torch.device,
     ) -> None:
         self.runs, self.frames, self.motion, self.recipe, self.device = runs, frames, motion, recipe, device
-        # Runs that move count for more than still ones, long ones for more than short ones; both sublinearly.
-        self.weight = np.array([(run.length * min(max(run.motion, 0.5), 12.0)) ** 0.5 for run in runs])
+        self.weight = drawing_weights(runs)
         sides = np.array([min(frames[run.file].shape[1:3]) for run in runs])
         # For each scale, the chance of each run: of those large enough for its crops.
         self.chances = {scale: self.weight * (sides >= recipe.source_size(scale)) for scale in recipe.scales}

@@ -15,11 +15,12 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import IterableDataset
 
 from midframe.core.errors import RecipeError
 from midframe.core.task import Batch, TrainOptions
-from midframe.data.bank import Run, load_frames, open_bank, split_by_scene
+from midframe.data.bank import Run, drawing_weights, load_frames, open_bank, split_by_scene
+from midframe.data.sharing import loader, share_of_batch
 
 LENGTH = 9
 """Frames of a segment."""
@@ -113,8 +114,7 @@ class SegmentStream(IterableDataset):
         worker = torch.utils.data.get_worker_info()
         offset, step = (worker.id, worker.num_workers) if worker else (0, 1)
         frames = load_frames(self.bank, self.runs, torch.device("cpu"))
-        # Runs that move count for more than still ones, long ones for more than short ones; both sublinearly.
-        weight = np.array([(run.length * min(max(run.motion, 0.5), 12.0)) ** 0.5 for run in self.runs])
+        weight = drawing_weights(self.runs)
         number = self.first + offset * self.stride
         while True:
             yield self._batch(np.random.default_rng((self.seed, number)), frames, weight / weight.sum())
@@ -169,13 +169,10 @@ def segment_batches(recipe: SegmentRecipe, options: TrainOptions, first: int) ->
     Raises:
         RecipeError: A batch that the training processes cannot share equally, or nothing to train on.
     """
-    if recipe.batch % options.processes:
-        raise RecipeError(f"a batch of {recipe.batch} cannot be shared equally by {options.processes} processes.")
-    share = replace(recipe, batch=recipe.batch // options.processes)
+    share = replace(recipe, batch=share_of_batch(recipe.batch, options))
     number = first * options.processes + options.process
     stream = SegmentStream(options.bank, share, options.seed, number, options.processes)
-    workers = options.workers
-    return iter(DataLoader(stream, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None))
+    return iter(loader(stream, options.workers))
 
 
 def validation_segments(bank: Path, *, count: int, size: int) -> list[dict[str, Tensor]]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from torch.utils.data import DataLoader
-
 from midframe.core.errors import RecipeError
 from midframe.core.task import Batch, TrainOptions
 from midframe.data.samples import SampleRecipe, SampleStream
+from midframe.data.sharing import loader, share_of_batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,17 +50,12 @@ def stage_batches(stages: tuple[Stage, ...], options: TrainOptions, first: int) 
     for stage in stages:
         if step >= stage.until:
             continue
-        if stage.samples.batch % options.processes:
-            raise RecipeError(
-                f"a batch of {stage.samples.batch} cannot be shared equally by {options.processes} processes."
-            )
-        share = replace(stage.samples, batch=stage.samples.batch // options.processes)
+        share = replace(stage.samples, batch=share_of_batch(stage.samples.batch, options))
         number = step * options.processes + options.process
         stream = SampleStream(options.bank, share, options.seed, number, options.processes, options.device)
         # On a GPU batches are made where the clips lie, in this process.
         workers = options.workers if options.device.type == "cpu" else 0
-        loader = DataLoader(stream, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
-        for batch in loader:
+        for batch in loader(stream, workers):
             yield batch
             step += 1
             if step >= stage.until:

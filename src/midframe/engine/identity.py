@@ -21,6 +21,7 @@ def run_identity(plan: Plan, *, seed: int, skip_damaged: bool, made_with: Mappin
     source = plan.source.path.stat()
     libraries = describe_libraries()
     options = " ".join(f"{key}={value}" for key, value in sorted(plan.encoding.options.items()))
+    size = plan.memory.size if plan.memory else None
     return {
         "source": f"{plan.source.path.resolve()}, {source.st_size} bytes, changed at {source.st_mtime_ns}",
         "rate": str(plan.rule),
@@ -34,4 +35,5 @@ def run_identity(plan: Plan, *, seed: int, skip_damaged: bool, made_with: Mappin
         "media libraries": f"PyAV {libraries.pyav}, libavcodec {libraries.libavcodec}",
         "method": str(plan.method),
         **made_with,
+        **({"flow scale": str(size.scale)} if size else {}),  # tiles change nothing that is seen
     }

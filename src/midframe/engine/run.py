@@ -152,12 +152,10 @@ def run_video(
         stretch=stretch(rule),
         overwrite=overwrite,
     )
-    made_with = dict(made_with or {})
-    if plan.memory is not None and plan.memory.size is not None:
-        made_with["flow scale"] = str(plan.memory.size.scale)  # tiles change nothing that is seen
-    identity = run_identity(plan, seed=seed, skip_damaged=skip_damaged, made_with=made_with)
+    identity = run_identity(plan, seed=seed, skip_damaged=skip_damaged, made_with=made_with or {})
     with ExitStack() as files:
-        VideoWriter(request).__exit__(None, None, None)  # says now, not after hours, what cannot be written
+        with VideoWriter(request):
+            pass  # says now, not after hours, what cannot be written
         folder = files.enter_context(WorkFolder(target, identity, restart=restart or confidence is not None))
         work = _Work(plan, filler, progress, folder.finished)
         record = None

@@ -40,7 +40,6 @@ class WorkFolder:
     """
 
     def __init__(self, target: Path, identity: Mapping[str, str], *, restart: bool = False) -> None:
-        self._target = target
         self.path = work_folder_of(target)
         self._lock = FileLock(self.path / LOCK)
         try:

@@ -12,13 +12,13 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from midframe.core.errors import ShapeError, UsageError, WriteError
+from midframe.core.file_hash import sha256_of
 from midframe.core.method import Interpolator
 from midframe.engine.memory import TIMES_PER_CALL
 from midframe.evaluation.clock import seconds_now
 from midframe.evaluation.image_file import write_image
 from midframe.evaluation.machine import MemoryPeak, describe_machine
 from midframe.evaluation.manifest import FILE, PICTURES, Manifest, Origin, describe_origin, read_manifest
-from midframe.evaluation.result_file import sha256
 from midframe.evaluation.target_set import NumberedTarget, TargetSet
 from midframe.ops.pad import pad_to_multiple
 from midframe.ops.rounding import bytes_to_unit, round_to_bytes
@@ -71,7 +71,7 @@ def predict(
     origin = describe_origin(
         interpolator.spec.name,
         targets,
-        weights=None if weights is None else sha256(weights),
+        weights=None if weights is None else sha256_of(weights),
         options=options or {},
         seed=seed,
         device=device,

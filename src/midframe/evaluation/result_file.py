@@ -1,8 +1,7 @@
-"""Files that are never half written, and hashes that say which file it was."""
+"""Files that are never half written."""
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from midframe.core.errors import WriteError
@@ -20,9 +19,3 @@ def replace_text(path: Path, text: str) -> None:
         part.replace(path)
     except OSError as error:
         raise WriteError(f"{path} cannot be written: {error}.") from error
-
-
-def sha256(path: Path) -> str:
-    """Hash of a file, in lower-case hexadecimal digits."""
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

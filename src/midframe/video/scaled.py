@@ -13,6 +13,7 @@ from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
 from midframe.core.errors import MediaError
+from midframe.video.probe import reason
 
 
 def read_scaled(path: Path, short_side: int) -> Iterator[np.ndarray]:
@@ -65,7 +66,7 @@ def _open(path: Path) -> InputContainer:
     try:
         container = av.open(str(path.absolute()))
     except (OSError, FFmpegError) as error:
-        raise MediaError(f"cannot open {path} as a video: {error}.") from error
+        raise MediaError(f"cannot open {path} as a video: {reason(error)}.") from error
     if not container.streams.video:
         container.close()
         raise MediaError(f"{path} has no video stream.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from midframe.core.errors import WeightsError
+from midframe.core.file_hash import sha256_of
 
 FOLDER = Path(__file__).parent
 
@@ -47,8 +47,7 @@ class ShippedWeights:
         path = folder / self.file
         if not path.is_file():
             raise WeightsError(f"{path} is missing: the installation is damaged; install midframe again.")
-        with path.open("rb") as opened:
-            found = hashlib.file_digest(opened, "sha256").hexdigest()
+        found = sha256_of(path)
         if found != self.sha256:
             raise WeightsError(
                 f"{path} has the hash {found[:12]}… where {self.sha256[:12]}… was expected: "

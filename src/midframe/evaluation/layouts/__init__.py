@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from midframe.core.errors import MediaError, UnknownNameError, UsageError
+from midframe.core.file_hash import sha256_of
 from midframe.evaluation.layouts import folders, lists, sequences
 from midframe.evaluation.layouts.refusal import refusal
 from midframe.evaluation.protocol import Protocol
@@ -110,7 +110,7 @@ def _check_hashes(protocol: Protocol, root: Path) -> None:
         path = root / checksum.file
         if not path.is_file():
             raise refusal(protocol, root, f"{checksum.file} is missing")
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        found = sha256_of(path)
         if found != checksum.sha256:
             raise refusal(
                 protocol,

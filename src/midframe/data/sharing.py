@@ -1,0 +1,24 @@
+"""How training processes share a batch, and how its samples are prepared beside the training."""
+
+from __future__ import annotations
+
+from torch.utils.data import DataLoader, IterableDataset
+
+from midframe.core.errors import RecipeError
+from midframe.core.task import TrainOptions
+
+
+def share_of_batch(batch: int, options: TrainOptions) -> int:
+    """Samples of a batch that this process takes.
+
+    Raises:
+        RecipeError: The training processes cannot share it equally.
+    """
+    if batch % options.processes:
+        raise RecipeError(f"a batch of {batch} cannot be shared equally by {options.processes} processes.")
+    return batch // options.processes
+
+
+def loader(stream: IterableDataset, workers: int) -> DataLoader:
+    """Whole batches of a stream, prepared by so many processes; by this one for 0."""
+    return DataLoader(stream, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
