@@ -3,8 +3,8 @@
     python examples/flow_error.py [WEIGHTS.safetensors]
 
 Prints, for the network and for the same weights with their least-squares alignment left out, a line for each size of
-motion: the median end-point error after every block, in pixels of the frame, over points that are seen at the other end
-too; the PSNR of the frame; and that of the exact flow with the same two frames.
+motion: the median end-point error after every block, in pixels of the frame, over points that are seen at the other
+end too; the PSNR of the frame; and that of the exact flow with the same two frames.
 """
 
 from __future__ import annotations
