@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from torch.utils.data import DataLoader, IterableDataset
 
 from midframe.core.errors import RecipeError
-from midframe.core.task import TrainOptions
+from midframe.core.task import Batch, TrainOptions
 
 
 def share_of_batch(batch: int, options: TrainOptions) -> int:
@@ -19,6 +21,7 @@ def share_of_batch(batch: int, options: TrainOptions) -> int:
     return batch // options.processes
 
 
-def loader(stream: IterableDataset, workers: int) -> DataLoader:
-    """Whole batches of a stream, prepared by so many processes; by this one for 0."""
+def loader(stream: Iterable[Batch], workers: int) -> Iterable[Batch]:
+    """Whole batches of a stream, an `IterableDataset`, prepared by so many processes; by this one for 0."""
+    assert isinstance(stream, IterableDataset)
     return DataLoader(stream, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
