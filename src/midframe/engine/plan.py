@@ -29,6 +29,7 @@ from midframe.video import (
     Encoding,
     StreamFate,
     VideoInfo,
+    carries_hdr,
     check_target,
     decide_streams,
     resolve_encoding,
@@ -96,6 +97,7 @@ class Plan:
             ("frames", "{} in, {} out, {} kept".format(*counts)),
             ("duration", "unknown" if self.duration is None else f"{float(self.duration):.3f} s"),
             ("colour", info.colour.sentence()),
+            *([("hdr", info.hdr.sentence())] if info.hdr else []),
             ("cuts", "detected and held" if self.cuts else "not looked for"),
         ]
         text += self.memory.lines() if self.memory else []
@@ -260,8 +262,12 @@ def _notes(
         )
     if info.interlaced:
         notes.append("The source is interlaced; its fields are treated as whole frames. Deinterlace it first.")
-    if info.hdr_metadata:
-        notes.append(f"HDR side data is not carried over: {', '.join(info.hdr_metadata).lower()}. Colour tags are.")
+    if info.dynamic_hdr:
+        notes.append(
+            f"Lost: {' and '.join(info.dynamic_hdr)}, which describes each frame anew. Colour tags are kept."
+        )
+    if info.hdr is not None and not carries_hdr(encoding.codec):
+        notes.append(f"Lost: HDR metadata ({info.hdr.sentence()}), for which {encoding.codec} has no place here.")
     if target.suffix.lower() in (".mkv", ".webm"):
         notes.append("Matroska and WebM store times in whole milliseconds.")
     if _is_variable(times):

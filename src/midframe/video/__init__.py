@@ -10,6 +10,7 @@ from midframe.video.colour import Colour
 from midframe.video.cuts import mark_cuts
 from midframe.video.encode import EncodeOptions, Encoding, resolve_encoding
 from midframe.video.grey import GreyWriter
+from midframe.video.hdr import HdrMetadata, carries_hdr
 from midframe.video.probe import OtherStream, VideoInfo, probe
 from midframe.video.read import TimedFrame, VideoReader, read_frame, read_frames_at, scan_times
 from midframe.video.segment_file import SegmentFile, is_whole
@@ -22,6 +23,7 @@ __all__ = [
     "Encoding",
     "FrameEncoder",
     "GreyWriter",
+    "HdrMetadata",
     "OtherStream",
     "SegmentFile",
     "StreamFate",
@@ -30,6 +32,7 @@ __all__ = [
     "VideoReader",
     "VideoWriter",
     "WriteRequest",
+    "carries_hdr",
     "check_target",
     "decide_streams",
     "encoder_bytes",

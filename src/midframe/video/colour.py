@@ -31,6 +31,8 @@ MATRICES: dict[int, tuple[str, float, float]] = {
     9: ("BT.2020", 0.2627, 0.0593),
 }
 HD_LINES = 720
+TRANSFERS = {16: "PQ", 18: "HLG"}
+"""Transfers of high dynamic range, by the names that people know."""
 # SWS_BICUBIC | SWS_FULL_CHR_H_INT | SWS_ACCURATE_RND
 RESAMPLING = 0x4 | 0x2000 | 0x40000
 
@@ -56,6 +58,8 @@ class Colour:
     def sentence(self) -> str:
         """What was read and what was assumed, for a person."""
         stated = f"{MATRICES[self.matrix][0]}, {'full' if self.range == FULL else 'limited'} range"
+        if self.transfer in TRANSFERS:
+            stated += f", {TRANSFERS[self.transfer]}"
         if self.matrix_is_assumed:
             return f"{stated} (matrix not stated; BT.601 below {HD_LINES} lines, BT.709 from there up)"
         return f"{stated} (as stated)"

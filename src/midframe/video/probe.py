@@ -20,8 +20,7 @@ from av.video.stream import VideoStream
 
 from midframe.core.errors import MediaError
 from midframe.video.colour import Colour, bit_depth, has_alpha, resolve_colour
-
-HDR_SIDE_DATA = ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "DYNAMIC_HDR_PLUS", "DOVI_METADATA")
+from midframe.video.hdr import DYNAMIC, HdrMetadata, read_hdr
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,8 @@ class VideoInfo:
         display_matrix: The nine numbers behind the rotation; None where there is none, or it cannot be read.
         sample_aspect_ratio: Width of a pixel over its height.
         interlaced: The first frame is interlaced.
-        hdr_metadata: Kinds of HDR side data on the first frame.
+        hdr: Static HDR metadata; None where the first frame has none.
+        dynamic_hdr: Names of HDR metadata that changes from frame to frame, found on the first.
         streams: All other streams.
         chapter_count: Chapters in the file.
     """
@@ -94,7 +94,8 @@ class VideoInfo:
     display_matrix: tuple[int, ...] | None
     sample_aspect_ratio: Fraction
     interlaced: bool
-    hdr_metadata: tuple[str, ...]
+    hdr: HdrMetadata | None
+    dynamic_hdr: tuple[str, ...]
     streams: tuple[OtherStream, ...]
     chapter_count: int
 
@@ -130,7 +131,10 @@ def probe(path: Path) -> VideoInfo:
             display_matrix=_display_matrix(frame),
             sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
             interlaced=frame.interlaced_frame,
-            hdr_metadata=tuple(data.type.name for data in _side_data(frame) if data.type.name in HDR_SIDE_DATA),
+            hdr=read_hdr(_side_data(frame)),
+            dynamic_hdr=tuple(
+                sorted({DYNAMIC[data.type.name] for data in _side_data(frame) if data.type.name in DYNAMIC})
+            ),
             streams=tuple(
                 OtherStream(
                     other.index,

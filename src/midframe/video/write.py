@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 from midframe.core.errors import MediaError, WriteError
 from midframe.video.colour import from_rgb, stored_codes
 from midframe.video.encode import Encoding
+from midframe.video.hdr import add_described_stream, carries_hdr, with_hdr
 from midframe.video.probe import VideoInfo, open_video, reason
 from midframe.video.segment_file import SegmentIndex, read_index, read_payloads
 from midframe.video.streams import StreamCopy, StreamFate, container_of, copy_description
@@ -69,7 +70,7 @@ class FrameEncoder:
         encoding = request.encoding
         context = av.CodecContext.create(encoding.codec, "w")
         assert isinstance(context, VideoCodecContext)  # `resolve_encoding` checked the codec
-        context.options = dict(encoding.options)
+        context.options = with_hdr(encoding.codec, dict(encoding.options), request.source.hdr)
         context.framerate = request.rate
         _describe(context, request)
         # All containers that are written keep an encoder's header apart from its packets, where there is one.
@@ -83,6 +84,12 @@ class FrameEncoder:
     def extradata(self) -> bytes:
         """The encoder's header."""
         return bytes(self._context.extradata or b"")
+
+    def describe(self, context: VideoCodecContext) -> None:
+        """Give the context of a stream that has no encoder what muxers ask of one."""
+        context.codec_tag = self._context.codec_tag
+        context.extradata = self._context.extradata
+        context.framerate = self._request.rate
 
     def encode(self, pixels: np.ndarray, time: Fraction) -> list[Packet]:
         """Packets that are ready after one more frame; times are output seconds, ascending.
@@ -214,11 +221,16 @@ class VideoWriter:
             self._discard()
 
     def _open_stream(self) -> VideoStream:
-        """The stream of the picture. Its own encoder gives the header, and encodes nothing."""
+        """The stream of the picture. An encoder gives the header, and encodes nothing."""
         request = self._request
         info, encoding = request.source, request.encoding
-        stream = self._container.add_stream(encoding.codec, rate=request.rate, options=dict(encoding.options))
-        assert isinstance(stream, VideoStream)  # `resolve_encoding` checked the codec
+        if info.hdr is not None and carries_hdr(encoding.codec):
+            size = (info.width, info.height)
+            stream = add_described_stream(self._container, encoding.codec, size, info.hdr)
+            FrameEncoder(request).describe(stream.codec_context)
+        else:
+            stream = self._container.add_stream(encoding.codec, rate=request.rate, options=dict(encoding.options))
+            assert isinstance(stream, VideoStream)  # `resolve_encoding` checked the codec
         _describe(stream.codec_context, request)
         stream.time_base = request.time_base
         if info.display_matrix is not None:
@@ -281,7 +293,8 @@ def _describe(context: VideoCodecContext, request: WriteRequest) -> None:
     info, encoding = request.source, request.encoding
     context.width, context.height = info.width, info.height
     context.pix_fmt = encoding.pixel_format
-    context.time_base = request.time_base
+    if context.is_encoder:  # PyAV lets no other have one
+        context.time_base = request.time_base
     context.sample_aspect_ratio = info.sample_aspect_ratio
     context.colorspace, context.color_range = stored_codes(encoding.pixel_format, info.colour)
     context.color_primaries, context.color_trc = info.colour.primaries, info.colour.transfer
