@@ -16,7 +16,7 @@ from midframe.core.errors import UnknownNameError, UsageError
 from midframe.core.file_hash import sha256_of
 from midframe.core.method import Interpolator
 from midframe.core.options import LoadOptions
-from midframe.core.rate import Number, rate_rule
+from midframe.core.rate import Number, RampPoints, rate_rule
 from midframe.core.recipe import write_recipe
 from midframe.core.task import Adaptation, AdaptOptions, AdaptResult, TrainingSetup, TrainOptions
 from midframe.engine import Plan, Progress, RunResult, interpolate_pair, make_plan, run_video
@@ -176,6 +176,7 @@ def interpolate_video(
     multi: int | None = None,
     slow: Number | None = None,
     vfr: bool = False,
+    ramp: RampPoints | None = None,
     cuts: str = "auto",
     encode: EncodeOptions | None = None,
     seed: int = 0,
@@ -201,6 +202,8 @@ def interpolate_video(
         multi: Divide each gap between two frames into this many parts.
         slow: Stretch time by this factor; `fps` then is the rate at which the result is shown.
         vfr: Keep every instant of the source and add between them.
+        ramp: Change the speed on the way: "0:1,5:0.25,8:1", or pairs of source seconds and the speed there. Between
+            two points it changes evenly in output time; `fps` then is the rate at which the result is shown.
         cuts: `auto` detects scene cuts and holds the last frame before each; `off` looks for none.
         encode: Codec, quality and pixel format; by default a loss that is not seen.
         seed: Start of the random numbers of a stochastic method.
@@ -225,7 +228,7 @@ def interpolate_video(
         Path(source),
         Path(target),
         interpolator,
-        rate_rule(fps=fps, multi=multi, slow=slow, vfr=vfr),
+        rate_rule(fps=fps, multi=multi, slow=slow, vfr=vfr, ramp=ramp),
         cuts=_detect_cuts(cuts),
         encode=encode,
         progress=progress,
@@ -250,6 +253,7 @@ def plan_video(
     multi: int | None = None,
     slow: Number | None = None,
     vfr: bool = False,
+    ramp: RampPoints | None = None,
     cuts: str = "auto",
     encode: EncodeOptions | None = None,
     overwrite: bool = False,
@@ -265,7 +269,7 @@ def plan_video(
     plan = make_plan(
         probe(Path(source)),
         Path(target),
-        rate_rule(fps=fps, multi=multi, slow=slow, vfr=vfr),
+        rate_rule(fps=fps, multi=multi, slow=slow, vfr=vfr, ramp=ramp),
         method=interpolator.spec,
         cuts=_detect_cuts(cuts),
         encode=encode,

@@ -36,6 +36,14 @@ Vfr: TypeAlias = Annotated[
     bool,
     typer.Option("--vfr", help="Keep the source's own instants and add between them.", rich_help_panel=RATE),
 ]
+Ramp: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="T:SPEED,...",
+        help="Change the speed on the way: 0:1,5:0.25,8:1 slows down to a quarter at 5 s of the source and back.",
+        rich_help_panel=RATE,
+    ),
+]
 Cuts: TypeAlias = Annotated[
     str,
     typer.Option(metavar="auto|off", help="Detect scene cuts and never blend across them.", rich_help_panel=RATE),

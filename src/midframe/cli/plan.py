@@ -21,6 +21,7 @@ def plan(
     multi: options.Multi = None,
     slow: options.Slow = None,
     vfr: options.Vfr = False,
+    ramp: options.Ramp = None,
     cuts: options.Cuts = "auto",
     method: options.Method = "rife",
     weights: options.Weights = None,
@@ -51,6 +52,7 @@ def plan(
         multi=multi,
         slow=slow,
         vfr=vfr,
+        ramp=ramp,
         cuts=cuts,
         encode=options.encode_options(codec, quality, preset, pixel_format, encoder_option, allow_loss),
         overwrite=overwrite or target is None,  # nobody asked for that name

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import TypeAlias
 
 from midframe.core.errors import UsageError
+from midframe.core.ramp import Ramp
 from midframe.core.timeline import Multiply, RateRule, SlowDown, ToRate
 
 Number: TypeAlias = Fraction | int | float | str
 """A number, or text such as `60`, `59.94` or `60000/1001`."""
+
+RampPoints: TypeAlias = str | Sequence[tuple[Number, Number]]
+"""Source seconds and the speed there: "0:1,5:0.25,8:1", or pairs of numbers."""
 
 HIGHEST_RATE = 10_000
 """Frames per second above which a request is taken for a slip of the pen."""
@@ -47,6 +52,7 @@ def rate_rule(
     multi: int | None = None,
     slow: Number | None = None,
     vfr: bool = False,
+    ramp: RampPoints | None = None,
 ) -> RateRule:
     """The rule that a combination of wishes means; twice the frames where none is stated.
 
@@ -55,6 +61,7 @@ def rate_rule(
         multi: Divide each gap of the source into this many parts.
         slow: Stretch time by this factor; `fps` then is the rate at which the result is shown.
         vfr: Keep every instant of the source and add between them: `multi`, which is 2 where not stated.
+        ramp: Change the speed on the way (`core.ramp`); `fps` then is the rate at which the result is shown.
 
     Raises:
         UsageError: Wishes that contradict each other, or a number that cannot be.
@@ -63,12 +70,33 @@ def rate_rule(
         raise UsageError("multi sets the number of frames by itself; it goes with neither fps nor slow.")
     if vfr and (fps is not None or slow is not None):
         raise UsageError("vfr keeps the source's own instants; it goes with neither fps nor slow.")
+    if ramp is not None and (slow is not None or multi is not None or vfr):
+        raise UsageError("ramp sets the speed by itself; it goes with fps, and not with slow, multi or vfr.")
     rate = None if fps is None else parse_rate(fps)
+    if ramp is not None:
+        return Ramp(parse_ramp(ramp), rate)
     if slow is not None:
         return SlowDown(_parse(slow, "A slow-motion factor"), rate)
     if rate is not None:
         return ToRate(rate)
     return Multiply(2 if multi is None else multi)
+
+
+def parse_ramp(points: RampPoints) -> tuple[tuple[Fraction, Fraction], ...]:
+    """Exact points of a speed ramp.
+
+    Raises:
+        UsageError: Not pairs of numbers.
+    """
+    pairs = points
+    if isinstance(points, str):
+        stated = [tuple(point.split(":")) for point in points.split(",")]
+        if any(len(point) != 2 for point in stated):
+            raise UsageError(
+                f"A speed ramp is written as seconds:speed,seconds:speed, as 0:1,5:0.25; got '{points}'."
+            )
+        pairs = stated
+    return tuple((_parse(moment, "A time of a speed ramp"), _parse(speed, "A speed")) for moment, speed in pairs)
 
 
 def _parse(value: Number, what: str) -> Fraction:

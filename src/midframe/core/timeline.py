@@ -15,8 +15,11 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from midframe.core.errors import UsageError
+from midframe.core.ramp import Ramp, first_shown_from
 
 HALF = Fraction(1, 2)
+FINE_TICK = Fraction(1, 100_000)
+"""Seconds of a tick that is as good as exact for the end of a video."""
 
 
 @dataclass(frozen=True)
@@ -109,19 +112,35 @@ class SlowDown:
             raise UsageError(f"A frame rate must be positive; got {self.rate}.")
 
 
-RateRule: TypeAlias = ToRate | Multiply | SlowDown
+RateRule: TypeAlias = ToRate | Multiply | SlowDown | Ramp
 
 
-def stretch(rule: RateRule) -> Fraction:
-    """How many output seconds one source second lasts."""
-    return rule.factor if isinstance(rule, SlowDown) else Fraction(1)
+def output_time(rule: RateRule, moment: Fraction) -> Fraction:
+    """When a moment of the source is shown; both in seconds since the first frame."""
+    if isinstance(rule, Ramp):
+        return rule.output_time(moment)
+    return moment * rule.factor if isinstance(rule, SlowDown) else moment
+
+
+def source_time(rule: RateRule, time: Fraction) -> Fraction:
+    """The moment of the source that is shown at an output time; both in seconds since the first frame."""
+    if isinstance(rule, Ramp):
+        return rule.source_time(time)
+    return time / rule.factor if isinstance(rule, SlowDown) else time
+
+
+def keeps_time(rule: RateRule) -> bool:
+    """Whether the output runs at the speed of the source throughout."""
+    if isinstance(rule, Ramp):
+        return rule.keeps_time
+    return not isinstance(rule, SlowDown) or rule.factor == 1
 
 
 def output_rate(rule: RateRule, source_rate: Fraction | None) -> Fraction | None:
     """Frames per second of the output; None where it follows a source of unknown or variable rate.
 
     Raises:
-        UsageError: Slow motion at the source's own rate, where that rate is unknown.
+        UsageError: Another speed at the source's own rate, where that rate is unknown.
     """
     if isinstance(rule, ToRate):
         return rule.rate
@@ -141,7 +160,7 @@ def instants_in_gap(
     Args:
         rule: How output instants follow from source instants.
         gap: The source frame and the time it stands.
-        source_rate: Average rate of the source; needed for `SlowDown` without a rate of its own.
+        source_rate: Average rate of the source; needed for `SlowDown` and `Ramp` without a rate of their own.
         tolerance: Rounding error of the source's time stamps in seconds. An instant this close to a source
             frame is that frame: a container that counts milliseconds puts the frames of 23.976 fps up to half
             a millisecond off their true place. At most a quarter of the distance of two instants counts, or
@@ -156,18 +175,18 @@ def instants_in_gap(
         return [Instant(gap.start + step * k, gap.index, Fraction(k, rule.factor)) for k in range(count)]
     rate = output_rate(rule, source_rate)
     assert rate is not None  # `Multiply` alone has no rate of its own
-    in_source = rate * stretch(rule)  # instants for each second of the source
-    tolerance = min(tolerance, 1 / (4 * in_source))
-    first = max(0, math.ceil((gap.start - tolerance) * in_source))
+    slowest = rule.slowest if isinstance(rule, Ramp) else source_time(rule, Fraction(1))
+    tolerance = min(tolerance, slowest / (4 * rate))
+    first = _first_from(rule, rate, gap.start - tolerance)
     if gap.is_last:
-        stop = math.ceil(gap.end * in_source - HALF)
+        stop = _first_from(rule, rate, gap.end, HALF)
         if gap.index == 0:
             stop = max(stop, 1)
     else:
-        stop = max(first, math.ceil((gap.end - tolerance) * in_source))
+        stop = max(first, _first_from(rule, rate, gap.end - tolerance))
     instants = []
     for k in range(first, stop):
-        offset = k / in_source - gap.start
+        offset = source_time(rule, k / rate) - gap.start
         held = gap.is_last or abs(offset) <= tolerance
         instants.append(Instant(k / rate, gap.index, Fraction(0) if held else offset / gap.duration))
     return instants
@@ -190,7 +209,7 @@ def output_instants(
     source_rate: Fraction | None = None,
     tolerance: Fraction = Fraction(0),
 ) -> Iterator[TimedInstant]:
-    """All output instants with their durations, which add up to the source's duration times the stretch."""
+    """All output instants with their durations, which add up to the time that the whole source is shown."""
     pending: Instant | None = None
     end = Fraction(0)
     for gap in source:
@@ -198,7 +217,7 @@ def output_instants(
             if pending is not None:
                 yield _timed(pending, instant.time)
             pending = instant
-        end = gap.end * stretch(rule)
+        end = output_time(rule, gap.end)
     if pending is not None:
         yield _timed(pending, end)
 
@@ -221,18 +240,34 @@ def count_frames(
         return (source_frames - 1) * rule.factor + 1
     rate = output_rate(rule, source_rate)
     assert rate is not None  # `Multiply` alone has no rate of its own
-    in_source = rate * stretch(rule)
-    return max(1, math.ceil(last_time * in_source), math.ceil(duration * in_source - HALF))
+    return max(1, _first_from(rule, rate, last_time), _first_from(rule, rate, duration, HALF))
 
 
-def fine_time_base(times: Iterable[Fraction], largest_denominator: int = 10_000_000) -> Fraction:
-    """The coarsest time base 1 / n in which all `times` are whole numbers.
+def _first_from(
+    rule: ToRate | SlowDown | Ramp, rate: Fraction, moment: Fraction, shift: Fraction = Fraction(0)
+) -> int:
+    """The smallest k, 0 or more, for which output time (k + shift) / rate shows the source at `moment` or later."""
+    if isinstance(rule, Ramp):
+        return first_shown_from(rule, rate, moment, shift)
+    return max(0, math.ceil(output_time(rule, moment) * rate - shift))
 
-    Where n would exceed `largest_denominator` (encoders and containers store it in 32 bits), microseconds are
+
+def fine_time_base(
+    times: Iterable[Fraction], end: Fraction = Fraction(0), largest_denominator: int = 10_000_000
+) -> Fraction:
+    """The coarsest time base 1 / n in which all `times`, and the end of the video, are whole numbers.
+
+    Where n would exceed `largest_denominator` (encoders and containers store it in 32 bits), the end gives way
+    first: it is then off by half a tick of at most `FINE_TICK`. Where the times alone do not fit, microseconds are
     returned, and an instant may be off by half of one.
     """
     denominator = math.lcm(*(time.denominator for time in times))
-    return Fraction(1, denominator if denominator <= largest_denominator else 1_000_000)
+    if denominator > largest_denominator:
+        return Fraction(1, 1_000_000)
+    exact = math.lcm(denominator, end.denominator)
+    if exact <= largest_denominator:
+        return Fraction(1, exact)
+    return Fraction(1, denominator * max(1, math.ceil(1 / (denominator * FINE_TICK))))
 
 
 def _timed(instant: Instant, end: Fraction) -> TimedInstant:

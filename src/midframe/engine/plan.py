@@ -12,15 +12,17 @@ import torch
 
 from midframe.core.errors import UsageError
 from midframe.core.method import AnyTime, Interpolator, MethodSpec
+from midframe.core.ramp import Ramp
 from midframe.core.timeline import (
     Instant,
     Multiply,
     RateRule,
     fine_time_base,
     gaps,
+    keeps_time,
     output_instants,
     output_rate,
-    stretch,
+    output_time,
 )
 from midframe.engine.memory import MemoryPlan, fit, frames_waiting, gaps_waiting, rgb_bytes, times_per_call
 from midframe.engine.synthesis import nearest_offered
@@ -96,6 +98,7 @@ class Plan:
             ("target", f"{self.target}: {encoded}"),
             ("frames", "{} in, {} out, {} kept".format(*counts)),
             ("duration", "unknown" if self.duration is None else f"{float(self.duration):.3f} s"),
+            *([("speed", self.rule.sentence())] if isinstance(self.rule, Ramp) else []),
             ("colour", info.colour.sentence()),
             *([("hdr", info.hdr.sentence())] if info.hdr else []),
             ("cuts", "detected and held" if self.cuts else "not looked for"),
@@ -132,7 +135,7 @@ def make_plan(
     tally = None
     if times is not None and end is not None:
         tally = _tally(output_instants(gaps(times, end), rule, info.average_rate, tolerance), method)
-    streams = decide_streams(info, target, keeps_time=stretch(rule) == 1)
+    streams = decide_streams(info, target, keeps_time=keeps_time(rule))
     return Plan(
         source=info,
         target=target,
@@ -144,7 +147,7 @@ def make_plan(
         frames_kept=tally and tally.kept,
         rate=_rate(info, rule, frames_in, end),
         is_variable=_is_variable(times),
-        duration=None if end is None else end * stretch(rule),
+        duration=None if end is None else output_time(rule, end),
         time_base=_time_base(info, rule, end),
         tolerance=tolerance,
         encoding=encoding,
@@ -226,7 +229,7 @@ def _time_base(info: VideoInfo, rule: RateRule, end: Fraction | None) -> Fractio
         return fine_time_base([info.time_base / rule.factor, info.start_time])
     rate = output_rate(rule, info.average_rate)
     assert rate is not None  # `Multiply` alone has no rate of its own
-    return fine_time_base([1 / rate, info.start_time, (end or Fraction(0)) * stretch(rule)])
+    return fine_time_base([1 / rate, info.start_time], output_time(rule, end or Fraction(0)))
 
 
 def stamp_tolerance(info: VideoInfo) -> Fraction:

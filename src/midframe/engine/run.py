@@ -8,12 +8,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from midframe.core.method import Interpolator
-from midframe.core.timeline import RateRule, instants_in_gap, stretch
+from midframe.core.timeline import RateRule, instants_in_gap, output_time
 from midframe.engine.channel import Channel, Stopped, drain, feed
 from midframe.engine.confidence import ConfidenceRecord, check_apart
 from midframe.engine.identity import run_identity
@@ -149,7 +150,7 @@ def run_video(
         streams=plan.streams,
         time_base=plan.time_base,
         rate=plan.rate,
-        stretch=stretch(rule),
+        retime=partial(output_time, rule),
         overwrite=overwrite,
     )
     identity = run_identity(plan, seed=seed, skip_damaged=skip_damaged, made_with=made_with or {})
@@ -232,7 +233,7 @@ class _Work:
         counter = SegmentCounter(frames_in_segment(plan.source.width, plan.source.height))
         for window in windows:
             self.frames_in += 1
-            self.end = window.gap.end * stretch(plan.rule)
+            self.end = output_time(plan.rule, window.gap.end)
             if window.content is Content.CUT:
                 self.cut_times.append(window.gap.end)
             instants = instants_in_gap(plan.rule, window.gap, plan.source.average_rate, plan.tolerance)

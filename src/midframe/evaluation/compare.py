@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from midframe.core.errors import UsageError
-from midframe.core.timeline import RateRule, output_rate, stretch
+from midframe.core.timeline import RateRule, output_rate, output_time, source_time
 from midframe.engine import GapFiller
 from midframe.engine.span import SpanFrame, fill_span
 from midframe.evaluation.check import Candidate
@@ -80,7 +80,7 @@ def compare_clip(
     info = probe(path)
     _check_number(info, len(candidates), span, rule)
     names = [candidate.name for candidate in candidates]
-    end = min(span[1], info.duration or span[1]) * stretch(rule)
+    end = output_time(rule, min(span[1], info.duration or span[1]))
     page = PageWriter(info, names, folder)
     made = 0
 
@@ -90,7 +90,7 @@ def compare_clip(
         for done, moment in enumerate(_moments(info, candidates, span, rule, seed), start=1):
             first = moment[0].time if first is None else first
             upright = [_upright(frame.pixels, info) for frame in moment]
-            page.add(moment[0], upright, moment[0].time / stretch(rule))
+            page.add(moment[0], upright, source_time(rule, moment[0].time))
             made += moment[0].is_made
             yield _tile(names, upright, moment[0].is_made, info), moment[0].time - first
             on_frame(done)
@@ -110,9 +110,10 @@ def _check_number(info: VideoInfo, candidates: int, span: Span, rule: RateRule) 
     rate = output_rate(rule, info.average_rate)
     if rate is None:
         return
-    pictures = round((span[1] - span[0]) * stretch(rule) * rate) * candidates
+    lasting = output_time(rule, span[1]) - output_time(rule, span[0])
+    pictures = round(lasting * rate) * candidates
     if pictures > MOST_PICTURES:
-        seconds = float(MOST_PICTURES / candidates / rate / stretch(rule))
+        seconds = float((span[1] - span[0]) * MOST_PICTURES / candidates / rate / lasting)
         raise UsageError(
             f"{pictures} pictures are too many for one page, which holds {MOST_PICTURES}: ask for {seconds:.1f} "
             "seconds or less, or for fewer methods."
@@ -123,7 +124,7 @@ def _moments(
     info: VideoInfo, candidates: Sequence[Candidate], span: Span, rule: RateRule, seed: int
 ) -> Iterator[tuple[SpanFrame, ...]]:
     """The output frames of all candidates, moment by moment. Memory: a few frames, however long the span."""
-    start, end = (bound * stretch(rule) for bound in span)
+    start, end = (output_time(rule, bound) for bound in span)
     copies = itertools.tee(mark_cuts(read_span(info, span, MARGIN)), len(candidates))
     streams = [
         fill_span(

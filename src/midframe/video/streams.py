@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -78,8 +78,8 @@ def decide_streams(info: VideoInfo, target: Path, keeps_time: bool) -> StreamFat
     """Sort the other streams into those that the target can hold and those that it cannot.
 
     Args:
-        keeps_time: The output runs at the speed of the source. In slow motion no timed stream would stay in
-            sync, so none is kept; a cover has no time.
+        keeps_time: The output runs at the speed of the source throughout. At another no timed stream would stay
+            in sync, so none is kept; a cover has no time.
     """
     container = container_of(target)
     chapters = " (chapters are)" if info.chapter_count else ""
@@ -90,7 +90,7 @@ def decide_streams(info: VideoInfo, target: Path, keeps_time: bool) -> StreamFat
         elif stream.kind not in TIMED_KINDS:
             cause = f"{stream.kind} streams are not carried{chapters}"
         elif not keeps_time and not stream.is_cover:
-            cause = "it would not stay in sync with slowed pictures"
+            cause = "it would not stay in sync with pictures at another speed"
         elif stream.codec not in container.codecs:
             cause = f"{container.name} cannot hold {stream.codec}"
         else:
@@ -193,14 +193,20 @@ class StreamCopy:
             raise MediaError(f"A stream beside the video cannot be read further: {reason(error)}.") from error
 
 
-def copy_description(source: InputContainer, output: OutputContainer, shift: Fraction, stretch: Fraction) -> None:
-    """Copy title and other tags, and the chapters, whose times are stretched and then shifted (seconds)."""
+def copy_description(
+    source: InputContainer, output: OutputContainer, when_shown: Callable[[Fraction], Fraction]
+) -> None:
+    """Copy title and other tags, and the chapters.
+
+    Args:
+        when_shown: Seconds of the output's clock for those of the source's.
+    """
     output.metadata.update(_tags(source.metadata))
     chapters = source.chapters()
     for chapter in chapters:
         base = chapter["time_base"] or Fraction(1, av.time_base)
         for edge in ("start", "end"):
-            chapter[edge] = round((chapter[edge] * base * stretch + shift) / base)
+            chapter[edge] = round(when_shown(chapter[edge] * base) / base)
     if chapters:
         output.set_chapters(chapters)
 

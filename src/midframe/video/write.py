@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -30,6 +30,10 @@ from midframe.video.streams import StreamCopy, StreamFate, container_of, copy_de
 MOV_FAMILY = ("mp4", "mov")
 
 
+def _at_its_own_speed(moment: Fraction) -> Fraction:
+    return moment
+
+
 @dataclass(frozen=True, kw_only=True)
 class WriteRequest:
     """Everything that is fixed before the first frame is written.
@@ -41,7 +45,7 @@ class WriteRequest:
         streams: Which other streams are copied.
         time_base: Seconds of one tick of the video's stamps.
         rate: Nominal frames per second, for the encoder's rate control.
-        stretch: Output seconds for each source second.
+        retime: Output seconds of a moment of the source, both since the first frame; for the chapters.
         overwrite: Replace a file that is there.
     """
 
@@ -51,7 +55,7 @@ class WriteRequest:
     streams: StreamFate
     time_base: Fraction
     rate: Fraction
-    stretch: Fraction = Fraction(1)
+    retime: Callable[[Fraction], Fraction] = _at_its_own_speed
     overwrite: bool = False
 
 
@@ -249,8 +253,12 @@ class VideoWriter:
             self._stream.metadata.update(
                 {key: value for key, value in stream.metadata.items() if key in ("language", "title")}
             )
-            copy_description(source, self._container, -origin * self._request.stretch, self._request.stretch)
+            copy_description(source, self._container, self._when_shown)
         self._container.start_encoding()
+
+    def _when_shown(self, moment: Fraction) -> Fraction:
+        """Seconds of the output's clock for those of the source's."""
+        return self._offset + self._request.retime(moment - self._request.source.start_time)
 
     def _check_headers(self, segments: Sequence[Path], indices: Sequence[SegmentIndex]) -> None:
         header = bytes(self._stream.codec_context.extradata or b"")
