@@ -1,14 +1,18 @@
 from dataclasses import replace
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
+from blend import Blend
 from clips import make_clip, textures
-from midframe.core.errors import UsageError
+from midframe.core.errors import UsageError, WriteError
 from midframe.core.timeline import Multiply
-from midframe.engine import make_plan
-from midframe.video import EncodeOptions, VideoInfo, probe, resolve_encoding
+from midframe.engine import make_plan, run_video
+from midframe.video import EncodeOptions, VideoInfo, VideoReader, encoders, probe, resolve_encoding
 from midframe.video.encode import _nearest_format
+from midframe.video.libraries import describe_libraries
 
 
 @pytest.fixture
@@ -113,3 +117,70 @@ def test_a_rate_control_of_ones_own_replaces_the_default(info):
 def test_impossible_options_are_refused(info, options, sentence):
     with pytest.raises(UsageError, match=sentence):
         resolve(info, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "encoder"),
+    [
+        ("h264", "out.mp4", "libx264"),
+        ("h265", "out.mkv", "libx265"),
+        ("hevc", "out.mp4", "libx265"),
+        ("vp9", "out.webm", "libvpx-vp9"),
+        ("av1", "out.mp4", "libsvtav1"),
+        ("prores", "out.mov", "prores_ks"),
+        ("ffv1", "out.mkv", "ffv1"),
+    ],
+)
+def test_a_short_name_means_the_encoder_that_is_here_and_the_file_can_be_read(tmp_path, info, name, target, encoder):
+    assert resolve(info, target, codec=name).codec == encoder
+    result = run_video(info.path, tmp_path / target, Blend(), Multiply(2), encode=EncodeOptions(codec=name))
+    frames = list(VideoReader(probe(tmp_path / target)))
+    assert len(frames) == result.frames_out == 3
+    source = next(iter(VideoReader(info))).pixels.astype(int)
+    depth = 255 if frames[0].pixels.dtype == np.uint8 else 65535
+    loss = np.abs(frames[0].pixels / depth * 255 - source)
+    assert loss.mean() < 6  # hard edges of chroma at random, the hardest there is
+    assert not any("No quality set" in note for note in result.notes)
+
+
+def test_a_codec_without_an_encoder_here_is_refused_with_the_names_that_were_tried(info, monkeypatch):
+    monkeypatch.setitem(encoders.SHORT_NAMES, "vp9", ("no-such-encoder", "nor-this"))
+    with pytest.raises(UsageError, match="no encoder of vp9 that works here: no-such-encoder, nor-this"):
+        resolve(info, "out.webm", codec="vp9")
+
+
+@pytest.mark.parametrize(
+    ("encoder", "options"),
+    [
+        ("h264_nvenc", {"rc": "vbr", "cq": "23", "b": "0"}),
+        ("hevc_qsv", {"global_quality": "23"}),
+        ("h264_vaapi", {"rc_mode": "CQP", "global_quality": "23"}),
+        ("hevc_videotoolbox", {"flags": "+qscale", "global_quality": str(23 * 118)}),
+        ("h264_amf", {"rc": "cqp", "qp_i": "23", "qp_p": "23"}),
+        ("libsvtav1", {"crf": "23", "preset": "6"}),
+    ],
+)
+def test_a_quality_reaches_each_family_of_encoders_by_its_own_option(encoder, options):
+    scale = encoders.quality_scale(encoder)
+    assert scale is not None
+    assert scale.setting(23) == options
+
+
+@pytest.mark.parametrize("encoder", ["h264_nvenc", "hevc_nvenc", "av1_nvenc", "h264_qsv", "hevc_qsv", "hevc_amf"])
+def test_hardware_encoders_have_the_options_that_their_quality_needs(info, encoder):
+    if not encoders.has_encoder(encoder):
+        pytest.skip(f"FFmpeg was built without {encoder}")
+    target = "out.mkv"
+    chosen = resolve(info, target, codec=encoder, quality=23).options
+    known = av.CodecContext.create(encoder, "w").supported_options
+    assert set(chosen) <= {option.name for option in (*known.generic, *known.private)}
+    assert resolve(info, target, codec=encoder).has_quality
+
+
+def test_an_encoder_opens_or_is_not_called_usable(info):
+    assert encoders.is_usable("libx264")
+    broken = [name for name in describe_libraries().hardware_encoders if not encoders.is_usable(name)]
+    for name in broken:
+        with pytest.raises(WriteError, match=f"cannot be written with {name}"):
+            run_video(info.path, info.path.with_name("x.mkv"), Blend(), Multiply(2), encode=EncodeOptions(codec=name))
+    assert not info.path.with_name("x.mkv").exists()

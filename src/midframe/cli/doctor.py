@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from midframe.core.errors import MidframeError
+from midframe.core.errors import MidframeError, UsageError
 
 
 def doctor() -> None:
@@ -60,7 +60,7 @@ def _cuda_devices() -> str:
 
 def _media_findings() -> Iterator[tuple[bool, str, str]]:
     try:
-        from midframe.video.libraries import describe_libraries
+        from midframe.video.libraries import describe_libraries, usable_hardware_encoders
 
         libraries = describe_libraries()
     except ImportError as error:
@@ -68,7 +68,22 @@ def _media_findings() -> Iterator[tuple[bool, str, str]]:
         return
     yield True, "PyAV", f"{libraries.pyav}, libavcodec {libraries.libavcodec}"
     yield bool(libraries.encoders), "encoders", ", ".join(libraries.encoders) or "none that midframe knows"
-    yield True, "hardware encoders", ", ".join(libraries.hardware_encoders) or "none"
+    yield True, "short names", ", ".join(_short_names())
+    usable = usable_hardware_encoders()
+    unusable = ", ".join(name for name in libraries.hardware_encoders if name not in usable)
+    yield True, "hardware encoders", ", ".join(usable) or "none that works here"
+    yield True, "compiled in, unusable", unusable or "none"
+
+
+def _short_names() -> Iterator[str]:
+    """`--codec` names, each with the encoder that it means here."""
+    from midframe.video.encoders import SHORT_NAMES, encoder_named
+
+    for name in SHORT_NAMES:
+        try:
+            yield f"{name} = {encoder_named(name)}"
+        except UsageError:
+            yield f"{name} = none"
 
 
 def _weight_findings() -> Iterator[tuple[bool, str, str]]:

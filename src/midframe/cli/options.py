@@ -99,11 +99,19 @@ Seed: TypeAlias = Annotated[int, typer.Option(help="Seed of methods that draw.",
 
 Codec: TypeAlias = Annotated[
     str | None,
-    typer.Option(help="FFmpeg's encoder. Default: libx264, in webm libvpx-vp9.", rich_help_panel=OUTPUT),
+    typer.Option(
+        metavar="NAME",
+        help="h264, h265, vp9, av1, prores, ffv1, or FFmpeg's name of an encoder. Default: h264, in webm vp9.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 Quality: TypeAlias = Annotated[
     int | None,
-    typer.Option(metavar="CRF", help="Lower is better. Default: visually lossless.", rich_help_panel=OUTPUT),
+    typer.Option(
+        metavar="Q",
+        help="On the encoder's own scale (CRF, CQ, QP ...), where lower is better. Default: visually lossless.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 Preset: TypeAlias = Annotated[
     str | None, typer.Option(help="Speed of the encoder, in its own words.", rich_help_panel=OUTPUT)

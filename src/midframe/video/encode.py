@@ -11,18 +11,13 @@ import av
 
 from midframe.core.errors import UsageError
 from midframe.video.colour import bit_depth, has_alpha, is_rgb
+from midframe.video.encoders import encoder_named, memory_formats, quality_scale
 from midframe.video.probe import VideoInfo
 from midframe.video.streams import container_of
 
-# Codec -> options that make its loss invisible in practice; CRF scales differ between encoders.
-VISUALLY_LOSSLESS: dict[str, dict[str, str]] = {
-    "libx264": {"crf": "16", "preset": "medium"},
-    "libx265": {"crf": "18", "preset": "medium"},
-    "libvpx-vp9": {"crf": "20", "b": "0", "row-mt": "1"},
-    "libsvtav1": {"crf": "20", "preset": "6"},
-    "libaom-av1": {"crf": "20", "cpu-used": "6"},
-}
-RATE_CONTROLS = frozenset(("crf", "qp", "cq", "b", "lossless", "qscale", "global_quality"))
+RATE_CONTROLS = frozenset(
+    ("crf", "qp", "cq", "b", "rc", "rc_mode", "qp_i", "qp_p", "lossless", "qscale", "global_quality")
+)
 # Some hardware encoders offer nothing else for more than 8 bits.
 SEMIPLANAR = ("p010le", "p016le")
 DEFAULT_CODEC = "libx264"
@@ -34,8 +29,10 @@ class EncodeOptions:
     """How the output video is to be encoded.
 
     Attributes:
-        codec: FFmpeg's name of an encoder; by default H.264 through libx264, in webm VP9.
-        quality: Constant rate factor, lower is better; by default one whose loss is not seen.
+        codec: h264, h265, vp9, av1, prores, ffv1, or FFmpeg's name of an encoder; by default H.264 through
+            libx264, in webm VP9.
+        quality: On the encoder's own scale, a constant rate factor or its like; by default one whose loss is
+            not seen. Lower is better, but for those of VideoToolbox.
         preset: Speed of the encoder, in its own words.
         pixel_format: FFmpeg's name; by default the nearest to the source's that the encoder offers.
         encoder_options: Further options, passed to the encoder as they are.
@@ -76,7 +73,8 @@ def resolve_encoding(info: VideoInfo, target: Path, options: EncodeOptions) -> E
         UsageError: An unknown encoder, a pixel format that it does not offer, a quality that it has no scale
             for, an option that it does not have, or a loss that was not allowed.
     """
-    name = options.codec or CODEC_OF_SUFFIX.get(target.suffix.lower(), DEFAULT_CODEC)
+    asked = options.codec or CODEC_OF_SUFFIX.get(target.suffix.lower(), DEFAULT_CODEC)
+    name = encoder_named(asked)
     try:
         codec = av.Codec(name, "w")
     except ValueError as error:
@@ -86,7 +84,9 @@ def resolve_encoding(info: VideoInfo, target: Path, options: EncodeOptions) -> E
     container = container_of(target)
     if codec.canonical_name not in container.codecs:
         raise UsageError(f"{container.name} cannot hold what {name} encodes; choose another codec or container.")
-    offered = [offer.name for offer in codec.video_formats or ()]
+    offered = memory_formats(codec)
+    if codec.video_formats and not offered:
+        raise UsageError(f"{name} takes pictures from a device's memory alone, where midframe puts none.")
     pixel_format = options.pixel_format or _nearest_format(info, _fitting(codec, info, offered))
     if offered and pixel_format not in offered:
         raise UsageError(f"{name} does not offer pixel format '{pixel_format}'; it offers {', '.join(offered)}.")
@@ -97,7 +97,8 @@ def resolve_encoding(info: VideoInfo, target: Path, options: EncodeOptions) -> E
         )
     chosen = _encoder_options(name, options)
     # A codec that can do both is lossy unless told; one without any loss has no quality to set.
-    has_quality = not RATE_CONTROLS.isdisjoint(chosen) or (codec.lossless and not codec.lossy)
+    has_quality = quality_scale(name) is not None or not RATE_CONTROLS.isdisjoint(chosen)
+    has_quality = has_quality or (codec.lossless and not codec.lossy)
     return Encoding(name, pixel_format, chosen, losses, has_quality)
 
 
@@ -110,13 +111,12 @@ def _encoder_options(name: str, options: EncodeOptions) -> dict[str, str]:
             raise UsageError(f"{name} has no option '{key}'.{f' Did you mean {near[0]!r}?' if near else ''}")
     if options.preset is not None and "preset" not in known:
         raise UsageError(f"{name} has no presets; pass its own options for speed instead.")
-    chosen = dict(VISUALLY_LOSSLESS.get(name, {}))
-    if options.quality is None and not RATE_CONTROLS.isdisjoint(options.encoder_options):
-        chosen.pop("crf", None)  # encoders let it win over the control that was asked for
-    if options.quality is not None:
-        if name not in VISUALLY_LOSSLESS:
-            raise UsageError(f"{name} has no constant rate factor; pass its own quality option instead.")
-        chosen["crf"] = str(options.quality)
+    scale = quality_scale(name)
+    if options.quality is not None and (scale is None or not scale.options):
+        raise UsageError(f"{name} has no constant rate factor; pass its own quality option instead.")
+    chosen = {} if scale is None else scale.setting(options.quality)
+    if scale is not None and options.quality is None and not RATE_CONTROLS.isdisjoint(options.encoder_options):
+        chosen = dict(scale.others)  # encoders let their quality win over the control that was asked for
     if options.preset is not None:
         chosen["preset"] = options.preset
     return chosen | dict(options.encoder_options)

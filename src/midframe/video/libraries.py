@@ -6,9 +6,13 @@ from dataclasses import dataclass
 
 import av
 
-from midframe.video.encode import VISUALLY_LOSSLESS
-
-HARDWARE_ENCODERS = ("h264_nvenc", "hevc_nvenc", "av1_nvenc", "h264_videotoolbox", "h264_qsv", "h264_vaapi")
+from midframe.video.encoders import (
+    QUALITY,
+    has_encoder,
+    is_hardware,
+    is_usable,
+    memory_formats,
+)
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,7 @@ class MediaLibraries:
         pyav: Version of PyAV.
         libavcodec: Version of the codec library inside it.
         encoders: Those present of the encoders that midframe has settings for.
-        hardware_encoders: Those compiled in; whether the machine has the hardware shows only in use.
+        hardware_encoders: Those compiled in that take pictures from ordinary memory.
     """
 
     pyav: str
@@ -33,14 +37,18 @@ def describe_libraries() -> MediaLibraries:
     return MediaLibraries(
         pyav=av.__version__,
         libavcodec=".".join(str(part) for part in av.library_versions["libavcodec"]),
-        encoders=tuple(name for name in VISUALLY_LOSSLESS if _has_encoder(name)),
-        hardware_encoders=tuple(name for name in HARDWARE_ENCODERS if _has_encoder(name)),
+        encoders=tuple(name for name in QUALITY if has_encoder(name)),
+        hardware_encoders=tuple(sorted(name for name in av.codecs_available if _is_offered_by_hardware(name))),
     )
 
 
-def _has_encoder(name: str) -> bool:
-    try:
-        av.Codec(name, "w")
-    except ValueError:
+def usable_hardware_encoders() -> tuple[str, ...]:
+    """Those whose hardware and driver are here, found by opening each."""
+    return tuple(name for name in describe_libraries().hardware_encoders if is_usable(name))
+
+
+def _is_offered_by_hardware(name: str) -> bool:
+    if not is_hardware(name) or not has_encoder(name):
         return False
-    return True
+    codec = av.Codec(name, "w")
+    return codec.type == "video" and bool(memory_formats(codec))
