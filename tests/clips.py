@@ -37,6 +37,7 @@ class Recipe:
         tags: Attributes of the codec context (colorspace, color_range, ...).
         audio: Seconds of AAC sound beside the video; none for 0.
         planes: Raw planes for each frame instead of RGB pixels.
+        size: Width and height.
     """
 
     rate: Fraction = Fraction(24)
@@ -52,6 +53,7 @@ class Recipe:
     planes: Sequence[Sequence[np.ndarray]] | None = None
     container_options: dict[str, str] = field(default_factory=dict)
     subtitles: bool = False
+    size: tuple[int, int] = (WIDTH, HEIGHT)
 
 
 def make_clip(path: Path, frames: Sequence[np.ndarray], recipe: Recipe | None = None) -> Path:
@@ -60,7 +62,7 @@ def make_clip(path: Path, frames: Sequence[np.ndarray], recipe: Recipe | None = 
     base = recipe.time_base or 1 / recipe.rate
     with av.open(str(path), "w", options=recipe.container_options) as container:
         stream = container.add_stream(recipe.codec, rate=recipe.rate, options=recipe.options)
-        stream.width, stream.height = WIDTH, HEIGHT
+        stream.width, stream.height = recipe.size
         stream.pix_fmt = recipe.pixel_format
         stream.codec_context.time_base = stream.time_base = base
         if recipe.aspect is not None:
@@ -145,7 +147,7 @@ def _frame(pixels: np.ndarray, recipe: Recipe, index: int) -> av.VideoFrame:
         return av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
             format=recipe.pixel_format, dst_colorspace=5, dst_color_range=1
         )
-    frame = av.VideoFrame(WIDTH, HEIGHT, recipe.pixel_format)
+    frame = av.VideoFrame(*recipe.size, recipe.pixel_format)
     for plane, values in zip(frame.planes, recipe.planes[index], strict=True):
         _plane(plane, 8 if values.dtype == np.uint8 else 10)[:] = values
     return frame

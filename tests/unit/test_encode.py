@@ -61,7 +61,7 @@ def test_odd_sides_are_kept_by_full_chroma(info):
 def test_a_loss_is_refused_unless_it_is_asked_for(info, changes, sentence):
     source = replace(info, **changes)
     with pytest.raises(UsageError, match=sentence):
-        resolve(source)
+        resolve(source, codec="libx264")
     assert sentence in resolve(source, allow_loss=True).losses[0]
     assert sentence in resolve(source, pixel_format="yuv420p").losses[0].replace("become 8", "become 10")
 
@@ -69,6 +69,34 @@ def test_a_loss_is_refused_unless_it_is_asked_for(info, changes, sentence):
 def test_the_codec_follows_the_container(info):
     assert resolve(info, "out.mkv").codec == "libx264"
     assert resolve(info, "out.webm").codec == "libvpx-vp9"
+
+
+@pytest.mark.parametrize(
+    ("changes", "target", "codec", "pixel_format"),
+    [
+        ({"pixel_format": "yuv420p12le", "bit_depth": 12}, "out.mp4", "libx265", "yuv420p12le"),
+        ({"pixel_format": "yuva420p", "has_alpha": True}, "out.mov", "prores_ks", "yuva444p10le"),
+        ({"pixel_format": "yuva420p", "has_alpha": True}, "out.mkv", "ffv1", "yuva420p"),
+        ({"pixel_format": "yuva420p", "has_alpha": True}, "out.webm", "libvpx-vp9", "yuva420p"),
+        (
+            {"pixel_format": "yuva444p12le", "bit_depth": 12, "has_alpha": True, "codec": "prores"},
+            "out.mov",
+            "prores_ks",
+            "yuva444p10le",
+        ),
+        ({"pixel_format": "bgra", "has_alpha": True, "codec": "gif"}, "out.mp4", "libx264", "yuv444p"),
+    ],
+)
+def test_a_source_that_the_usual_codec_cannot_hold_gets_one_that_can(info, changes, target, codec, pixel_format):
+    encoding = resolve(replace(info, **changes), target)
+    assert (encoding.codec, encoding.pixel_format, encoding.losses) == (codec, pixel_format, ())
+
+
+def test_a_refused_transparency_says_where_it_would_be_kept(info):
+    with pytest.raises(UsageError, match=r"A \.mov, \.mkv or \.webm can hold transparency"):
+        resolve(replace(info, pixel_format="yuva420p", has_alpha=True))
+    with pytest.raises(UsageError, match="transparency"):
+        resolve(replace(info, pixel_format="yuva420p", has_alpha=True), codec="libx265")
 
 
 @pytest.mark.parametrize(

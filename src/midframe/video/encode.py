@@ -22,6 +22,14 @@ RATE_CONTROLS = frozenset(
 SEMIPLANAR = ("p010le", "p016le")
 DEFAULT_CODEC = "libx264"
 CODEC_OF_SUFFIX = {".webm": "libvpx-vp9"}
+DEEP_CODEC = "libx265"
+"""In place of the default, which has up to 10 bits, for sources of 12."""
+ALPHA_CODECS = {".mov": "prores_ks", ".mkv": "ffv1", ".webm": "libvpx-vp9"}
+"""In place of the default, which has no transparency, for sources that have."""
+# Encoders that offer formats with transparency which they refuse, or which hardly a decoder reads.
+ALPHA_FORMATS = {"libvpx-vp9": ("yuva420p",), "libx265": ()}
+PRORES_BITS = 10
+"""What ProRes is written with. It does not say what it was made of, and FFmpeg reads ProRes 4444 as 12 bits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +38,8 @@ class EncodeOptions:
 
     Attributes:
         codec: h264, h265, vp9, av1, prores, ffv1, or FFmpeg's name of an encoder; by default H.264 through
-            libx264, in webm VP9.
+            libx264, in webm VP9. Sources that these cannot hold get H.265 for 12 bits; for transparency ProRes 4444
+            in mov, and FFV1 in mkv.
         quality: On the encoder's own scale, a constant rate factor or its like; by default one whose loss is
             not seen. Lower is better, but for those of VideoToolbox.
         preset: Speed of the encoder, in its own words.
@@ -73,7 +82,7 @@ def resolve_encoding(info: VideoInfo, target: Path, options: EncodeOptions) -> E
         UsageError: An unknown encoder, a pixel format that it does not offer, a quality that it has no scale
             for, an option that it does not have, or a loss that was not allowed.
     """
-    asked = options.codec or CODEC_OF_SUFFIX.get(target.suffix.lower(), DEFAULT_CODEC)
+    asked = options.codec or _default_codec(info, target, options)
     name = encoder_named(asked)
     try:
         codec = av.Codec(name, "w")
@@ -92,14 +101,37 @@ def resolve_encoding(info: VideoInfo, target: Path, options: EncodeOptions) -> E
         raise UsageError(f"{name} does not offer pixel format '{pixel_format}'; it offers {', '.join(offered)}.")
     losses = _losses(info, pixel_format)
     if losses and options.pixel_format is None and not options.allow_loss:
+        hint = " A .mov, .mkv or .webm can hold transparency." if _is_transparent(info) else ""
         raise UsageError(
-            f"With {name}, {'; '.join(losses)}. Choose another codec or pixel format, or allow the loss."
+            f"With {name}, {'; '.join(losses)}. Choose another codec or pixel format, or allow the loss.{hint}"
         )
     chosen = _encoder_options(name, options)
     # A codec that can do both is lossy unless told; one without any loss has no quality to set.
     has_quality = quality_scale(name) is not None or not RATE_CONTROLS.isdisjoint(chosen)
     has_quality = has_quality or (codec.lossless and not codec.lossy)
     return Encoding(name, pixel_format, chosen, losses, has_quality)
+
+
+def _default_codec(info: VideoInfo, target: Path, options: EncodeOptions) -> str:
+    """The usual codec of a container, or one that holds what the usual one would lose."""
+    suffix = target.suffix.lower()
+    usual = CODEC_OF_SUFFIX.get(suffix, DEFAULT_CODEC)
+    if options.allow_loss or options.pixel_format is not None:
+        return usual
+    if _is_transparent(info):
+        return ALPHA_CODECS.get(suffix, usual)
+    if usual == DEFAULT_CODEC and _depth(info) > 10:
+        return DEEP_CODEC
+    return usual
+
+
+def _is_transparent(info: VideoInfo) -> bool:
+    """GIF always declares transparency; its frames arrive composed."""
+    return info.has_alpha and info.codec != "gif"
+
+
+def _depth(info: VideoInfo) -> int:
+    return PRORES_BITS if info.codec == "prores" else info.bit_depth
 
 
 def _encoder_options(name: str, options: EncodeOptions) -> dict[str, str]:
@@ -123,7 +155,10 @@ def _encoder_options(name: str, options: EncodeOptions) -> dict[str, str]:
 
 
 def _fitting(codec: av.Codec, info: VideoInfo, offered: list[str]) -> list[str]:
-    """The offered formats that can hold the size: H.264 and H.265 refuse odd sides where chroma is halved."""
+    """The offered formats that work, and hold the size: H.264 and H.265 refuse odd sides where chroma is halved."""
+    alpha = ALPHA_FORMATS.get(codec.name)
+    if alpha is not None:
+        offered = [name for name in offered if name in alpha or not has_alpha(name)]
     if codec.canonical_name not in ("h264", "hevc"):
         return offered
 
@@ -143,7 +178,7 @@ def _nearest_format(info: VideoInfo, offered: list[str]) -> str:
         depth, (across, down) = bit_depth(name), _chroma(name)
         return (
             has_alpha(name) != info.has_alpha and info.has_alpha,
-            max(0, info.bit_depth - depth),
+            max(0, _depth(info) - depth),
             max(0, across - chroma[0]) + max(0, down - chroma[1]),
             is_rgb(name),  # players expect luma and chroma
             name != source.name.replace("yuvj", "yuv"),
@@ -168,10 +203,9 @@ def _chroma(pixel_format: str) -> tuple[int, int]:
 
 def _losses(info: VideoInfo, pixel_format: str) -> tuple[str, ...]:
     losses = []
-    if bit_depth(pixel_format) < info.bit_depth:
+    if bit_depth(pixel_format) < _depth(info):
         losses.append(f"{info.bit_depth} bits become {bit_depth(pixel_format)} ({pixel_format})")
-    # GIF always declares transparency; its frames arrive composed.
-    if info.has_alpha and info.codec != "gif":
+    if _is_transparent(info) and not has_alpha(pixel_format):
         losses.append("the transparency of the source is lost")
     across, down = _chroma(info.pixel_format)
     stored_across, stored_down = _chroma(pixel_format)
