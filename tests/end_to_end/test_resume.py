@@ -19,7 +19,7 @@ from clips import Recipe, flat, make_clip, packet_times, textures
 from midframe.core.errors import WriteError
 from midframe.core.timeline import Multiply, ToRate
 from midframe.engine import run_video, segments
-from midframe.engine.work_folder import work_folder_of
+from midframe.engine.work_folder import WorkFolder, work_folder_of
 from midframe.video import EncodeOptions, VideoReader, probe
 
 FAST = EncodeOptions(preset="veryfast")  # with B-frames, unlike the fastest
@@ -155,6 +155,59 @@ def test_two_runs_do_not_write_one_output(tmp_path: Path):
     run(source, target, Meddling())
     assert refused == [f"{target} is being written by another run of midframe."]
     assert len(shown(target)) == 58
+
+
+def test_restart_begins_anew_with_equal_options_too(tmp_path: Path):
+    source, target = clip(tmp_path), tmp_path / "out.mp4"
+    assert stop(source, target, 8) > 0
+    assert run(source, target, restart=True).resumed == 0
+
+
+def stopped_before_it_could_tidy_up(target: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Run until the output has its name, and no further; returns the source."""
+    source = clip(target.parent)
+    with monkeypatch.context() as patch:
+        patch.setattr(WorkFolder, "remove", stop_here)
+        with pytest.raises(Stopped):
+            run(source, target)
+    assert target.exists()
+    assert work_folder_of(target).exists()
+    return source
+
+
+def stop_here(folder: WorkFolder) -> None:
+    raise Stopped
+
+
+def test_a_run_stopped_before_it_could_tidy_up_ends_well_with_the_same_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    target = tmp_path / "out.mp4"
+    source = stopped_before_it_could_tidy_up(target, monkeypatch)
+    before = shown(target)
+    assert run(source, target).made > 0
+    assert shown(target) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
+
+
+def test_another_file_in_the_place_of_a_finished_output_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    target = tmp_path / "out.mp4"
+    source = stopped_before_it_could_tidy_up(target, monkeypatch)
+    target.write_bytes(b"mine")
+    with pytest.raises(WriteError, match="exists already"):
+        run(source, target)
+    assert target.read_bytes() == b"mine"
+    with pytest.raises(WriteError, match="other options"):
+        run_video(source, target, Blend(), Multiply(2), encode=FAST)
+    assert target.read_bytes() == b"mine"
+
+
+def test_what_a_killed_run_left_of_the_joined_file_is_removed(tmp_path: Path):
+    source, target = clip(tmp_path), tmp_path / "out.mp4"
+    stop(source, target, 8)
+    (work_folder_of(target) / "joining.partial").write_bytes(b"half of it")
+    run(source, target)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
 
 
 def test_a_run_that_finished_nothing_leaves_nothing(tmp_path: Path):

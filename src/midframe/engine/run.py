@@ -23,7 +23,7 @@ from midframe.engine.plan import Plan, fit_plan, make_plan
 from midframe.engine.segments import SegmentCounter, SegmentedOutput, frames_in_segment
 from midframe.engine.synthesis import GapFiller, Made
 from midframe.engine.windows import Content, GapWindow, gap_windows
-from midframe.engine.work_folder import WorkFolder
+from midframe.engine.work_folder import WorkFolder, work_folder_of
 from midframe.video import (
     EncodeOptions,
     TimedFrame,
@@ -31,6 +31,7 @@ from midframe.video import (
     VideoReader,
     VideoWriter,
     WriteRequest,
+    check_target,
     mark_cuts,
     probe,
 )
@@ -139,7 +140,10 @@ def run_video(
     if confidence is not None:
         check_apart(confidence, (source, target))
     info = probe(source)
-    plan = make_plan(info, target, rule, method=interpolator.spec, cuts=cuts, encode=encode, overwrite=overwrite)
+    stopped = work_folder_of(target).is_dir()  # its output may be there already; that is settled below
+    plan = make_plan(
+        info, target, rule, method=interpolator.spec, cuts=cuts, encode=encode, overwrite=overwrite or stopped
+    )
     interpolator, plan = fit_plan(plan, interpolator, memory_bytes, device)
     filler = GapFiller(interpolator, device, seed, uncertainty=confidence is not None)
     reader = VideoReader(info, skip_damaged)
@@ -151,13 +155,14 @@ def run_video(
         time_base=plan.time_base,
         rate=plan.rate,
         retime=partial(output_time, rule),
-        overwrite=overwrite,
+        overwrite=overwrite or stopped,
     )
     identity = run_identity(plan, seed=seed, skip_damaged=skip_damaged, made_with=made_with or {})
     with ExitStack() as files:
-        with VideoWriter(request):
-            pass  # says now, not after hours, what cannot be written
         folder = files.enter_context(WorkFolder(target, identity, restart=restart or confidence is not None))
+        check_target(source, target, overwrite or folder.has_joined(target))
+        with VideoWriter(request, folder.joining):
+            pass  # says now, not after hours, what cannot be written
         work = _Work(plan, filler, progress, folder.finished)
         record = None
         if confidence is not None:
@@ -168,7 +173,7 @@ def run_video(
         windows = gap_windows(mark_cuts(reader) if cuts else _unmarked(reader), interpolator.spec.context)
         _run_side_by_side(windows, work, output, record, info)
         output.finish()
-        with VideoWriter(request) as writer:
+        with VideoWriter(request, folder.joining, folder.expect) as writer:
             writer.join([folder.segment(number) for number in work.segments], work.end)
         folder.remove()
     return RunResult(

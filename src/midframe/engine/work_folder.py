@@ -4,10 +4,13 @@
   run.json           what the segments belong to: source, options, method, versions
   lock               held while a run works here
   000000.segment     finished segments; one appears only when it is whole, and carries its hash
+  joining.partial    the output while the segments are joined
+  joined.json        what the output looks like once it has its name: written before it gets it
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -22,6 +25,7 @@ from midframe.video import is_whole
 
 RUN = "run.json"
 LOCK = "lock"
+JOINED = "joined.json"
 SUFFIX = ".segment"
 
 
@@ -67,9 +71,29 @@ class WorkFolder:
         """The file of a segment."""
         return self.path / f"{number:06}{SUFFIX}"
 
+    @property
+    def joining(self) -> Path:
+        """Where the output grows until it is whole."""
+        return self.path / "joining.partial"
+
+    def expect(self, output: Path) -> None:
+        """Record what the output looks like, just before it gets its name."""
+        (self.path / JOINED).write_text(json.dumps(_looks(output)), encoding="utf-8")
+
+    def has_joined(self, target: Path) -> bool:
+        """Whether a file is the whole output of a run of the same identity, stopped before it could tidy up."""
+        try:
+            return json.loads((self.path / JOINED).read_text(encoding="utf-8")) == _looks(target)
+        except (OSError, ValueError):
+            return False
+
     def remove(self) -> None:
-        """Remove the folder and all in it."""
+        """Remove the folder and all in it; what says that the output is whole goes last."""
         self._lock.release()
+        with contextlib.suppress(OSError):
+            for left in self.path.glob("*"):
+                if left.name not in (JOINED, LOCK):
+                    left.unlink(missing_ok=True)
         shutil.rmtree(self.path, ignore_errors=True)
 
     def __enter__(self) -> WorkFolder:
@@ -88,7 +112,7 @@ class WorkFolder:
             before = json.loads(run.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             before = None
-        if before == dict(identity):
+        if before == dict(identity) and not restart:
             return
         if before is not None and not restart and any(self.path.glob(f"*{SUFFIX}")):
             changes = "; ".join(
@@ -100,8 +124,8 @@ class WorkFolder:
                 f"{self.path} holds the finished part of a run of other options ({changes}). Give those options "
                 "again to go on, or begin anew with --restart."
             )
-        for stale in self.path.glob(f"*{SUFFIX}"):
-            stale.unlink()
+        for stale in (*self.path.glob(f"*{SUFFIX}"), self.path / JOINED):
+            stale.unlink(missing_ok=True)
         partial = self.path / f"{RUN}.partial"
         with partial.open("w", encoding="utf-8") as file:
             json.dump(dict(identity), file, indent=1)
@@ -113,3 +137,9 @@ class WorkFolder:
 def work_folder_of(target: Path) -> Path:
     """Where the finished segments of an output wait."""
     return target.with_name(f".{target.name}.midframe")
+
+
+def _looks(file: Path) -> list[int]:
+    """What survives a file's getting another name."""
+    described = file.stat()
+    return [described.st_size, described.st_mtime_ns]

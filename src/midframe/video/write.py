@@ -140,15 +140,26 @@ class VideoWriter:
     Use it as a context manager: after `join` the file is complete under its own name; without it, or when the block
     raises, no file is left. To open and leave it says whether target, codec and streams go together.
 
+    Args:
+        request: What to write.
+        partial: Where the file grows until it is whole, on the same file system; by default beside the target.
+        when_whole: Called with `partial` when that is whole and on the disk, before it gets its name.
+
     Raises:
         WriteError: The target is the source, exists, lies in no folder, or cannot be written; or the encoder
             refuses.
     """
 
-    def __init__(self, request: WriteRequest) -> None:
+    def __init__(
+        self,
+        request: WriteRequest,
+        partial: Path | None = None,
+        when_whole: Callable[[Path], None] = lambda partial: None,
+    ) -> None:
         check_target(request.source.path, request.target, request.overwrite)
         self._request = request
-        self._partial = request.target.with_name(f".{request.target.stem}.{secrets.token_hex(4)}.partial")
+        self._partial = partial or request.target.with_name(f".{request.target.stem}.{secrets.token_hex(4)}.partial")
+        self._when_whole = when_whole
         self._finished = False
         self._open_files = contextlib.ExitStack()
         try:
@@ -206,6 +217,7 @@ class VideoWriter:
             self._open_files.close()
             with self._partial.open("rb+") as written:
                 os.fsync(written.fileno())
+            self._when_whole(self._partial)
             self._partial.replace(self._request.target)
         except (FFmpegError, OSError) as error:
             raise WriteError(f"{self._request.target} cannot be completed: {reason(error)}.") from error
