@@ -24,7 +24,7 @@ from midframe.engine.hardware import resolve_device, resolve_precision
 from midframe.engine.memory import parse_size
 from midframe.engine.plan import fit_plan
 from midframe.recipes import find_recipe
-from midframe.video import EncodeOptions, probe
+from midframe.video import CutList, EncodeOptions, probe, read_cut_list
 from midframe.video.picture import read_picture, write_pictures
 from midframe.weights import find
 
@@ -177,7 +177,8 @@ def interpolate_video(
     slow: Number | None = None,
     vfr: bool = False,
     ramp: RampPoints | None = None,
-    cuts: str = "auto",
+    cuts: str | Path = "auto",
+    cut_style: str = "hold",
     encode: EncodeOptions | None = None,
     seed: int = 0,
     overwrite: bool = False,
@@ -204,7 +205,10 @@ def interpolate_video(
         vfr: Keep every instant of the source and add between them.
         ramp: Change the speed on the way: "0:1,5:0.25,8:1", or pairs of source seconds and the speed there. Between
             two points it changes evenly in output time; `fps` then is the rate at which the result is shown.
-        cuts: `auto` detects scene cuts and holds the last frame before each; `off` looks for none.
+        cuts: `auto` detects scene cuts; `off` looks for none; otherwise a file that lists them (see
+            `video.read_cut_list`). Nothing is blended across a cut.
+        cut_style: What is shown before a cut instead: `hold` keeps the old scene's last frame until the cut; `repeat`
+            shows the nearer frame, so that the new scene opens half a source frame early and neither stands longer.
         encode: Codec, quality and pixel format; by default a loss that is not seen.
         seed: Start of the random numbers of a stochastic method.
         overwrite: Replace a target that exists.
@@ -229,7 +233,8 @@ def interpolate_video(
         Path(target),
         interpolator,
         rate_rule(fps=fps, multi=multi, slow=slow, vfr=vfr, ramp=ramp),
-        cuts=_detect_cuts(cuts),
+        cuts=_cuts(cuts, Path(source)),
+        repeat_at_cuts=_repeat_at_cuts(cut_style),
         encode=encode,
         progress=progress,
         device=place,
@@ -254,7 +259,8 @@ def plan_video(
     slow: Number | None = None,
     vfr: bool = False,
     ramp: RampPoints | None = None,
-    cuts: str = "auto",
+    cuts: str | Path = "auto",
+    cut_style: str = "hold",
     encode: EncodeOptions | None = None,
     overwrite: bool = False,
     memory: str | int | None = None,
@@ -271,7 +277,8 @@ def plan_video(
         Path(target),
         rate_rule(fps=fps, multi=multi, slow=slow, vfr=vfr, ramp=ramp),
         method=interpolator.spec,
-        cuts=_detect_cuts(cuts),
+        cuts=_cuts(cuts, Path(source)),
+        repeat_at_cuts=_repeat_at_cuts(cut_style),
         encode=encode,
         overwrite=overwrite,
     )
@@ -535,10 +542,18 @@ def _placed(method: str | Interpolator, device: str | None) -> tuple[Interpolato
     return method, torch.device(getattr(method, "device", "cpu"))
 
 
-def _detect_cuts(cuts: str) -> bool:
-    if cuts not in ("auto", "off"):
-        raise UnknownNameError("way to treat cuts", cuts, ("auto", "off"))
-    return cuts == "auto"
+def _cuts(cuts: str | Path, source: Path) -> bool | CutList:
+    if cuts in ("auto", "off"):
+        return cuts == "auto"
+    if not Path(cuts).is_file():
+        raise UsageError(f"Cuts are 'auto', 'off' or a file that lists them; there is no file '{cuts}'.")
+    return read_cut_list(Path(cuts), probe(source).average_rate)
+
+
+def _repeat_at_cuts(style: str) -> bool:
+    if style not in ("hold", "repeat"):
+        raise UnknownNameError("way to treat cuts", style, ("hold", "repeat"))
+    return style == "repeat"
 
 
 def _resolve_scale(scale: str | float | Fraction) -> Fraction | None:

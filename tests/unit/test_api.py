@@ -108,7 +108,7 @@ def test_a_scale_may_be_stated_in_any_form(
 
 
 def test_an_unknown_treatment_of_cuts_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError, match="no way to treat cuts 'on'"):
+    with pytest.raises(UsageError, match="'auto', 'off' or a file that lists them; there is no file 'on'"):
         api.interpolate_video(tmp_path / "a.mp4", tmp_path / "b.mp4", method="blend", cuts="on")
 
 

@@ -46,7 +46,19 @@ Ramp: TypeAlias = Annotated[
 ]
 Cuts: TypeAlias = Annotated[
     str,
-    typer.Option(metavar="auto|off", help="Detect scene cuts and never blend across them.", rich_help_panel=RATE),
+    typer.Option(
+        metavar="auto|off|FILE",
+        help="Detect scene cuts, or take those that a file lists, and never blend across them.",
+        rich_help_panel=RATE,
+    ),
+]
+CutStyle: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="hold|repeat",
+        help="Before a cut: hold the old scene's last frame, or repeat the nearer of the two frames.",
+        rich_help_panel=RATE,
+    ),
 ]
 
 Part: TypeAlias = Annotated[

@@ -23,6 +23,7 @@ def plan(
     vfr: options.Vfr = False,
     ramp: options.Ramp = None,
     cuts: options.Cuts = "auto",
+    cut_style: options.CutStyle = "hold",
     method: options.Method = "rife",
     weights: options.Weights = None,
     scale: options.Scale = "auto",
@@ -54,6 +55,7 @@ def plan(
         vfr=vfr,
         ramp=ramp,
         cuts=cuts,
+        cut_style=cut_style,
         encode=options.encode_options(codec, quality, preset, pixel_format, encoder_option, allow_loss),
         overwrite=overwrite or target is None,  # nobody asked for that name
         memory=memory,

@@ -25,7 +25,7 @@ def run_identity(plan: Plan, *, seed: int, skip_damaged: bool, made_with: Mappin
     return {
         "source": f"{plan.source.path.resolve()}, {source.st_size} bytes, changed at {source.st_mtime_ns}",
         "rate": str(plan.rule),
-        "cuts": str(plan.cuts),
+        "cuts": f"{plan.cuts}{', the nearer frame repeated' if plan.repeat_at_cuts else ''}",
         "codec": plan.encoding.codec,
         "pixel format": plan.encoding.pixel_format,
         "encoder options": options,

@@ -27,6 +27,7 @@ from midframe.core.timeline import (
 from midframe.engine.memory import MemoryPlan, fit, frames_waiting, gaps_waiting, rgb_bytes, times_per_call
 from midframe.engine.synthesis import nearest_offered
 from midframe.video import (
+    CutList,
     EncodeOptions,
     Encoding,
     StreamFate,
@@ -51,7 +52,8 @@ class Plan:
         target: The file that will be written.
         rule: How output instants follow from source instants.
         method: Name of the method; None where the plan was made without one.
-        cuts: Scene cuts are detected and held.
+        cuts: Scene cuts are detected, or listed; nothing is blended across one.
+        repeat_at_cuts: The gap before a cut shows the nearer of its two frames, not only the first.
         frames_in: Frames of the source; None where it carries no time stamps and declares no number.
         frames_out: Frames of the output; None where `frames_in` is.
         frames_kept: Output frames that fall on a source frame, or lie behind the last one.
@@ -72,7 +74,8 @@ class Plan:
     target: Path
     rule: RateRule
     method: str | None
-    cuts: bool
+    cuts: bool | CutList
+    repeat_at_cuts: bool
     frames_in: int | None
     frames_out: int | None
     frames_kept: int | None
@@ -101,13 +104,19 @@ class Plan:
             *([("speed", self.rule.sentence())] if isinstance(self.rule, Ramp) else []),
             ("colour", info.colour.sentence()),
             *([("hdr", info.hdr.sentence())] if info.hdr else []),
-            ("cuts", "detected and held" if self.cuts else "not looked for"),
+            ("cuts", self._cuts()),
         ]
         text += self.memory.lines() if self.memory else []
         text.append(("frames held", f"{self.memory_bytes / 2**20:.1f} MiB"))
         text += [("kept", stream.sentence()) for stream in self.streams.kept]
         text += [("note", note) for note in self.notes]
         return text
+
+    def _cuts(self) -> str:
+        if not self.cuts:
+            return "not looked for"
+        found = self.cuts.sentence() if isinstance(self.cuts, CutList) else "detected"
+        return f"{found}; {'the nearer frame repeated' if self.repeat_at_cuts else 'the last frame held'} before each"
 
 
 def make_plan(
@@ -116,7 +125,8 @@ def make_plan(
     rule: RateRule,
     *,
     method: MethodSpec | None = None,
-    cuts: bool = True,
+    cuts: bool | CutList = True,
+    repeat_at_cuts: bool = False,
     encode: EncodeOptions | None = None,
     overwrite: bool = False,
 ) -> Plan:
@@ -133,6 +143,8 @@ def make_plan(
     end = _end(info, times)
     tolerance = stamp_tolerance(info)
     tally = None
+    if isinstance(cuts, CutList) and times is not None and end is not None:
+        cuts.check(times, end)
     if times is not None and end is not None:
         tally = _tally(output_instants(gaps(times, end), rule, info.average_rate, tolerance), method)
     streams = decide_streams(info, target, keeps_time=keeps_time(rule))
@@ -142,6 +154,7 @@ def make_plan(
         rule=rule,
         method=method.name if method else None,
         cuts=cuts,
+        repeat_at_cuts=repeat_at_cuts,
         frames_in=frames_in,
         frames_out=tally and tally.frames,
         frames_kept=tally and tally.kept,

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from midframe.core.method import Interpolator
-from midframe.core.timeline import RateRule, instants_in_gap, output_time
+from midframe.core.timeline import HALF, RateRule, instants_in_gap, output_time
 from midframe.engine.channel import Channel, Stopped, drain, feed
 from midframe.engine.confidence import ConfidenceRecord, check_apart
 from midframe.engine.identity import run_identity
@@ -25,6 +25,7 @@ from midframe.engine.synthesis import GapFiller, Made
 from midframe.engine.windows import Content, GapWindow, gap_windows
 from midframe.engine.work_folder import WorkFolder, work_folder_of
 from midframe.video import (
+    CutList,
     EncodeOptions,
     TimedFrame,
     VideoInfo,
@@ -33,6 +34,7 @@ from midframe.video import (
     WriteRequest,
     check_target,
     mark_cuts,
+    mark_listed_cuts,
     probe,
 )
 
@@ -64,7 +66,7 @@ class RunResult:
         frames_out: Frames written; the sum of the three that follow.
         made: Synthesised by the method.
         kept: Source frames shown at their own instant, or held behind the last one.
-        held_at_cuts: Repeated because the next frame opens another scene.
+        held_at_cuts: Repeated, not made, because the next frame opens another scene.
         held_between_equals: Repeated because the next frame is equal, bit for bit.
         cut_times: Source seconds at which scenes open.
         duration: Output seconds.
@@ -93,7 +95,8 @@ def run_video(
     interpolator: Interpolator,
     rule: RateRule,
     *,
-    cuts: bool = True,
+    cuts: bool | CutList = True,
+    repeat_at_cuts: bool = False,
     encode: EncodeOptions | None = None,
     progress: Callable[[Progress], None] | None = None,
     device: torch.device | None = None,
@@ -115,7 +118,9 @@ def run_video(
         target: File to write; its suffix chooses the container. It appears only when it is whole.
         interpolator: The method, on `device` already.
         rule: Instants of the output.
-        cuts: Detect scene cuts, and repeat the last frame of a scene instead of blending into the next.
+        cuts: Detect scene cuts, or take those of a list, and blend across none of them.
+        repeat_at_cuts: Show in the gap before a cut the nearer of its two frames, instead of holding the old scene's
+            last frame until the cut.
         encode: Codec, quality, pixel format.
         progress: Called in the calling thread after each gap.
         device: Where the method runs; the CPU by default.
@@ -142,7 +147,14 @@ def run_video(
     info = probe(source)
     stopped = work_folder_of(target).is_dir()  # its output may be there already; that is settled below
     plan = make_plan(
-        info, target, rule, method=interpolator.spec, cuts=cuts, encode=encode, overwrite=overwrite or stopped
+        info,
+        target,
+        rule,
+        method=interpolator.spec,
+        cuts=cuts,
+        repeat_at_cuts=repeat_at_cuts,
+        encode=encode,
+        overwrite=overwrite or stopped,
     )
     interpolator, plan = fit_plan(plan, interpolator, memory_bytes, device)
     filler = GapFiller(interpolator, device, seed, uncertainty=confidence is not None)
@@ -170,7 +182,7 @@ def run_video(
             record = ConfidenceRecord(confidence, size, plan.time_base, plan.rate, overwrite=overwrite)
             files.enter_context(record)
         output = files.enter_context(SegmentedOutput(request, folder))
-        windows = gap_windows(mark_cuts(reader) if cuts else _unmarked(reader), interpolator.spec.context)
+        windows = gap_windows(_marked(reader, cuts), interpolator.spec.context)
         _run_side_by_side(windows, work, output, record, info)
         output.finish()
         with VideoWriter(request, folder.joining, folder.expect) as writer:
@@ -269,6 +281,9 @@ class _Work:
         if window.content is Content.MOTION and times:
             pictures = [frame.pixels for frame in window.frames]
             return self._filler.fill_with_uncertainty(pictures, times, window.gap.index)
+        if window.content is Content.CUT and self._plan.repeat_at_cuts:
+            before, after = (frame.pixels for frame in window.frames)
+            return (Made(before if time < HALF else after) for time in times)
         return itertools.repeat(Made(window.before.pixels), len(times))
 
     def _report(self) -> None:
@@ -313,6 +328,8 @@ def _run_side_by_side(
             thread.join()
 
 
-def _unmarked(frames: Iterable[TimedFrame]) -> Iterator[tuple[TimedFrame, bool]]:
-    for frame in frames:
-        yield frame, False
+def _marked(frames: Iterable[TimedFrame], cuts: bool | CutList) -> Iterator[tuple[TimedFrame, bool]]:
+    """Frames, each with whether it opens a scene."""
+    if isinstance(cuts, CutList):
+        return mark_listed_cuts(frames, cuts)
+    return mark_cuts(frames) if cuts else ((frame, False) for frame in frames)

@@ -29,7 +29,8 @@ class GapWindow:
     Attributes:
         gap: Its place in time.
         frames: `context` frames on each side, oldest first. Where the video or the scene ends, its border
-            frame is repeated; beyond a cut nothing is seen.
+            frame is repeated; beyond a cut nothing is seen. Where nothing moves, the frame before the gap and, if
+            there is one, the frame after it.
         content: What belongs inside.
         before: The frame on which the gap starts.
     """
@@ -79,7 +80,8 @@ def _window(recent: deque[tuple[TimedFrame, bool]], centre: int, context: int) -
     else:
         content = Content.MOTION
     if content is not Content.MOTION:
-        return GapWindow(gap, (before,), content, before)
+        after = () if content is Content.END else (recent[centre + 1][0],)
+        return GapWindow(gap, (before, *after), content, before)
     first, last = centre, centre + 1
     left, right = [recent[first][0]], [recent[last][0]]
     for _ in range(context - 1):

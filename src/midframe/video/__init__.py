@@ -1,12 +1,14 @@
 """The media room: everything that knows PyAV. Frames leave and enter it as RGB arrays with exact times.
 
-`probe` says what a file is; `VideoReader` streams its frames; `mark_cuts` finds scene cuts on the way;
+`probe` says what a file is; `VideoReader` streams its frames; `mark_cuts` finds scene cuts on the way,
+`mark_listed_cuts` takes those of a list;
 `resolve_encoding` and `decide_streams` settle what the output will hold; `FrameEncoder` and `SegmentFile` leave
 finished parts of it on the disk, and `VideoWriter` joins them, whole or not at all.
 """
 
 from midframe.video.buffers import encoder_bytes, frame_bytes, reader_bytes, smaller_encodings
 from midframe.video.colour import Colour
+from midframe.video.cut_list import CutList, mark_listed_cuts, read_cut_list
 from midframe.video.cuts import mark_cuts
 from midframe.video.encode import EncodeOptions, Encoding, resolve_encoding
 from midframe.video.grey import GreyWriter
@@ -19,6 +21,7 @@ from midframe.video.write import FrameEncoder, VideoWriter, WriteRequest, check_
 
 __all__ = [
     "Colour",
+    "CutList",
     "EncodeOptions",
     "Encoding",
     "FrameEncoder",
@@ -39,7 +42,9 @@ __all__ = [
     "frame_bytes",
     "is_whole",
     "mark_cuts",
+    "mark_listed_cuts",
     "probe",
+    "read_cut_list",
     "read_frame",
     "read_frames_at",
     "reader_bytes",
