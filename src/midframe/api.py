@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import cast
@@ -13,16 +14,20 @@ from weakref import WeakKeyDictionary
 import torch
 
 from midframe.core.errors import UnknownNameError, UsageError
+from midframe.core.executor import Executor
 from midframe.core.file_hash import sha256_of
 from midframe.core.method import Interpolator
 from midframe.core.options import LoadOptions
 from midframe.core.rate import Number, RampPoints, rate_rule
 from midframe.core.recipe import write_recipe
 from midframe.core.task import Adaptation, AdaptOptions, AdaptResult, TrainingSetup, TrainOptions
+from midframe.core.work_size import Resizable
 from midframe.engine import Plan, Progress, RunResult, interpolate_pair, make_plan, run_video
+from midframe.engine.filling import Filled, SegmentTask
 from midframe.engine.hardware import resolve_device, resolve_precision
 from midframe.engine.memory import parse_size
 from midframe.engine.plan import fit_plan
+from midframe.engine.shares import SharedSegments, Team, fill_share
 from midframe.recipes import find_recipe
 from midframe.video import CutList, EncodeOptions, probe, read_cut_list
 from midframe.video.picture import read_picture, write_pictures
@@ -30,6 +35,31 @@ from midframe.weights import find
 
 DEFAULT_METHOD = "rife"
 SCALES = (Fraction(1, 4), Fraction(1, 2), Fraction(1))
+
+
+@dataclass(frozen=True)
+class VideoShare:
+    """The share of one worker in a video, as plain values.
+
+    Attributes:
+        method: Its name.
+        options: What it is loaded with.
+        task: What to make.
+        store: Where it goes.
+    """
+
+    method: str
+    options: LoadOptions
+    task: SegmentTask
+    store: SharedSegments
+
+    def __call__(self, number: int) -> Filled:
+        """Make what is left for the worker of that number."""
+        interpolator = _REGISTRY[self.method].create(self.options)
+        size = self.task.plan.memory.size if self.task.plan.memory else None
+        if size is not None and isinstance(interpolator, Resizable):
+            interpolator = interpolator.resized(size)
+        return fill_share(self.task, interpolator, self.store, number, device=self.options.device)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +144,8 @@ _REGISTRY: Mapping[str, Registration] = {
 }
 
 
-_LOADED: WeakKeyDictionary[Interpolator, LoadOptions] = WeakKeyDictionary()
-"""What each interpolator of `load` was made with, for the record of a run."""
+_LOADED: WeakKeyDictionary[Interpolator, tuple[str, LoadOptions]] = WeakKeyDictionary()
+"""What each interpolator of `load` was made with: for the record of a run, and for workers, who make it again."""
 
 
 def methods() -> Mapping[str, Registration]:
@@ -162,7 +192,7 @@ def load(
         tta=tta,
     )
     interpolator = registration.create(options)
-    _LOADED[interpolator] = options
+    _LOADED[interpolator] = name, options
     return interpolator
 
 
@@ -186,6 +216,8 @@ def interpolate_video(
     confidence: Path | str | None = None,
     restart: bool = False,
     memory: str | int | None = None,
+    executor: Executor | None = None,
+    sidecar: bool = True,
     progress: Callable[[Progress], None] | None = None,
 ) -> RunResult:
     """Raise the frame rate of a video; twice the frames where nothing else is asked for.
@@ -218,7 +250,11 @@ def interpolate_video(
         restart: Begin anew where a run was stopped.
         memory: Most that the whole process may take: "4GB", "800MB", "2GiB" or bytes. By default what is free here,
             with a margin.
-        progress: Called after each gap.
+        executor: Makes parts of the video side by side, such as `backends.local.LocalExecutor(4)` in four processes,
+            with the same frames. They share the memory.
+        sidecar: Write `NAME.midframe.jsonl` beside the target: source, options, weights' hash, and a line for each
+            synthesised frame.
+        progress: Called after each gap; with an executor now and then, in a thread of its own.
 
     Raises:
         MediaError: The source cannot be read, or is damaged and `skip_damaged` is not set.
@@ -245,6 +281,8 @@ def interpolate_video(
         restart=restart,
         made_with=_made_with(interpolator),
         memory_bytes=None if memory is None else parse_size(memory),
+        team=None if executor is None else Team(executor, _sharing(interpolator)),
+        sidecar=sidecar,
     )
 
 
@@ -264,8 +302,9 @@ def plan_video(
     encode: EncodeOptions | None = None,
     overwrite: bool = False,
     memory: str | int | None = None,
+    workers: int = 1,
 ) -> Plan:
-    """Say what `interpolate_video` would do with the same arguments.
+    """Say what `interpolate_video` would do with the same arguments, in `workers` jobs.
 
     Raises:
         MidframeError: What `interpolate_video` would raise before its first frame.
@@ -282,7 +321,7 @@ def plan_video(
         encode=encode,
         overwrite=overwrite,
     )
-    return fit_plan(plan, interpolator, limit, place)[1]
+    return fit_plan(plan, interpolator, limit, place, workers)[1]
 
 
 def interpolate_pictures(
@@ -477,9 +516,9 @@ def adapt(
 
 def _made_with(interpolator: Interpolator) -> dict[str, str]:
     """What a method's frames depend on beside its name, as text."""
-    options = _LOADED.get(interpolator)
-    if options is None:
+    if interpolator not in _LOADED:
         return {"interpolator": type(interpolator).__qualname__}
+    _, options = _LOADED[interpolator]
     weights = "none"
     if options.weights is not None:
         weights = f"{options.weights.name}, SHA-256 {sha256_of(options.weights)}"
@@ -490,6 +529,15 @@ def _made_with(interpolator: Interpolator) -> dict[str, str]:
         "scale": str(options.scale or "auto"),
         "tta": str(options.tta),
     }
+
+
+def _sharing(interpolator: Interpolator) -> Callable[[SegmentTask, SharedSegments], VideoShare]:
+    """How workers make a video by an interpolator."""
+    if interpolator not in _LOADED:
+        raise UsageError(
+            "Another process cannot make an interpolator of your own again: name a method, or use `load`."
+        )
+    return partial(VideoShare, *_LOADED[interpolator])
 
 
 def _say_nothing(line: str) -> None:

@@ -187,7 +187,7 @@ def test_a_run_stopped_before_it_could_tidy_up_ends_well_with_the_same_command(
     before = shown(target)
     assert run(source, target).made > 0
     assert shown(target) == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4", "out.mp4.midframe.jsonl"]
 
 
 def test_another_file_in_the_place_of_a_finished_output_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -207,7 +207,7 @@ def test_what_a_killed_run_left_of_the_joined_file_is_removed(tmp_path: Path):
     stop(source, target, 8)
     (work_folder_of(target) / "joining.partial").write_bytes(b"half of it")
     run(source, target)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4", "out.mp4.midframe.jsonl"]
 
 
 def test_a_run_that_finished_nothing_leaves_nothing(tmp_path: Path):
@@ -256,7 +256,13 @@ def test_goes_on_after_sigkill(tmp_path: Path, segments_there: int):
     if process.returncode == -signal.SIGKILL:
         assert '"frames_resumed": 0' not in done.stdout
     assert shown(target) == shown(whole)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in put.mp4", "out [1].mp4", "whole.mp4"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "in put.mp4",
+        "out [1].mp4",
+        "out [1].mp4.midframe.jsonl",
+        "whole.mp4",
+        "whole.mp4.midframe.jsonl",
+    ]
 
 
 def command_line(source: Path, target: Path) -> list[str]:

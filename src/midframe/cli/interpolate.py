@@ -34,6 +34,7 @@ def interpolate(
     device: options.Device = "auto",
     tta: options.Tta = False,
     memory: options.Memory = None,
+    jobs: options.Jobs = 1,
     seed: options.Seed = 0,
     codec: options.Codec = None,
     quality: options.Quality = None,
@@ -50,6 +51,14 @@ def interpolate(
             rich_help_panel=options.OUTPUT,
         ),
     ] = False,
+    sidecar: Annotated[
+        bool,
+        typer.Option(
+            "--sidecar/--no-sidecar",
+            help="Write OUTPUT.midframe.jsonl: source, options, weights, and a line for each new frame.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = True,
     confidence: Annotated[
         Path | None,
         typer.Option(
@@ -70,6 +79,7 @@ def interpolate(
     Shows a progress bar on a terminal and prints JSON lines elsewhere.
     """
     from midframe import api  # Imports PyTorch: not before a command needs it.
+    from midframe.backends.local import LocalExecutor
 
     encode = options.encode_options(codec, quality, preset, pixel_format, encoder_option, allow_loss)
     interpolator = api.load(method, weights=weights, device=device, precision=precision, scale=scale, tta=tta)
@@ -94,6 +104,8 @@ def interpolate(
             confidence=confidence,
             restart=restart,
             memory=memory,
+            executor=LocalExecutor(jobs) if jobs > 1 else None,
+            sidecar=sidecar,
             progress=progress,
         )
     _report(result, console)
@@ -128,6 +140,7 @@ def _report(result: RunResult, console: Console) -> None:
             frames_resumed=result.resumed,
             cut_seconds=[float(time) for time in result.cut_times],
             duration_seconds=float(result.duration),
+            sidecar=None if result.sidecar is None else str(result.sidecar),
             seconds=round(result.seconds, 3),
             notes=list(result.notes),
         )

@@ -107,6 +107,15 @@ Memory: TypeAlias = Annotated[
         rich_help_panel=METHOD,
     ),
 ]
+Jobs: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Processes that make parts of the video side by side, each with its share of cores and memory.",
+        rich_help_panel=METHOD,
+    ),
+]
 Seed: TypeAlias = Annotated[int, typer.Option(help="Seed of methods that draw.", rich_help_panel=METHOD)]
 
 Codec: TypeAlias = Annotated[

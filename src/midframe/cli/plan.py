@@ -31,6 +31,7 @@ def plan(
     device: options.Device = "auto",
     tta: options.Tta = False,
     memory: options.Memory = None,
+    jobs: options.Jobs = 1,
     codec: options.Codec = None,
     quality: options.Quality = None,
     preset: options.Preset = None,
@@ -59,6 +60,7 @@ def plan(
         encode=options.encode_options(codec, quality, preset, pixel_format, encoder_option, allow_loss),
         overwrite=overwrite or target is None,  # nobody asked for that name
         memory=memory,
+        workers=jobs,
     )
     table = Table(Column(), Column(overflow="fold"), box=None, show_header=False)
     table.add_row("method", interpolator.spec.name)

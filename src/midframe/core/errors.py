@@ -10,8 +10,9 @@ MidframeError
 ├── ShapeError            tensors whose shapes do not fit together
 ├── DeviceError           a device or precision that this machine does not have
 ├── MissingExtraError     an optional dependency is needed; says what to install
-└── ProgramError          an outside program failed
-    └── MissingProgramError   it is not installed
+├── ProgramError          an outside program failed
+│   └── MissingProgramError   it is not installed
+└── WorkerError           a process that shared the work ended without a word
 """
 
 from __future__ import annotations
@@ -78,3 +79,7 @@ class MissingProgramError(ProgramError):
 
     def __init__(self, feature: str, program: str) -> None:
         super().__init__(f"{feature} needs the program {program}, which is not on the search path. Install it first.")
+
+
+class WorkerError(MidframeError):
+    """A worker process that ended without saying why."""

@@ -4,9 +4,10 @@
 pictures.
 """
 
+from midframe.engine.filling import Progress
 from midframe.engine.pixels import Pixels, to_pixels, to_tensor
 from midframe.engine.plan import Plan, make_plan
-from midframe.engine.run import Progress, RunResult, run_video
+from midframe.engine.run import RunResult, run_video
 from midframe.engine.synthesis import GapFiller, interpolate_pair, nearest_offered
 
 __all__ = [

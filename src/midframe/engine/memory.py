@@ -117,7 +117,13 @@ def rgb_bytes(info: VideoInfo) -> int:
 
 
 def fit(
-    interpolator: Interpolator, info: VideoInfo, encoding: Encoding, limit_bytes: int | None, *, on_cpu: bool = True
+    interpolator: Interpolator,
+    info: VideoInfo,
+    encoding: Encoding,
+    limit_bytes: int | None,
+    *,
+    on_cpu: bool = True,
+    workers: int = 1,
 ) -> tuple[Interpolator, Encoding, MemoryPlan]:
     """Choose how to run within a bound: first as if there were none, then in tiles, then with flow at a lower scale.
 
@@ -127,6 +133,7 @@ def fit(
         encoding: As asked for.
         limit_bytes: Of the whole process; None for what is free here, with a margin.
         on_cpu: The method works in the same memory as everything else.
+        workers: Processes that share the bound; the plan is of each of them.
 
     Returns:
         The method in the chosen size, the encoding, and the plan.
@@ -134,17 +141,19 @@ def fit(
     Raises:
         UsageError: Nothing fits into a bound that was asked for; says what would.
     """
-    limit = limit_bytes
+    limit = None if limit_bytes is None else limit_bytes // workers
     if limit is None and (free := free_bytes()) is not None:
-        limit = int(MARGIN * free) + resident_bytes()
+        limit = (int(MARGIN * free) + resident_bytes()) // workers
     choices = list(_choices(interpolator, info, encoding, on_cpu))
     fitting = [choice for choice in choices if limit is None or choice.total <= limit]
     least = min(choices, key=lambda choice: choice.total)
     notes = []
     if not fitting and limit_bytes is not None:
+        jobs = f" for each of {workers} jobs" if workers > 1 else ""
         raise UsageError(
-            f"{interpolator.spec.name} needs about {in_words(least.total)} for frames of {info.width}x{info.height}; "
-            f"the bound is {in_words(limit_bytes)}. Allow more, or take a method that needs less, such as blend."
+            f"{interpolator.spec.name} needs about {in_words(least.total)}{jobs} for frames of "
+            f"{info.width}x{info.height}; the bound is {in_words(limit_bytes)}. Allow more, or "
+            f"{'take fewer jobs, or ' if workers > 1 else ''}a method that needs less, such as blend."
         )
     if not fitting and limit is not None:
         notes.append(f"About {in_words(least.total)} are needed, and {in_words(limit)} are free: this may fail.")

@@ -171,7 +171,11 @@ def make_plan(
 
 
 def fit_plan(
-    plan: Plan, interpolator: Interpolator, limit_bytes: int | None, device: torch.device | None
+    plan: Plan,
+    interpolator: Interpolator,
+    limit_bytes: int | None,
+    device: torch.device | None,
+    workers: int = 1,
 ) -> tuple[Interpolator, Plan]:
     """Settle how a run stays within its memory; see `engine.memory.fit`.
 
@@ -179,7 +183,9 @@ def fit_plan(
         UsageError: It cannot.
     """
     on_cpu = device is None or device.type == "cpu"
-    interpolator, encoding, memory = fit(interpolator, plan.source, plan.encoding, limit_bytes, on_cpu=on_cpu)
+    interpolator, encoding, memory = fit(
+        interpolator, plan.source, plan.encoding, limit_bytes, on_cpu=on_cpu, workers=workers
+    )
     return interpolator, replace(plan, encoding=encoding, memory=memory, notes=(*plan.notes, *memory.notes))
 
 

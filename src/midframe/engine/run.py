@@ -1,10 +1,9 @@
-"""Runs a method over a whole video: decoding, synthesis and encoding side by side, in bounded memory."""
+"""Runs a method over a whole video: plan, segments, and the whole file out of them."""
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,47 +12,18 @@ from pathlib import Path
 
 import torch
 
+from midframe.core.errors import UsageError
 from midframe.core.method import Interpolator
-from midframe.core.timeline import HALF, RateRule, instants_in_gap, output_time
-from midframe.engine.channel import Channel, Stopped, drain, feed
+from midframe.core.timeline import RateRule, output_time
 from midframe.engine.confidence import ConfidenceRecord, check_apart
+from midframe.engine.filling import Filled, Progress, SegmentTask, fill_segments, progress_teller
 from midframe.engine.identity import run_identity
-from midframe.engine.memory import frames_waiting, gaps_waiting
-from midframe.engine.plan import Plan, fit_plan, make_plan
-from midframe.engine.segments import SegmentCounter, SegmentedOutput, frames_in_segment
-from midframe.engine.synthesis import GapFiller, Made
-from midframe.engine.windows import Content, GapWindow, gap_windows
-from midframe.engine.work_folder import WorkFolder, work_folder_of
-from midframe.video import (
-    CutList,
-    EncodeOptions,
-    TimedFrame,
-    VideoInfo,
-    VideoReader,
-    VideoWriter,
-    WriteRequest,
-    check_target,
-    mark_cuts,
-    mark_listed_cuts,
-    probe,
-)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is.
-
-    Attributes:
-        frames_done: Output frames made so far.
-        frames_total: Output frames of the whole run; None where the source does not say.
-        frames_per_second: Output frames for each second of work so far.
-        seconds_left: At that speed; None where the total is unknown.
-    """
-
-    frames_done: int
-    frames_total: int | None
-    frames_per_second: float
-    seconds_left: float | None
+from midframe.engine.plan import fit_plan, make_plan
+from midframe.engine.provenance import FrameLog, sidecar_of, write_sidecar
+from midframe.engine.segments import frames_in_segment
+from midframe.engine.shares import SharedSegments, Team, fill_together
+from midframe.engine.work_folder import MADE, WorkFolder, work_folder_of
+from midframe.video import CutList, EncodeOptions, VideoWriter, WriteRequest, check_target, probe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +43,7 @@ class RunResult:
         resumed: Output frames that an earlier run of the same request, which was stopped, had finished.
         seconds: Time that the run took.
         notes: The plan's notes, and what was found while reading.
+        sidecar: The file that tells what was made, from what and with what; None where none was asked for.
     """
 
     target: Path
@@ -87,6 +58,7 @@ class RunResult:
     resumed: int
     seconds: float
     notes: tuple[str, ...]
+    sidecar: Path | None = None
 
 
 def run_video(
@@ -107,6 +79,8 @@ def run_video(
     restart: bool = False,
     made_with: Mapping[str, str] | None = None,
     memory_bytes: int | None = None,
+    team: Team | None = None,
+    sidecar: bool = True,
 ) -> RunResult:
     """Raise the frame rate of a video file.
 
@@ -122,7 +96,7 @@ def run_video(
         repeat_at_cuts: Show in the gap before a cut the nearer of its two frames, instead of holding the old scene's
             last frame until the cut.
         encode: Codec, quality, pixel format.
-        progress: Called in the calling thread after each gap.
+        progress: Called in the calling thread after each gap; with a team now and then, in a thread of its own.
         device: Where the method runs; the CPU by default.
         seed: Start of the random numbers of a stochastic method.
         overwrite: Replace a target that exists.
@@ -133,7 +107,9 @@ def run_video(
         made_with: What else the frames depend on: weights, precision and options of the method. A run goes on only
             from one with equal entries.
         memory_bytes: Most that the process may take; by default what is free here, with a margin. Too little for
-            whole frames is met by tiles, then by flow at a lower scale, and said in the notes.
+            whole frames is met by tiles, then by flow at a lower scale, and said in the notes. A team shares it.
+        team: Workers that make the segments instead of this process.
+        sidecar: Write `NAME.midframe.jsonl` beside the target (see `engine.provenance`).
 
     Raises:
         MediaError: The source cannot be read, or is damaged and `skip_damaged` is not set.
@@ -144,6 +120,8 @@ def run_video(
     started = time.monotonic()
     if confidence is not None:
         check_apart(confidence, (source, target))
+        if team is not None:
+            raise UsageError("A map of confidence is written by one job; leave out either of them.")
     info = probe(source)
     stopped = work_folder_of(target).is_dir()  # its output may be there already; that is settled below
     plan = make_plan(
@@ -156,9 +134,8 @@ def run_video(
         encode=encode,
         overwrite=overwrite or stopped,
     )
-    interpolator, plan = fit_plan(plan, interpolator, memory_bytes, device)
-    filler = GapFiller(interpolator, device, seed, uncertainty=confidence is not None)
-    reader = VideoReader(info, skip_damaged)
+    workers = team.executor.workers if team else 1
+    interpolator, plan = fit_plan(plan, interpolator, memory_bytes, device, workers)
     request = WriteRequest(
         source=info,
         target=target,
@@ -170,166 +147,78 @@ def run_video(
         overwrite=overwrite or stopped,
     )
     identity = run_identity(plan, seed=seed, skip_damaged=skip_damaged, made_with=made_with or {})
+    task = SegmentTask(
+        plan=plan,
+        request=request,
+        seed=seed,
+        skip_damaged=skip_damaged,
+        segment_frames=frames_in_segment(info.width, info.height),
+    )
     with ExitStack() as files:
         folder = files.enter_context(WorkFolder(target, identity, restart=restart or confidence is not None))
         check_target(source, target, overwrite or folder.has_joined(target))
         with VideoWriter(request, folder.joining):
             pass  # says now, not after hours, what cannot be written
-        work = _Work(plan, filler, progress, folder.finished)
-        record = None
-        if confidence is not None:
-            size = (info.height, info.width)
-            record = ConfidenceRecord(confidence, size, plan.time_base, plan.rate, overwrite=overwrite)
-            files.enter_context(record)
-        output = files.enter_context(SegmentedOutput(request, folder))
-        windows = gap_windows(_marked(reader, cuts), interpolator.spec.context)
-        _run_side_by_side(windows, work, output, record, info)
-        output.finish()
-        with VideoWriter(request, folder.joining, folder.expect) as writer:
-            writer.join([folder.segment(number) for number in work.segments], work.end)
+        if team is not None:
+            filled = fill_together(task, team, SharedSegments(folder.path, folder.finished), progress)
+        else:
+            doubts = None
+            if confidence is not None:
+                size = (info.height, info.width)
+                doubts = ConfidenceRecord(confidence, size, plan.time_base, plan.rate, overwrite=overwrite)
+                files.enter_context(doubts)
+            with FrameLog(folder.path / MADE) as log:
+                filled = fill_segments(
+                    task,
+                    interpolator,
+                    folder,
+                    device=device,
+                    count=progress_teller(progress, plan.frames_out),
+                    confidence=doubts,
+                    record=log,
+                )
+
+        def when_whole(output: Path) -> None:
+            # Before the output has its name, so that none is there without what tells of it.
+            if sidecar:
+                described = _described(identity, target, filled, (*plan.notes, *filled.notes, *writer.notes()))
+                write_sidecar(target, described, folder.path / MADE)
+            folder.expect(output)
+
+        with VideoWriter(request, folder.joining, when_whole) as writer:
+            writer.join([folder.segment(number) for number in filled.segments], filled.end)
         folder.remove()
     return RunResult(
         target=target,
-        frames_in=work.frames_in,
-        frames_out=work.frames_out,
-        made=work.made,
-        kept=work.kept,
-        held_at_cuts=work.held_at_cuts,
-        held_between_equals=work.held_between_equals,
-        cut_times=tuple(work.cut_times),
-        duration=work.end,
+        frames_in=filled.frames_in,
+        frames_out=filled.frames_out,
+        made=filled.made,
+        kept=filled.kept,
+        held_at_cuts=filled.held_at_cuts,
+        held_between_equals=filled.held_between_equals,
+        cut_times=filled.cut_times,
+        duration=filled.end,
+        resumed=filled.resumed,
         seconds=time.monotonic() - started,
-        resumed=work.skipped,
-        notes=(*plan.notes, *filler.notes, *reader.notes, *writer.notes()),
+        notes=(*plan.notes, *filled.notes, *writer.notes()),
+        sidecar=sidecar_of(target) if sidecar else None,
     )
 
 
-@dataclass(frozen=True, eq=False)
-class OutputFrame:
-    """A frame on its way to the encoder.
-
-    Attributes:
-        segment: That it belongs to.
-        made: Its picture.
-        time: Output seconds.
-    """
-
-    segment: int
-    made: Made
-    time: Fraction
-
-
-class _Work:
-    """Turns gaps into output frames, and counts; gaps of finished segments are counted only."""
-
-    def __init__(
-        self,
-        plan: Plan,
-        filler: GapFiller,
-        progress: Callable[[Progress], None] | None,
-        finished: Collection[int],
-    ) -> None:
-        self._plan = plan
-        self._finished = finished
-        self._filler = filler
-        self._progress = progress
-        self._started = time.monotonic()
-        self.frames_in = self.made = self.kept = self.held_at_cuts = self.held_between_equals = 0
-        self.skipped = 0
-        self.segments: list[int] = []
-        self.cut_times: list[Fraction] = []
-        self.end = Fraction(0)
-
-    @property
-    def frames_out(self) -> int:
-        return self.made + self.kept + self.held_at_cuts + self.held_between_equals
-
-    def frames(self, windows: Iterable[GapWindow]) -> Iterator[OutputFrame]:
-        """Output frames of all segments that are not finished yet, in order of time."""
-        plan = self._plan
-        counter = SegmentCounter(frames_in_segment(plan.source.width, plan.source.height))
-        for window in windows:
-            self.frames_in += 1
-            self.end = output_time(plan.rule, window.gap.end)
-            if window.content is Content.CUT:
-                self.cut_times.append(window.gap.end)
-            instants = instants_in_gap(plan.rule, window.gap, plan.source.average_rate, plan.tolerance)
-            inside = [instant.local for instant in instants if instant.local]
-            self._count(window.content, len(inside), len(instants) - len(inside))
-            segment = counter.place(window.content, len(instants))
-            if instants and segment not in self.segments[-1:]:
-                self.segments.append(segment)
-            if segment in self._finished:
-                self.skipped += len(instants)
-            else:
-                between = self._between(window, inside)
-                for instant in instants:
-                    made = next(between) if instant.local else Made(window.before.pixels)
-                    yield OutputFrame(segment, made, instant.time)
-            self._report()
-
-    def _count(self, content: Content, inside: int, kept: int) -> None:
-        self.kept += kept
-        if content is Content.MOTION:
-            self.made += inside
-        elif content is Content.CUT:
-            self.held_at_cuts += inside
-        else:
-            self.held_between_equals += inside
-
-    def _between(self, window: GapWindow, times: list[Fraction]) -> Iterator[Made]:
-        if window.content is Content.MOTION and times:
-            pictures = [frame.pixels for frame in window.frames]
-            return self._filler.fill_with_uncertainty(pictures, times, window.gap.index)
-        if window.content is Content.CUT and self._plan.repeat_at_cuts:
-            before, after = (frame.pixels for frame in window.frames)
-            return (Made(before if time < HALF else after) for time in times)
-        return itertools.repeat(Made(window.before.pixels), len(times))
-
-    def _report(self) -> None:
-        if self._progress is None:
-            return
-        speed = (self.frames_out - self.skipped) / max(time.monotonic() - self._started, 1e-9)
-        total = self._plan.frames_out
-        left = None if total is None or not speed else max(0, total - self.frames_out) / speed
-        self._progress(Progress(self.frames_out, total, speed, left))
-
-
-def _run_side_by_side(
-    windows: Iterator[GapWindow],
-    work: _Work,
-    output: SegmentedOutput,
-    record: ConfidenceRecord | None,
-    info: VideoInfo,
-) -> None:
-    """Decode in one thread, synthesise in this one, encode in a third; returns when all frames are written.
-
-    Whatever fails in one of them, Ctrl-C in this one included, stops the others before it is raised here.
-    """
-    arriving: Channel[GapWindow] = Channel(gaps_waiting(info))
-    leaving: Channel[OutputFrame] = Channel(frames_waiting(info))
-
-    def write(frame: OutputFrame) -> None:
-        output.write(frame.segment, frame.made.pixels, frame.time)
-        if record is not None:
-            record.add(frame.made.uncertainty, frame.time)
-
-    decoder = feed(windows, arriving, "midframe-decode")
-    encoder = drain(leaving, write, "midframe-encode")
-    try:
-        for frame in work.frames(arriving):
-            leaving.put(frame)
-        leaving.finish()
-        encoder.join()
-        leaving.raise_error()
-    finally:
-        for channel, thread in ((arriving, decoder), (leaving, encoder)):
-            channel.fail(Stopped())
-            thread.join()
-
-
-def _marked(frames: Iterable[TimedFrame], cuts: bool | CutList) -> Iterator[tuple[TimedFrame, bool]]:
-    """Frames, each with whether it opens a scene."""
-    if isinstance(cuts, CutList):
-        return mark_listed_cuts(frames, cuts)
-    return mark_cuts(frames) if cuts else ((frame, False) for frame in frames)
+def _described(
+    identity: Mapping[str, str], target: Path, filled: Filled, notes: tuple[str, ...]
+) -> dict[str, object]:
+    """What the sidecar says of the run as a whole."""
+    return {
+        "target": target.name,
+        **identity,
+        "frames_in": filled.frames_in,
+        "frames_out": filled.frames_out,
+        "frames_made": filled.made,
+        "frames_kept": filled.kept,
+        "frames_held_at_cuts": filled.held_at_cuts,
+        "frames_held_between_equals": filled.held_between_equals,
+        "cut_seconds": [str(time) for time in filled.cut_times],
+        "duration_seconds": str(filled.end),
+        "notes": list(notes),
+    }

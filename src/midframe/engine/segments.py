@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from midframe.engine.pixels import Pixels
 from midframe.engine.windows import Content
-from midframe.engine.work_folder import WorkFolder
 from midframe.video import FrameEncoder, SegmentFile, WriteRequest
 
 MOST_FRAMES, FEWEST_FRAMES = 240, 30
@@ -51,6 +52,26 @@ class SegmentCounter:
         return number
 
 
+@runtime_checkable
+class SegmentStore(Protocol):
+    """Where segments go.
+
+    Attributes:
+        finished: Segments that were there before.
+    """
+
+    @property
+    def finished(self) -> frozenset[int]: ...
+
+    def segment(self, number: int) -> Path:
+        """The file of a segment."""
+        ...
+
+    def claim(self, number: int) -> bool:
+        """Whether the caller is to make a segment; asked once for each."""
+        ...
+
+
 class SegmentedOutput:
     """Encodes frames into one file for each segment.
 
@@ -59,18 +80,18 @@ class SegmentedOutput:
 
     Args:
         request: Of the whole video.
-        folder: Where the files go.
+        store: Where the files go.
     """
 
-    def __init__(self, request: WriteRequest, folder: WorkFolder) -> None:
-        self._request, self._folder = request, folder
+    def __init__(self, request: WriteRequest, store: SegmentStore) -> None:
+        self._request, self._store = request, store
         self._open: tuple[int, FrameEncoder, SegmentFile] | None = None
 
     def write(self, number: int, pixels: Pixels, time: Fraction) -> None:
         """Write one frame of a segment; segments and times ascend."""
         if self._open is None or self._open[0] != number:
             self.finish()
-            self._open = number, FrameEncoder(self._request), SegmentFile(self._folder.segment(number))
+            self._open = number, FrameEncoder(self._request), SegmentFile(self._store.segment(number))
         _, encoder, file = self._open
         for packet in encoder.encode(pixels, time):
             file.add(packet)

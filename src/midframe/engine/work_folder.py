@@ -4,6 +4,8 @@
   run.json           what the segments belong to: source, options, method, versions
   lock               held while a run works here
   000000.segment     finished segments; one appears only when it is whole, and carries its hash
+  000000.claim       where several workers share a run: one of them makes this segment
+  made.jsonl         the frames that are synthesised, for the sidecar
   joining.partial    the output while the segments are joined
   joined.json        what the output looks like once it has its name: written before it gets it
 """
@@ -26,7 +28,8 @@ from midframe.video import is_whole
 RUN = "run.json"
 LOCK = "lock"
 JOINED = "joined.json"
-SUFFIX = ".segment"
+SEGMENT = ".segment"
+MADE = "made.jsonl"
 
 
 class WorkFolder:
@@ -58,7 +61,7 @@ class WorkFolder:
             for left in self.path.glob("*.partial"):
                 left.unlink()
             self.finished = frozenset(
-                int(path.stem) for path in self.path.glob(f"*{SUFFIX}") if path.stem.isdigit() and is_whole(path)
+                int(path.stem) for path in self.path.glob(f"*{SEGMENT}") if path.stem.isdigit() and is_whole(path)
             )
         except OSError as error:
             self._lock.release()
@@ -69,7 +72,11 @@ class WorkFolder:
 
     def segment(self, number: int) -> Path:
         """The file of a segment."""
-        return self.path / f"{number:06}{SUFFIX}"
+        return self.path / f"{number:06}{SEGMENT}"
+
+    def claim(self, number: int) -> bool:
+        """Whether a segment is still to be made."""
+        return number not in self.finished
 
     @property
     def joining(self) -> Path:
@@ -102,7 +109,7 @@ class WorkFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is not None and not any(self.path.glob(f"*{SUFFIX}")):
+        if kind is not None and not any(self.path.glob(f"*{SEGMENT}")):
             self.remove()  # nothing to go on from
         self._lock.release()
 
@@ -114,7 +121,7 @@ class WorkFolder:
             before = None
         if before == dict(identity) and not restart:
             return
-        if before is not None and not restart and any(self.path.glob(f"*{SUFFIX}")):
+        if before is not None and not restart and any(self.path.glob(f"*{SEGMENT}")):
             changes = "; ".join(
                 f"{name} was {before.get(name, 'not set')}, is {value}"
                 for name, value in identity.items()
@@ -124,7 +131,7 @@ class WorkFolder:
                 f"{self.path} holds the finished part of a run of other options ({changes}). Give those options "
                 "again to go on, or begin anew with --restart."
             )
-        for stale in (*self.path.glob(f"*{SUFFIX}"), self.path / JOINED):
+        for stale in (*self.path.glob(f"*{SEGMENT}"), self.path / JOINED):
             stale.unlink(missing_ok=True)
         partial = self.path / f"{RUN}.partial"
         with partial.open("w", encoding="utf-8") as file:
