@@ -144,7 +144,7 @@ def packet_bytes(path: Path, kind: str) -> list[bytes]:
 
 def _frame(pixels: np.ndarray, recipe: Recipe, index: int) -> av.VideoFrame:
     if recipe.planes is None:
-        return av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
+        return av.VideoFrame.from_ndarray(pixels, format="rgb24" if pixels.shape[2] == 3 else "rgba").reformat(
             format=recipe.pixel_format, dst_colorspace=5, dst_color_range=1
         )
     frame = av.VideoFrame(*recipe.size, recipe.pixel_format)

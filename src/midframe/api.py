@@ -23,6 +23,7 @@ from midframe.core.recipe import write_recipe
 from midframe.core.task import Adaptation, AdaptOptions, AdaptResult, TrainingSetup, TrainOptions
 from midframe.core.work_size import Resizable
 from midframe.engine import Plan, Progress, RunResult, interpolate_pair, make_plan, run_video
+from midframe.engine.alpha import alike
 from midframe.engine.filling import Filled, SegmentTask
 from midframe.engine.hardware import resolve_device, resolve_precision
 from midframe.engine.memory import parse_size
@@ -346,7 +347,7 @@ def interpolate_pictures(
         method: As in `interpolate_video`.
         device: As in `interpolate_video`.
         seed: Start of the random numbers of a stochastic method.
-        allow_loss: Take transparent pictures, without their transparency.
+        allow_loss: Leave out transparency.
         overwrite: Replace files that exist.
 
     Returns:
@@ -355,16 +356,16 @@ def interpolate_pictures(
     Raises:
         MediaError: A picture cannot be read.
         ShapeError: The pictures differ in size.
-        UsageError: Times outside (0, 1) or out of order, or none; or a picture is transparent in places.
+        UsageError: Times outside (0, 1) or out of order, or none.
         WriteError: The folder or a file cannot be written.
     """
     if not times:
         raise UsageError("At least one time between the two pictures is needed, such as 1/2.")
     interpolator, place = _placed(method, device)
+    pair = [read_picture(Path(path), alpha=True, allow_loss=allow_loss) for path in (before, after)]
     pictures = interpolate_pair(
         interpolator,
-        read_picture(Path(before), allow_loss=allow_loss),
-        read_picture(Path(after), allow_loss=allow_loss),
+        *alike(*pair),
         times,
         device=place,
         seed=seed,

@@ -7,7 +7,7 @@ import torch
 from interpolators import INTERPOLATORS
 
 from midframe.core.errors import MissingProgramError, UsageError
-from midframe.core.method import AnyTime, Interpolator, Midpoint, UncertainInterpolator
+from midframe.core.method import AnyTime, Interpolator, LayeredInterpolator, Midpoint, UncertainInterpolator
 
 BATCH_TOLERANCE = 1e-4  # a convolution may add up its terms in another order when the batch is larger
 
@@ -151,3 +151,21 @@ def test_uncertainty_lies_beside_the_very_same_frames(interpolator):
     assert doubt.dtype == torch.float32
     assert 0 <= float(doubt.min()) <= float(doubt.max()) <= 1
     assert float(doubt.max()) > 0
+
+
+def test_moves_further_planes_exactly_where_its_spec_says_so(interpolator):
+    assert isinstance(interpolator, LayeredInterpolator) == interpolator.spec.planes
+
+
+def test_planes_move_as_the_colours_do_beside_the_very_same_frames(interpolator):
+    if not interpolator.spec.planes:
+        pytest.skip("this method moves nothing beside the colours")
+    frames, times = random_frames(interpolator), offered_times(interpolator)
+    planes = frames[:, :, 1:2]
+    made, moved = interpolator.interpolate_with_planes(frames, planes, times)
+    assert torch.equal(made, interpolate(interpolator, frames, times))
+    assert moved.shape == (1, len(times), 1, *frames.shape[-2:])
+    assert moved.dtype == torch.float32
+    flat = torch.full_like(planes, 0.25)
+    _, still = interpolator.interpolate_with_planes(frames, flat, times)
+    assert torch.allclose(still, torch.full_like(still, 0.25), atol=1e-5)

@@ -7,6 +7,7 @@ from fractions import Fraction
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,6 +16,7 @@ from midframe import api
 from midframe.core.errors import UnknownNameError, UsageError, WeightsError
 from midframe.core.method import Interpolator, MethodSpec
 from midframe.core.options import LoadOptions
+from midframe.video.picture import read_picture, write_pictures
 
 NEEDS_FFMPEG = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the program ffmpeg is not installed")
 FORMULAS = [name for name, registration in api.methods().items() if not registration.has_network]
@@ -150,3 +152,17 @@ def test_input_goes_where_the_method_is(
 def test_pictures_need_a_time(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="At least one time"):
         api.interpolate_pictures(tmp_path / "a.png", tmp_path / "b.png", tmp_path, (), method="blend")
+
+
+def test_transparent_pictures_are_mixed_premultiplied(tmp_path):
+    half = np.full((48, 64, 4), (200, 100, 0, 128), np.uint8)
+    opaque = np.full((48, 64, 3), (0, 100, 200), np.uint8)
+    before, after = write_pictures(tmp_path / "in", [half, opaque])
+    (made,) = api.interpolate_pictures(before, after, tmp_path / "out", method="blend", device="cpu")
+    colour, alpha = (200 * 128 / 255) / (1 + 128 / 255), (128 + 255) / 2
+    expected = (colour, 100, 200 / (1 + 128 / 255), alpha)
+    assert np.abs(read_picture(made, alpha=True) - np.array(expected)).max() <= 1
+    (plain,) = api.interpolate_pictures(
+        before, after, tmp_path / "plain", method="blend", device="cpu", allow_loss=True
+    )
+    assert read_picture(plain).shape == (48, 64, 3)

@@ -73,6 +73,13 @@ def test_transparency_is_lost_only_where_that_is_allowed(tmp_path: Path) -> None
     assert read_picture(tmp_path / "clear.png", allow_loss=True).shape == (48, 63, 3)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_transparency_survives_being_written_where_it_is_asked_for(dtype: type, tmp_path: Path) -> None:
+    picture = np.concatenate((noise(dtype), noise(dtype, 1)[..., :1]), axis=-1)
+    (path,) = write_pictures(tmp_path, [picture])
+    np.testing.assert_array_equal(read_picture(path, alpha=True), picture)
+
+
 def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
     (tmp_path / "words.png").write_text("not a picture")
     with pytest.raises(MediaError, match=r"words\.png"):

@@ -49,6 +49,18 @@ def test_tiles_give_the_frame_that_the_whole_gives(scale: Fraction, changes: dic
     assert (tiled - whole).abs().max() < ROUNDING
 
 
+@pytest.mark.parametrize("scale", [Fraction(1), Fraction(1, 2)])
+def test_planes_beside_the_colours_are_tiled_with_them(scale: Fraction):
+    network = lively_network(alignment=(0, 0, 0))
+    frames = smooth_pictures(200, 300)[..., :192, :288]
+    planes = frames[:, :, 2:]
+    whole, moved = RifeInterpolator(network, scale=scale).interpolate_with_planes(frames, planes, THIRD)
+    in_tiles = RifeInterpolator(network, scale=scale, tile_pixels=TILE).interpolate_with_planes(frames, planes, THIRD)
+    assert (moved - planes.mean(1, keepdim=True)).abs().max() > 0.02  # it does more than blend
+    assert (in_tiles[0] - whole).abs().max() < ROUNDING
+    assert (in_tiles[1] - moved).abs().max() < ROUNDING
+
+
 def test_several_gaps_and_times_are_tiled_as_one():
     network = lively_network()
     frames = torch.cat((smooth_pictures(192, 256), smooth_pictures(192, 256, (7, 1))))

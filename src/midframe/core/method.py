@@ -18,6 +18,10 @@ Window: TypeAlias = Float[Tensor, "batch window 3 height width"]
 """Input frames, RGB in [0, 1], oldest first."""
 Frames: TypeAlias = Float[Tensor, "batch time 3 height width"]
 """Synthesised frames, RGB in [0, 1], in the order of the times asked for."""
+Planes: TypeAlias = Float[Tensor, "batch window plane height width"]
+"""Further planes of the input frames, such as alpha."""
+MovedPlanes: TypeAlias = Float[Tensor, "batch time plane height width"]
+"""The same planes of the synthesised frames."""
 Uncertainty: TypeAlias = Float[Tensor, "batch time 1 height width"]
 """How far off each pixel may be: a mean absolute error in [0, 1], as the method estimates it."""
 
@@ -59,6 +63,7 @@ class MethodSpec:
         size_multiple: Height and width of the input must be multiples of this number.
         stochastic: The method draws random numbers and needs a generator.
         uncertainty: The method also says how sure it is: it is an `UncertainInterpolator`.
+        planes: The method can move further planes as it moves the colours: it is a `LayeredInterpolator`.
         pixel_bytes: Memory of a call that makes one frame, for each of its pixels, beyond the frames that go in and
             come out. A `core.work_size.Resizable` method says more.
     """
@@ -69,6 +74,7 @@ class MethodSpec:
     size_multiple: int = 1
     stochastic: bool = False
     uncertainty: bool = False
+    planes: bool = False
     pixel_bytes: int = 64
 
     @property
@@ -122,6 +128,32 @@ class UncertainInterpolator(Interpolator, Protocol):
 
         Returns:
             The very frames that `interpolate` gives, and one map for each, float32.
+
+        Raises:
+            UsageError: As `interpolate`.
+        """
+        ...
+
+
+@runtime_checkable
+class LayeredInterpolator(Interpolator, Protocol):
+    """An interpolator that can move further planes, such as alpha, along the motion of the colours."""
+
+    def interpolate_with_planes(
+        self,
+        frames: Window,
+        planes: Planes,
+        times: Sequence[Fraction],
+        *,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Frames, MovedPlanes]:
+        """As `interpolate`, with planes that are fetched and mixed as the colours are, and seen by nothing else.
+
+        Args:
+            planes: Of the same frames, of any range.
+
+        Returns:
+            The very frames that `interpolate` gives, and the planes at the same instants, float32.
 
         Raises:
             UsageError: As `interpolate`.

@@ -134,7 +134,7 @@ def fill_segments(
     """
     plan = task.plan
     filler = GapFiller(interpolator, device, task.seed, uncertainty=confidence is not None)
-    reader = VideoReader(plan.source, task.skip_damaged)
+    reader = VideoReader(plan.source, task.skip_damaged, alpha=plan.keeps_alpha)
     work = _Work(task, filler, store, count, record, interpolator)
     windows = gap_windows(_marked(reader, plan.cuts), interpolator.spec.context)
     with SegmentedOutput(task.request, store) as output:

@@ -113,7 +113,7 @@ def times_per_call(height: int, width: int) -> int:
 
 def rgb_bytes(info: VideoInfo) -> int:
     """A decoded frame."""
-    return info.width * info.height * 3 * (1 if info.bit_depth <= 8 else 2)
+    return info.width * info.height * (4 if info.has_alpha else 3) * (1 if info.bit_depth <= 8 else 2)
 
 
 def fit(

@@ -38,6 +38,7 @@ from midframe.video import (
     resolve_encoding,
     scan_times,
 )
+from midframe.video.colour import has_alpha
 from midframe.video.cuts import LOOK_AHEAD
 
 STAMP_ERROR = Fraction(1, 1000)
@@ -90,6 +91,11 @@ class Plan:
     notes: tuple[str, ...]
     memory: MemoryPlan | None = None
 
+    @property
+    def keeps_alpha(self) -> bool:
+        """The source has transparency, and the output too."""
+        return self.source.has_alpha and has_alpha(self.encoding.pixel_format)
+
     def lines(self) -> list[tuple[str, str]]:
         """The plan for a person: pairs of a heading and its text."""
         info, size = self.source, f"{self.source.width}x{self.source.height}"
@@ -104,6 +110,7 @@ class Plan:
             *([("speed", self.rule.sentence())] if isinstance(self.rule, Ramp) else []),
             ("colour", info.colour.sentence()),
             *([("hdr", info.hdr.sentence())] if info.hdr else []),
+            *([("transparency", "kept")] if self.keeps_alpha else []),
             ("cuts", self._cuts()),
         ]
         text += self.memory.lines() if self.memory else []
@@ -282,6 +289,8 @@ def _notes(
         notes.append(
             f"No quality set: {encoding.codec} falls back on its own; pass its option with --encoder-option."
         )
+    if info.has_alpha and has_alpha(encoding.pixel_format) and method is not None and not method.planes:
+        notes.append(f"{method.name} makes each frame twice, on black and on white, to find its transparency.")
     if info.interlaced:
         notes.append("The source is interlaced; its fields are treated as whole frames. Deinterlace it first.")
     if info.dynamic_hdr:

@@ -16,6 +16,7 @@ from torch import Tensor
 from midframe.core.errors import ShapeError, UsageError
 from midframe.core.method import AnyTime, Grid, Interpolator, Midpoint, UncertainInterpolator
 from midframe.core.work_size import Resizable, WorkSize
+from midframe.engine.alpha import interpolate_with_alpha
 from midframe.engine.memory import times_per_call
 from midframe.engine.pixels import Pixels, to_pixels, to_tensor, to_window
 from midframe.ops.pad import pad_to_multiple
@@ -133,14 +134,22 @@ class GapFiller:
         wanted = [time for time, _ in chosen if 0 < time < 1]
         made = self._synthesise(window, wanted, gap) if wanted else iter(())
         for time, count in chosen:
-            frame = self._made(next(made), window[0].dtype) if 0 < time < 1 else Made(window[middle + int(time)])
+            frame = self._made(next(made), window) if 0 < time < 1 else Made(window[middle + int(time)])
             for _ in range(count):
                 yield frame
 
-    def _made(self, planes: Tensor, dtype: np.dtype) -> Made:
-        """A frame from its three planes, and the map from the fourth where there is one."""
-        doubt = planes[3].float().cpu().numpy() if self._uncertainty else None
-        return Made(to_pixels(planes[:3], dtype), doubt)
+    def _made(self, planes: Tensor, window: Sequence[Pixels]) -> Made:
+        """A frame from its planes, and the map from a further one where that was asked for."""
+        before, after = window[self._spec.context - 1], window[self._spec.context]
+        channels = before.shape[2]
+        doubt = planes[channels].float().cpu().numpy() if self._uncertainty else None
+        pixels = to_pixels(planes[:channels], before.dtype)
+        if channels == 4:
+            # Coarse chroma mixes what is transparent into the edge beside it: it keeps a colour of the source.
+            clear = pixels[..., 3] == 0
+            colours = (before[clear, :3].astype(np.int32) + after[clear, :3]) // 2
+            pixels[clear, :3] = colours.astype(pixels.dtype)
+        return Made(pixels, doubt)
 
     def _check(self, window: Sequence[Pixels], times: Sequence[Fraction]) -> None:
         if len(window) != self._spec.window:
@@ -151,7 +160,7 @@ class GapFiller:
             raise UsageError(f"Times must ascend strictly inside (0, 1); got {', '.join(map(str, times))}.")
 
     def _synthesise(self, window: Sequence[Pixels], times: Sequence[Fraction], gap: int) -> Iterator[Tensor]:
-        """Frames of shape (3, height, width), one for each time; with uncertainty its map is a fourth plane."""
+        """Frames of shape (channel, height, width), one for each time; with uncertainty its map is one plane more."""
         generator = None
         if self._spec.stochastic:
             generator = torch.Generator(self._device).manual_seed(self._seed + gap)
@@ -181,11 +190,12 @@ class GapFiller:
         A midpoint is forgotten when all times that may need it, those nearer to it than its two neighbours, are past.
         """
         known = {Fraction(0): pair[0], Fraction(1): pair[1]}
+        channels = pair.shape[1]
 
         def at(time: Fraction) -> Tensor:
             if time not in known:
                 reach = Fraction(1, time.denominator)
-                neighbours = torch.stack((at(time - reach)[:3], at(time + reach)[:3]))
+                neighbours = torch.stack((at(time - reach)[:channels], at(time + reach)[:channels]))
                 known[time] = self._call(neighbours, [Fraction(1, 2)], generator)[0]
             return known[time]
 
@@ -229,6 +239,10 @@ class GapFiller:
             if isinstance(frames, Tensor)
             else to_window(frames, self._device, multiple)
         )[None]
+        if padded.shape[2] == 4:
+            return interpolate_with_alpha(
+                self._interpolator, padded, times, generator=generator, uncertainty=self._uncertainty
+            )[0]
         if self._uncertainty:
             method = cast(UncertainInterpolator, self._interpolator)
             made, doubt = method.interpolate_with_uncertainty(padded, times, generator=generator)
@@ -272,7 +286,7 @@ def interpolate_pair(
     """Frames between two still pictures.
 
     Args:
-        before: (height, width, 3) RGB, uint8 or uint16.
+        before: (height, width, 3) RGB, or RGBA of four channels, uint8 or uint16.
         after: As `before`. A method that takes four frames sees each of the two twice.
         times: Fractions of the way in (0, 1), ascending.
 

@@ -125,7 +125,7 @@ def to_rgb(frame: VideoFrame, colour: Colour) -> np.ndarray:
     if is_grey(frame.format.name):
         depth = _grey_depth(depth)
         matrix, offset = _stored_to_rgb(colour, depth)
-        luma = _plane(_resample(frame, _grey_format(depth), colour), 0, depth).astype(np.float32)
+        luma = plane_values(_resample(frame, _grey_format(depth), colour), 0, depth).astype(np.float32)
         return np.repeat(_to_levels((luma - offset[0]) * matrix[0, 0], depth)[..., None], 3, axis=-1)
     if depth == 8 and colour.range == LIMITED:
         return frame.reformat(
@@ -137,7 +137,7 @@ def to_rgb(frame: VideoFrame, colour: Colour) -> np.ndarray:
             interpolation=RESAMPLING,
         ).to_ndarray()
     full_chroma = _resample(frame, _full_chroma_format(depth), colour)
-    stored = np.stack([_plane(full_chroma, index, depth) for index in range(3)], axis=-1).astype(np.float32)
+    stored = np.stack([plane_values(full_chroma, index, depth) for index in range(3)], axis=-1).astype(np.float32)
     matrix, offset = _stored_to_rgb(colour, depth)
     return _to_levels((stored - offset) @ matrix.T, depth)
 
@@ -166,7 +166,7 @@ def from_rgb(pixels: np.ndarray, pixel_format: str, colour: Colour) -> VideoFram
     stored = np.rint(np.clip(stored, 0, 2**depth - 1)).astype(np.uint8 if depth == 8 else np.uint16)
     full_chroma = VideoFrame(width, height, _grey_format(depth) if grey else _full_chroma_format(depth))
     for index in range(1 if grey else 3):
-        _plane(full_chroma, index, depth)[:] = stored[..., index]
+        plane_values(full_chroma, index, depth)[:] = stored[..., index]
     return _resample(full_chroma, pixel_format, colour)
 
 
@@ -206,7 +206,7 @@ def _resample(frame: VideoFrame, pixel_format: str, colour: Colour) -> VideoFram
     )
 
 
-def _plane(frame: VideoFrame, index: int, depth: int) -> np.ndarray:
+def plane_values(frame: VideoFrame, index: int, depth: int) -> np.ndarray:
     """A writable view of one full-size plane, without the padding of its lines."""
     plane = frame.planes[index]
     values = np.frombuffer(memoryview(plane), np.uint8 if depth == 8 else np.uint16)

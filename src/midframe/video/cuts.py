@@ -60,8 +60,11 @@ class _CutFinder:
 
     def add(self, pixels: np.ndarray) -> None:
         step = max(1, pixels.shape[1] // ANALYSIS_WIDTH)
-        small = pixels[::step, ::step, ::-1]  # blue first
-        small = np.ascontiguousarray(small if small.dtype == np.uint8 else (small >> 8).astype(np.uint8))
+        small = pixels[::step, ::step]
+        small = small if small.dtype == np.uint8 else (small >> 8).astype(np.uint8)
+        if small.shape[2] == 4:  # what is transparent is not seen
+            small = (small[..., :3] * (small[..., 3:] / np.float32(255))).astype(np.uint8)
+        small = np.ascontiguousarray(small[..., ::-1])  # blue first
         for _ in range(1 if self._fed else 1 + LOOK_AHEAD):
             self._feed(small)
 

@@ -11,17 +11,18 @@ import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
 from midframe.core.errors import UsageError, WriteError
-from midframe.video.probe import open_video, probe
+from midframe.video.probe import probe
 from midframe.video.read import read_frame
 
 
-def read_picture(path: Path, *, allow_loss: bool = False) -> np.ndarray:
+def read_picture(path: Path, *, alpha: bool = False, allow_loss: bool = False) -> np.ndarray:
     """The picture as (height, width, 3) RGB: uint8, or uint16 with white at 65535 for deeper files.
 
     A picture that is stored on its side, as cameras do, is turned upright; PyAV does not tell of mirrored ones.
 
     Args:
         path: A file with at least one picture.
+        alpha: Give a picture that is transparent somewhere as RGBA, of four channels.
         allow_loss: Read a picture that is transparent somewhere, without its transparency.
 
     Raises:
@@ -29,9 +30,12 @@ def read_picture(path: Path, *, allow_loss: bool = False) -> np.ndarray:
         UsageError: The picture is transparent somewhere, which would be lost.
     """
     info = probe(path)
-    if info.has_alpha and not allow_loss and _is_transparent(path):
-        raise UsageError(f"{path} is transparent in places, which midframe does not interpolate. Allow the loss.")
-    return np.ascontiguousarray(np.rot90(read_frame(path, 0), info.rotation // 90))
+    pixels = read_frame(path, 0, alpha=info.has_alpha)
+    if info.has_alpha and (allow_loss or _is_opaque(pixels)):
+        pixels = pixels[..., :3]
+    elif info.has_alpha and not alpha:
+        raise UsageError(f"{path} is transparent in places, which is not used here. Allow the loss.")
+    return np.ascontiguousarray(np.rot90(pixels, info.rotation // 90))
 
 
 def write_pictures(folder: Path, pictures: Sequence[np.ndarray], *, overwrite: bool = False) -> list[Path]:
@@ -39,7 +43,7 @@ def write_pictures(folder: Path, pictures: Sequence[np.ndarray], *, overwrite: b
 
     Args:
         folder: Made if missing.
-        pictures: RGB as `read_picture` gives it.
+        pictures: RGB or RGBA as `read_picture` gives it.
         overwrite: Replace files that exist.
 
     Raises:
@@ -74,18 +78,19 @@ def write_picture(path: Path, pixels: np.ndarray) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _is_transparent(path: Path) -> bool:
-    """Whether any pixel is; formats such as WebP have room for transparency even where there is none."""
-    with open_video(path) as (container, stream):
-        alpha = next(container.decode(stream)).to_ndarray(format="rgba")[..., 3]
-    return bool((alpha < 255).any())
+def _is_opaque(pixels: np.ndarray) -> bool:
+    """Whether all pixels are; formats such as WebP have room for transparency even where there is none."""
+    return bool((pixels[..., 3] == np.iinfo(pixels.dtype).max).all())
 
 
 def _png(pixels: np.ndarray) -> bytes:
-    pixel_format = "rgb24" if pixels.dtype == np.uint8 else "rgb48le"
-    frame = av.VideoFrame.from_ndarray(pixels, format=pixel_format)
+    eight, sixteen = ("rgb24", "rgb48") if pixels.shape[2] == 3 else ("rgba", "rgba64")
     # PNG stores 16-bit numbers with the high byte first.
-    stored = frame if pixel_format == "rgb24" else frame.reformat(format="rgb48be")
+    stored = (
+        av.VideoFrame.from_ndarray(pixels, format=eight)
+        if pixels.dtype == np.uint8
+        else av.VideoFrame.from_ndarray(pixels, format=f"{sixteen}le").reformat(format=f"{sixteen}be")
+    )
     encoder = VideoCodecContext.create("png", "w")
     encoder.width, encoder.height, encoder.pix_fmt = stored.width, stored.height, stored.format.name
     encoder.time_base = Fraction(1)

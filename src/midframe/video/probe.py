@@ -11,16 +11,20 @@ from pathlib import Path
 from typing import cast
 
 import av
+from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.sidedata.sidedata import SideData, SideDataContainer
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from midframe.core.errors import MediaError
 from midframe.video.colour import Colour, bit_depth, has_alpha, resolve_colour
 from midframe.video.hdr import DYNAMIC, HdrMetadata, read_hdr
+
+ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 
 @dataclass(frozen=True)
@@ -177,6 +181,24 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         yield container, stream
 
 
+def open_decoder(stream: VideoStream) -> VideoCodecContext:
+    """What decodes the packets of a stream: its own decoder, but for VP8 and VP9 with transparency.
+
+    FFmpeg's own decoders of these leave it out; those of libvpx know it.
+    """
+    own = stream.codec_context
+    name = ALPHA_DECODERS.get(own.codec.canonical_name)
+    if name is None or stream.metadata.get("alpha_mode") != "1":
+        return own
+    try:
+        decoder = CodecContext.create(name, "r")
+    except ValueError:  # this build of FFmpeg is without libvpx
+        return own
+    assert isinstance(decoder, VideoCodecContext)
+    decoder.extradata = own.extradata
+    return decoder
+
+
 def _start_time(frame: VideoFrame | None, stream: VideoStream) -> Fraction:
     """When a frame is shown, or without a stamp of its own when the stream starts, in seconds."""
     if frame is not None and frame.pts is not None and frame.time_base is not None:
@@ -211,9 +233,10 @@ def _first_frame(path: Path, container: InputContainer, stream: VideoStream) -> 
     """The first frame that `VideoReader` yields when it skips what is damaged."""
     damage = ""
     try:
+        decoder = open_decoder(stream)
         for packet in container.demux(stream):
             try:
-                frames = packet.decode()
+                frames = decoder.decode(packet)
             except (FFmpegError, OSError) as error:
                 damage = damage or reason(error)
                 continue

@@ -11,13 +11,15 @@ import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from midframe.core.errors import MediaError, UsageError
+from midframe.video.alpha import to_rgba
 from midframe.video.buffers import decoder_threads
 from midframe.video.colour import to_rgb
-from midframe.video.probe import VideoInfo, open_video, probe, reason
+from midframe.video.probe import VideoInfo, open_decoder, open_video, probe, reason
 
 # A file that ends earlier than it declares, by more than this, is taken for truncated.
 SHORTEST_TRUNCATION_SECONDS = Fraction(1, 10)
@@ -33,7 +35,7 @@ class TimedFrame:
         time: Seconds since the first frame.
         duration: Seconds until the next frame, or until the end of the video.
         pixels: (height, width, 3) RGB: uint8 with white at 255 for sources of 8 bits; uint16 with white at
-            65535 for deeper ones, whatever their depth.
+            65535 for deeper ones, whatever their depth. With alpha as fourth channel where that was asked for.
         is_last: No frame follows.
     """
 
@@ -52,6 +54,7 @@ class VideoReader:
         info: The video, as `probe` describes it.
         skip_damaged: Leave out frames that do not decode, and go on where the file is truncated; either is
             noted. Without it both raise.
+        alpha: Give transparency too, as a fourth channel; colours are not weighed by it.
 
     Attributes:
         notes: Filled while reading: one sentence for each thing that was not as it should be.
@@ -59,6 +62,7 @@ class VideoReader:
 
     info: VideoInfo
     skip_damaged: bool = False
+    alpha: bool = False
     notes: list[str] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[TimedFrame]:
@@ -72,11 +76,12 @@ class VideoReader:
                 not set.
         """
         with open_video(self.info.path) as (container, stream):
-            stream.thread_type = "AUTO"
-            stream.codec_context.thread_count = decoder_threads(self.info)
+            decoder = open_decoder(stream)
+            decoder.thread_type = "AUTO"
+            decoder.thread_count = decoder_threads(self.info)
             pending: tuple[int, Fraction, VideoFrame] | None = None
             step = self._usual_step()
-            for index, (time, frame) in enumerate(self._in_order(self._decoded(container, stream))):
+            for index, (time, frame) in enumerate(self._in_order(self._decoded(container, stream, decoder))):
                 if pending is not None:
                     step = time - pending[1]
                     yield self._timed(*pending, step, is_last=False)
@@ -89,12 +94,15 @@ class VideoReader:
             yield self._timed(*pending, duration, is_last=True)
 
     def _timed(self, index: int, time: Fraction, frame: VideoFrame, duration: Fraction, is_last: bool) -> TimedFrame:
-        return TimedFrame(index, time, duration, to_rgb(frame, self.info.colour), is_last)
+        convert = to_rgba if self.alpha else to_rgb
+        return TimedFrame(index, time, duration, convert(frame, self.info.colour), is_last)
 
     def _usual_step(self) -> Fraction:
         return 1 / self.info.average_rate if self.info.average_rate else Fraction(1, 25)
 
-    def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    def _decoded(
+        self, container: InputContainer, stream: VideoStream, decoder: VideoCodecContext
+    ) -> Iterator[VideoFrame]:
         packets = container.demux(stream)
         while True:
             try:
@@ -105,7 +113,7 @@ class VideoReader:
             if packet is None:
                 return
             try:
-                frames = packet.decode()
+                frames = decoder.decode(packet)
             except (FFmpegError, OSError) as error:
                 self._damage("A frame does not decode", _seconds(packet), reason(error))
                 continue
@@ -167,11 +175,12 @@ class VideoReader:
         self.notes.append(sentence)
 
 
-def read_frames_at(path: Path, indices: Sequence[int]) -> list[np.ndarray]:
+def read_frames_at(path: Path, indices: Sequence[int], *, alpha: bool = False) -> list[np.ndarray]:
     """Frames of a video by their numbers, in the order asked for, in one pass from the start.
 
     Args:
         indices: Numbers from 0; any order, repetitions allowed.
+        alpha: Give transparency too, as a fourth channel.
 
     Returns:
         RGB pixels as in `TimedFrame`.
@@ -186,18 +195,20 @@ def read_frames_at(path: Path, indices: Sequence[int]) -> list[np.ndarray]:
     info = probe(path)
     with open_video(path) as (container, stream):
         reader = VideoReader(info)
-        stream.thread_type = "AUTO"
-        for count, (_, frame) in enumerate(reader._in_order(reader._decoded(container, stream)), start=1):
+        decoder = open_decoder(stream)
+        decoder.thread_type = "AUTO"
+        frames = reader._in_order(reader._decoded(container, stream, decoder))
+        for count, (_, frame) in enumerate(frames, start=1):
             if count - 1 in wanted:
-                found[count - 1] = to_rgb(frame, info.colour)
+                found[count - 1] = (to_rgba if alpha else to_rgb)(frame, info.colour)
             if len(found) == len(wanted):
                 return [found[index] for index in indices]
     raise MediaError(f"{path} has {count} frames; frame {max(wanted)} was asked for, counting from 0.")
 
 
-def read_frame(path: Path, index: int) -> np.ndarray:
+def read_frame(path: Path, index: int, *, alpha: bool = False) -> np.ndarray:
     """One frame of a video by its number; see `read_frames_at`."""
-    return read_frames_at(path, [index])[0]
+    return read_frames_at(path, [index], alpha=alpha)[0]
 
 
 def scan_times(info: VideoInfo) -> list[Fraction] | None:

@@ -15,9 +15,9 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from av.packet import Packet
+from av.packet import Packet, PacketSideData, PktSideDataT
 
 from midframe.core.errors import MediaError, WriteError
 from midframe.video.probe import reason
@@ -25,6 +25,8 @@ from midframe.video.probe import reason
 LENGTH_BYTES = 8
 HASH_BYTES = 32
 BLOCK_BYTES = 1 << 20
+BESIDE: PktSideDataT = "matroska_block_additional"
+BESIDE_NUMBER = get_args(PktSideDataT).index(BESIDE)
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,13 @@ class PacketEntry:
         pts: When it is shown, in ticks of the video's time base.
         size_bytes: Of its payload.
         is_key: Decoding can start here.
+        beside_bytes: Of what is stored behind the payload: the alpha of VP9, which is coded as a picture of its own.
     """
 
     pts: int
     size_bytes: int
     is_key: bool
+    beside_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,12 +82,14 @@ class SegmentFile:
         """Append one packet, in order of decoding."""
         assert packet.pts is not None  # encoders stamp what they are given with a stamp
         payload = bytes(packet)
+        beside = bytes(packet.get_sidedata(BESIDE)) if packet.has_sidedata(BESIDE) else b""
         self._put(payload)
-        self._packets.append(PacketEntry(packet.pts, len(payload), packet.is_keyframe))
+        self._put(beside)
+        self._packets.append(PacketEntry(packet.pts, len(payload), packet.is_keyframe, len(beside)))
 
     def finish(self, extradata: bytes) -> None:
         """Write the index, flush to the disk, and give the file its name."""
-        packets = [[entry.pts, entry.size_bytes, int(entry.is_key)] for entry in self._packets]
+        packets = [[entry.pts, entry.size_bytes, int(entry.is_key), entry.beside_bytes] for entry in self._packets]
         index = json.dumps({"extradata": extradata.hex(), "packets": packets}).encode()
         self._put(index)
         self._put(len(index).to_bytes(LENGTH_BYTES, "big"))
@@ -122,18 +128,24 @@ def read_index(path: Path) -> SegmentIndex:
             length = int.from_bytes(file.read(LENGTH_BYTES), "big")
             file.seek(end - length)
             content: dict[str, Any] = json.loads(file.read(length))
-        packets = tuple(PacketEntry(pts, size, bool(key)) for pts, size, key in content["packets"])
+        packets = tuple(PacketEntry(pts, size, bool(key), beside) for pts, size, key, beside in content["packets"])
         return SegmentIndex(bytes.fromhex(content["extradata"]), packets)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise MediaError(f"{path} is no finished segment: {error}.") from error
 
 
-def read_payloads(path: Path, index: SegmentIndex) -> Iterator[tuple[PacketEntry, bytes]]:
-    """Packets with their payloads, in order of decoding."""
+def read_packets(path: Path, index: SegmentIndex) -> Iterator[tuple[PacketEntry, Packet]]:
+    """Packets without stamps, each with its entry, in order of decoding."""
     try:
         with path.open("rb") as file:
             for entry in index.packets:
-                yield entry, file.read(entry.size_bytes)
+                packet = Packet(file.read(entry.size_bytes))
+                if entry.beside_bytes:
+                    # PyAV's stub does not know its arguments.
+                    beside = PacketSideData(BESIDE_NUMBER, entry.beside_bytes)  # pyright: ignore[reportCallIssue]
+                    beside.update(file.read(entry.beside_bytes))
+                    packet.set_sidedata(beside)
+                yield entry, packet
     except OSError as error:
         raise MediaError(f"{path} cannot be read: {reason(error)}.") from error
 

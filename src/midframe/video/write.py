@@ -20,11 +20,12 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from midframe.core.errors import MediaError, WriteError
+from midframe.video.alpha import from_rgba
 from midframe.video.colour import from_rgb, stored_codes
 from midframe.video.encode import Encoding
 from midframe.video.hdr import add_described_stream, carries_hdr, with_hdr
 from midframe.video.probe import VideoInfo, open_video, reason
-from midframe.video.segment_file import SegmentIndex, read_index, read_payloads
+from midframe.video.segment_file import SegmentIndex, read_index, read_packets
 from midframe.video.streams import StreamCopy, StreamFate, container_of, copy_description
 
 MOV_FAMILY = ("mp4", "mov")
@@ -99,7 +100,7 @@ class FrameEncoder:
         """Packets that are ready after one more frame; times are output seconds, ascending.
 
         Args:
-            pixels: (height, width, 3) RGB, uint8 or uint16, as the reader gives them.
+            pixels: (height, width, 3) RGB, uint8 or uint16, as the reader gives them; or RGBA.
         """
         request = self._request
         info, pixel_format = request.source, request.encoding.pixel_format
@@ -107,7 +108,8 @@ class FrameEncoder:
         if self._last is not None and pts <= self._last:
             raise WriteError(f"A frame at {float(time):.6f} s is not later than the frame before it.")
         self._last = pts
-        frame = from_rgb(pixels, pixel_format, info.colour)
+        convert = from_rgba if pixels.shape[2] == 4 else from_rgb
+        frame = convert(pixels, pixel_format, info.colour)
         frame.pts, frame.time_base = pts, request.time_base
         frame.colorspace, frame.color_range = stored_codes(pixel_format, info.colour)
         frame.color_primaries, frame.color_trc = info.colour.primaries, info.colour.transfer
@@ -205,10 +207,9 @@ class VideoWriter:
             # There a track's length is the distance from its first to its last packet in decoding order, plus the
             # duration of the last packet, which with B-frames is not the last frame shown.
             durations[order[-1]] = max(1, stop - offset - (stamps[-1] - stamps[0]))
-        entries = (pair for path, index in zip(segments, indices, strict=True) for pair in read_payloads(path, index))
+        entries = (pair for path, index in zip(segments, indices, strict=True) for pair in read_packets(path, index))
         try:
-            for (entry, payload), pts, dts in zip(entries, order, stamps, strict=True):
-                packet = Packet(payload)
+            for (entry, packet), pts, dts in zip(entries, order, stamps, strict=True):
                 packet.pts, packet.dts, packet.time_base = pts, dts, time_base
                 packet.duration, packet.is_keyframe, packet.stream = durations[pts], entry.is_key, self._stream
                 self._copy.advance((dts - 1) * time_base)

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 import torch
+from torch import Tensor
 
-from midframe.core.method import AnyTime, Frames, MethodSpec, Window, check_request
+from midframe.core.method import AnyTime, Frames, MethodSpec, MovedPlanes, Planes, Window, check_request
 
 
 class BlendInterpolator:
     """Mixes the two neighbours in proportion to their distance in time."""
 
-    spec = MethodSpec(name="blend", context=1, times=AnyTime(), pixel_bytes=48)
+    spec = MethodSpec(name="blend", context=1, times=AnyTime(), planes=True, pixel_bytes=48)
 
     def interpolate(
         self,
@@ -24,6 +25,21 @@ class BlendInterpolator:
     ) -> Frames:
         """See `midframe.core.method.Interpolator.interpolate`."""
         check_request(self.spec, frames, times)
-        before, after = frames.float().clamp(0, 1).split(1, dim=1)
-        weight = before.new_tensor([float(time) for time in times])[:, None, None, None]
-        return before * (1 - weight) + after * weight
+        return _mix(frames.float().clamp(0, 1), times)
+
+    def interpolate_with_planes(
+        self,
+        frames: Window,
+        planes: Planes,
+        times: Sequence[Fraction],
+        *,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Frames, MovedPlanes]:
+        """See `midframe.core.method.LayeredInterpolator.interpolate_with_planes`."""
+        return self.interpolate(frames, times), _mix(planes.float(), times)
+
+
+def _mix(frames: Tensor, times: Sequence[Fraction]) -> Tensor:
+    before, after = frames.split(1, dim=1)
+    weight = before.new_tensor([float(time) for time in times])[:, None, None, None]
+    return before * (1 - weight) + after * weight

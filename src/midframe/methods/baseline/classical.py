@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from midframe.core.method import AnyTime, Frames, MethodSpec, Window, check_request
+from midframe.core.method import AnyTime, Frames, MethodSpec, MovedPlanes, Planes, Window, check_request
 from midframe.ops.inverse_search import InverseSearch
 from midframe.ops.luma import luma_bytes
 from midframe.ops.splat import softmax_splat
@@ -34,7 +34,7 @@ class ClassicalInterpolator:
         Video Frame Interpolation", section 3.1.
     """
 
-    spec = MethodSpec(name="classical", context=1, times=AnyTime(), size_multiple=16, pixel_bytes=290)
+    spec = MethodSpec(name="classical", context=1, times=AnyTime(), size_multiple=16, planes=True, pixel_bytes=290)
 
     def __init__(self) -> None:
         self._find_flow = InverseSearch()
@@ -47,6 +47,17 @@ class ClassicalInterpolator:
         generator: torch.Generator | None = None,
     ) -> Frames:
         """See `midframe.core.method.Interpolator.interpolate`."""
+        return self.interpolate_with_planes(frames, frames[:, :, :0], times)[0]
+
+    def interpolate_with_planes(
+        self,
+        frames: Window,
+        planes: Planes,
+        times: Sequence[Fraction],
+        *,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Frames, MovedPlanes]:
+        """See `midframe.core.method.LayeredInterpolator.interpolate_with_planes`."""
         check_request(self.spec, frames, times)
         frames = frames.float().clamp(0, 1)
         before, after = frames.unbind(1)
@@ -56,13 +67,18 @@ class ClassicalInterpolator:
         importance_before = _importance(before, after, flow_before_to_after)
         importance_after = _importance(after, before, flow_after_to_before)
 
+        travelling_before, travelling_after = torch.cat((frames, planes.float()), dim=2).unbind(1)
+
         def synthesise(time: float) -> Tensor:
             canvas = softmax_splat(
-                before, time * flow_before_to_after[:, None], importance_before + math.log(1 - time)
-            ) + softmax_splat(after, (1 - time) * flow_after_to_before[:, None], importance_after + math.log(time))
-            return canvas.resolve(fill=torch.lerp(before, after, time)).clamp(0, 1)
+                travelling_before, time * flow_before_to_after[:, None], importance_before + math.log(1 - time)
+            ) + softmax_splat(
+                travelling_after, (1 - time) * flow_after_to_before[:, None], importance_after + math.log(time)
+            )
+            return canvas.resolve(fill=torch.lerp(travelling_before, travelling_after, time))
 
-        return torch.stack([synthesise(float(time)) for time in times], dim=1)
+        made = torch.stack([synthesise(float(time)) for time in times], dim=1)
+        return made[:, :, :3].clamp(0, 1), made[:, :, 3:]
 
 
 def _importance(

@@ -11,12 +11,13 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from midframe.core.errors import WeightsError
-from midframe.core.method import AnyTime, Frames, MethodSpec, Midpoint, Window, check_request
+from midframe.core.method import AnyTime, Frames, MethodSpec, Midpoint, MovedPlanes, Planes, Window, check_request
 from midframe.core.options import LoadOptions
 from midframe.core.work_size import WorkSize
 from midframe.methods.rife.layouts import PaperConfig
 from midframe.methods.rife.matching import Encoded, Estimate, MatchingNetwork, Rough, size_multiple
 from midframe.methods.rife.memory import SCALES, TILES, matching_sizes, published_sizes
+from midframe.methods.rife.synthesis import blend, warp_pair
 from midframe.methods.rife.tiled import CELL, encode_in_tiles, finish_in_tiles, merge_in_tiles
 from midframe.methods.rife.weights_file import Network, load_network
 from midframe.nn.pyramid import pyramid_levels
@@ -66,7 +67,7 @@ class RifeInterpolator:
             multiple = config.size_multiple(float(self.scale))
             fixed = isinstance(config, PaperConfig) and not config.arbitrary_time
             times = Midpoint() if fixed else AnyTime()
-        self._spec = MethodSpec(name="rife", context=1, times=times, size_multiple=multiple)
+        self._spec = MethodSpec(name="rife", context=1, times=times, size_multiple=multiple, planes=True)
 
     @property
     def spec(self) -> MethodSpec:
@@ -107,23 +108,45 @@ class RifeInterpolator:
         generator: torch.Generator | None = None,
     ) -> Frames:
         """See `midframe.core.method.Interpolator.interpolate`."""
-        check_request(self.spec, frames, times)
-        frames = frames.float()
-        made = self._once(frames, times)
-        if self.tta:
-            made = (made + self._once(frames.flip(-1, -2), times).flip(-1, -2)) / 2
-        return made.clamp_(0, 1)
+        return self._made(frames, frames[:, :, :0], times).clamp_(0, 1)
 
-    def _once(self, frames: Tensor, times: Sequence[Fraction]) -> Tensor:
+    @torch.inference_mode()
+    def interpolate_with_planes(
+        self,
+        frames: Window,
+        planes: Planes,
+        times: Sequence[Fraction],
+        *,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Frames, MovedPlanes]:
+        """See `midframe.core.method.LayeredInterpolator.interpolate_with_planes`."""
+        made = self._made(frames, planes, times)
+        return made[:, :, :3].clamp(0, 1), made[:, :, 3:]
+
+    def _made(self, frames: Tensor, planes: Tensor, times: Sequence[Fraction]) -> Tensor:
+        """Frames not clamped yet, and behind their colours the planes."""
+        check_request(self.spec, frames, times)
+        frames, planes = frames.float(), planes.float()
+        made = self._once(frames, planes, times)
+        if self.tta:
+            made = (made + self._once(frames.flip(-1, -2), planes.flip(-1, -2), times).flip(-1, -2)) / 2
+        return made
+
+    def _once(self, frames: Tensor, planes: Tensor, times: Sequence[Fraction]) -> Tensor:
         if isinstance(self.network, MatchingNetwork):
-            return _match(self.network, frames, times, self.scale, self.tile_pixels)
+            return _match(self.network, frames, planes, times, self.scale, self.tile_pixels)
         before, after = frames.unbind(1)
         made = []
         for time in times:
             moment = before.new_full((len(before),), float(time))
             # The published layouts hold their weights in one precision and compute in it under autocast.
             with torch.autocast(before.device.type, self._precision, enabled=self._precision != torch.float32):
-                made.append(self.network(before, after, moment, scale=float(self.scale)).output.float())
+                result = self.network(before, after, moment, scale=float(self.scale))
+            made.append(result.output.float())
+            if planes.shape[2]:
+                warped = warp_pair(planes[:, 0], planes[:, 1], result.flows[-1].float())
+                moved = blend(*warped, result.masks[-1].float())
+                made[-1] = torch.cat((made[-1], moved), dim=1)
         return torch.stack(made, 1)
 
     @property
@@ -132,11 +155,17 @@ class RifeInterpolator:
 
 
 def _match(
-    network: MatchingNetwork, frames: Tensor, times: Sequence[Fraction], scale: Fraction, tile_pixels: int | None
+    network: MatchingNetwork,
+    frames: Tensor,
+    planes: Tensor,
+    times: Sequence[Fraction],
+    scale: Fraction,
+    tile_pixels: int | None,
 ) -> Tensor:
-    """All times of a gap from one look at its two frames."""
+    """All times of a gap from one look at its two frames; behind the colours, the planes moved alike."""
     batch, _, _, height, width = frames.shape
     pair = frames.transpose(0, 1).flatten(0, 1)  # a view where there is one gap, as large frames come
+    beside = planes.transpose(0, 1).flatten(0, 1)
     small = pair if scale == 1 else functional.avg_pool2d(pair, scale.denominator)
     levels = pyramid_levels(network.config.levels, *small.shape[-2:])
     small = pad_to_multiple(small, size_multiple(levels))
@@ -145,10 +174,12 @@ def _match(
         if tile_pixels is None
         else encode_in_tiles(network, small, levels, tile_pixels)
     )
-    made = frames.new_empty(batch, len(times), 3, height, width)
+    if scale == 1:
+        beside = pad_to_multiple(beside, size_multiple(levels))
+    made = frames.new_empty(batch, len(times), 3 + planes.shape[2], height, width)
     for index, time in enumerate(times):
         moment = frames.new_full((batch,), float(time))
-        for tile, output in _frame(network, pair, encoded, moment, scale, tile_pixels):
+        for tile, output in _frame(network, pair, beside, encoded, moment, scale, tile_pixels):
             # The padding is cut off: slices end where the frame does.
             place = (..., *tile.slices())
             room = made[:, index][place]
@@ -159,6 +190,7 @@ def _match(
 def _frame(
     network: MatchingNetwork,
     pair: Tensor,
+    beside: Tensor,
     encoded: Encoded,
     moment: Tensor,
     scale: Fraction,
@@ -170,21 +202,29 @@ def _frame(
         result = network.synthesise(encoded, moment)
         small = result.estimates[-1]
         if scale == 1:
-            yield Box(0, 0, *result.output.shape[-2:]), result.output
+            yield Box(0, 0, *result.output.shape[-2:]), _joined(result.output, beside, result.estimates[-1])
             return
         del result
     else:
         rough = network.estimate(encoded, moment)
         parts = finish_in_tiles(network, encoded.pair, rough, moment, tile_pixels)
         if scale == 1:
-            for tile, _, output in parts:
-                yield tile, output
+            for tile, estimate, output in parts:
+                yield tile, _joined(output, beside, estimate, (tile.top, tile.left))
             return
         small = _assembled(parts, rough)
     # Flow and mask of the small picture, warping and blending of the large one.
     crop = (..., slice(height // scale.denominator), slice(width // scale.denominator))
     small = Estimate(small.flow[crop], small.mask[crop])
-    yield from merge_in_tiles(pair, small, tile_pixels or TILES[0])
+    travelling = torch.cat((pair, beside), dim=1) if beside.shape[1] else pair
+    yield from merge_in_tiles(travelling, small, tile_pixels or TILES[0])
+
+
+def _joined(output: Tensor, beside: Tensor, estimate: Estimate, corner: tuple[int, int] | None = None) -> Tensor:
+    """A frame, and behind its colours the planes, if there are any, warped and blended as those are."""
+    if not beside.shape[1]:
+        return output
+    return torch.cat((output, MatchingNetwork.merge(beside, estimate, corner=corner)), dim=1)
 
 
 def _assembled(parts: Iterator[tuple[Box, Estimate, Tensor]], rough: Rough) -> Estimate:
