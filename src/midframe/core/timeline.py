@@ -18,6 +18,9 @@ from midframe.core.errors import UsageError
 from midframe.core.ramp import Ramp, first_shown_from
 
 HALF = Fraction(1, 2)
+MOST_IN_GAP = 2**18
+"""Output frames between two frames of the source, beyond which its stamps are taken for damaged: more than an hour at
+60 fps, in which a single frame is shown."""
 FINE_TICK = Fraction(1, 100_000)
 """Seconds of a tick that is as good as exact for the end of a video."""
 
@@ -168,8 +171,12 @@ def instants_in_gap(
 
     Returns:
         Instants in ascending order, possibly none.
+
+    Raises:
+        UsageError: More than `MOST_IN_GAP` of them.
     """
     if isinstance(rule, Multiply):
+        _check_count(gap, 1 if gap.is_last else rule.factor)
         count = 1 if gap.is_last else rule.factor
         step = gap.duration / rule.factor
         return [Instant(gap.start + step * k, gap.index, Fraction(k, rule.factor)) for k in range(count)]
@@ -184,6 +191,7 @@ def instants_in_gap(
             stop = max(stop, 1)
     else:
         stop = max(first, _first_from(rule, rate, gap.end - tolerance))
+    _check_count(gap, stop - first)
     instants = []
     for k in range(first, stop):
         offset = source_time(rule, k / rate) - gap.start
@@ -268,6 +276,14 @@ def fine_time_base(
     if exact <= largest_denominator:
         return Fraction(1, exact)
     return Fraction(1, denominator * max(1, math.ceil(1 / (denominator * FINE_TICK))))
+
+
+def _check_count(gap: Gap, count: int) -> None:
+    if count > MOST_IN_GAP:
+        raise UsageError(
+            f"The source shows one frame from {float(gap.start):.6g} s to {float(gap.end):.6g} s, for which {count} "
+            f"frames were wanted; at most {MOST_IN_GAP} can be. Ask for fewer, or mend its time stamps first."
+        )
 
 
 def _timed(instant: Instant, end: Fraction) -> TimedInstant:

@@ -14,9 +14,10 @@ from midframe.core.errors import UsageError
 from midframe.core.method import AnyTime, Interpolator, MethodSpec
 from midframe.core.ramp import Ramp
 from midframe.core.timeline import (
-    Instant,
     Multiply,
     RateRule,
+    TimedInstant,
+    count_frames,
     fine_time_base,
     gaps,
     keeps_time,
@@ -42,6 +43,13 @@ from midframe.video.colour import has_alpha
 from midframe.video.cuts import LOOK_AHEAD
 
 STAMP_ERROR = Fraction(1, 1000)
+MATROSKA_TICK = Fraction(1, 1000)
+MP4_TICK, LONGEST_TICKS = Fraction(1, 20_000), 2**31 - 1
+"""The muxer refines a coarse clock up to this, and stores 31 bits of the distance of two packets."""
+LONGEST_FRAME_SECONDS = 24 * 3600
+"""A declared end so far behind the last frame is not believed."""
+MOST_FRAMES = 10**8
+"""Most frames of an output: more than 19 days at 60 fps. What asks for more is taken for a mistake or damage."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +104,20 @@ class Plan:
         """The source has transparency, and the output too."""
         return self.source.has_alpha and has_alpha(self.encoding.pixel_format)
 
+    def surprises(self, frames_in: int, end: Fraction) -> list[str]:
+        """What turned out otherwise than planned: one sentence for each.
+
+        Args:
+            frames_in: Frames that were read.
+            end: Output seconds that the result lasts.
+        """
+        found = []
+        if self.frames_in is not None and frames_in != self.frames_in:
+            found.append(f"The source's packets promised {self.frames_in} frames; {frames_in} came out of it.")
+        if self.duration is not None and abs(end - self.duration) > max(self.time_base, STAMP_ERROR):
+            found.append(f"{float(self.duration):.3f} s were planned; the result lasts {float(end):.3f} s.")
+        return found
+
     def lines(self) -> list[tuple[str, str]]:
         """The plan for a person: pairs of a heading and its text."""
         info, size = self.source, f"{self.source.width}x{self.source.height}"
@@ -149,11 +171,14 @@ def make_plan(
     frames_in = len(times) if times else info.frame_count
     end = _end(info, times)
     tolerance = stamp_tolerance(info)
+    time_base = _time_base(info, rule, end)
     tally = None
     if isinstance(cuts, CutList) and times is not None and end is not None:
         cuts.check(times, end)
     if times is not None and end is not None:
+        _check_count(info, count_frames(rule, len(times), times[-1], end, info.average_rate))
         tally = _tally(output_instants(gaps(times, end), rule, info.average_rate, tolerance), method)
+        _check_clock(info, target, tally, time_base)
     streams = decide_streams(info, target, keeps_time=keeps_time(rule))
     return Plan(
         source=info,
@@ -168,7 +193,7 @@ def make_plan(
         rate=_rate(info, rule, frames_in, end),
         is_variable=_is_variable(times),
         duration=None if end is None else output_time(rule, end),
-        time_base=_time_base(info, rule, end),
+        time_base=time_base,
         tolerance=tolerance,
         encoding=encoding,
         streams=streams,
@@ -204,23 +229,60 @@ class _Tally:
         frames: All of them.
         kept: Those that show a source frame.
         moved: Largest distance, in gaps, to the nearest instant that the method offers.
+        shortest: Smallest distance of two of them in seconds; None where there is one alone.
+        longest: Most seconds for which one is shown.
     """
 
     frames: int
     kept: int
     moved: Fraction
+    shortest: Fraction | None
+    longest: Fraction
 
 
-def _tally(instants: Iterable[Instant], method: MethodSpec | None) -> _Tally:
+def _tally(instants: Iterable[TimedInstant], method: MethodSpec | None) -> _Tally:
     """Count in one pass: a long film at a high rate has millions of instants."""
     frames = kept = 0
-    moved = Fraction(0)
+    moved = longest = Fraction(0)
+    shortest = previous = None
     for instant in instants:
+        if previous is not None:
+            distance = instant.time - previous
+            shortest = distance if shortest is None else min(shortest, distance)
+        previous = instant.time
+        longest = max(longest, instant.duration)
         frames += 1
         kept += instant.local == 0
         if method is not None and not isinstance(method.times, AnyTime):
             moved = max(moved, abs(nearest_offered(method.times, instant.local) - instant.local))
-    return _Tally(frames, kept, moved)
+    return _Tally(frames, kept, moved, shortest, longest)
+
+
+def _check_count(info: VideoInfo, count: int) -> None:
+    if count > MOST_FRAMES:
+        raise UsageError(
+            f"That would be {count} frames, and {MOST_FRAMES} are the most that midframe makes. Ask for fewer; "
+            f"or the rate, the time stamps or the duration in {info.path} are damaged."
+        )
+
+
+def _is_matroska(target: Path) -> bool:
+    return target.suffix.lower() in (".mkv", ".webm")
+
+
+def _check_clock(info: VideoInfo, target: Path, tally: _Tally, time_base: Fraction) -> None:
+    """Refuse now what encoder or container would refuse after hours: times too close or too far for their clock."""
+    tick = max(time_base, MATROSKA_TICK) if _is_matroska(target) else time_base
+    if tally.shortest is not None and tally.shortest < tick:
+        raise UsageError(
+            f"Frames of the output would be {float(tally.shortest):.3g} s apart, and it counts {float(tick):.3g} s: "
+            f"the frames of {info.path} are too close for that clock. Ask for a rate with --fps, or for mp4."
+        )
+    if not _is_matroska(target) and tally.longest > LONGEST_TICKS * min(time_base, MP4_TICK):
+        raise UsageError(
+            f"A frame of the output would be shown for {float(tally.longest):.6g} s, which {target.suffix} cannot "
+            "say: write mkv, or mend the time stamps of the source first."
+        )
 
 
 def _memory(info: VideoInfo, context: int) -> int:
@@ -235,9 +297,14 @@ def _end(info: VideoInfo, times: list[Fraction] | None) -> Fraction | None:
     if times is None:
         return info.duration
     step = 1 / info.average_rate if info.average_rate else Fraction(1, 25)
-    if info.duration is not None and times[-1] < info.duration:
+    if info.duration is not None and times[-1] < info.duration and not _ends_early(info, times):
         return info.duration
     return times[-1] + step
+
+
+def _ends_early(info: VideoInfo, times: list[Fraction]) -> bool:
+    """Whether the declared end is so far behind the last packet that nobody shows a frame for as long."""
+    return info.duration is not None and info.duration - times[-1] > LONGEST_FRAME_SECONDS
 
 
 def _rate(info: VideoInfo, rule: RateRule, frames_in: int | None, end: Fraction | None) -> Fraction:
@@ -299,10 +366,15 @@ def _notes(
         )
     if info.hdr is not None and not carries_hdr(encoding.codec):
         notes.append(f"Lost: HDR metadata ({info.hdr.sentence()}), for which {encoding.codec} has no place here.")
-    if target.suffix.lower() in (".mkv", ".webm"):
+    if _is_matroska(target):
         notes.append("Matroska and WebM store times in whole milliseconds.")
     if _is_variable(times):
         notes.append("The source has a variable frame rate.")
+    if times is not None and info.duration is not None and _ends_early(info, times):
+        notes.append(
+            f"The source declares {float(info.duration):.3f} s, and its last frame starts at "
+            f"{float(times[-1]):.3f} s: it is truncated, or says what is wrong."
+        )
     if times is None:
         notes.append("The source carries no time stamps; frames are placed at its average rate.")
     if method is not None and tally is not None and tally.moved:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Mapping
 from fractions import Fraction
@@ -76,16 +75,16 @@ def write_sidecar(target: Path, run: Mapping[str, object], frames: Path) -> Path
     Args:
         target: The output.
         run: What it was made from and with; plain values.
-        frames: What `FrameLog` wrote.
+        frames: What `FrameLog` wrote, on the same file system.
 
     Raises:
         WriteError: It cannot be written.
     """
     sidecar = sidecar_of(target)
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+    partial = frames.with_name("sidecar.partial")  # there the next run removes what a kill leaves of it
     try:
         with partial.open("wb") as file, frames.open("rb") as lines:
-            file.write(json.dumps(dict(run), ensure_ascii=False).encode() + b"\n")
+            file.write(json.dumps(dict(run), ensure_ascii=False).encode(errors="surrogateescape") + b"\n")
             shutil.copyfileobj(lines, file)
             file.flush()
             os.fsync(file.fileno())

@@ -178,10 +178,12 @@ def run_video(
                     record=log,
                 )
 
+        notes = (*plan.notes, *filled.notes, *plan.surprises(filled.frames_in, filled.end))
+
         def when_whole(output: Path) -> None:
             # Before the output has its name, so that none is there without what tells of it.
             if sidecar:
-                described = _described(identity, target, filled, (*plan.notes, *filled.notes, *writer.notes()))
+                described = _described(identity, target, filled, (*notes, *writer.notes()))
                 write_sidecar(target, described, folder.path / MADE)
             folder.expect(output)
 
@@ -200,7 +202,7 @@ def run_video(
         duration=filled.end,
         resumed=filled.resumed,
         seconds=time.monotonic() - started,
-        notes=(*plan.notes, *filled.notes, *writer.notes()),
+        notes=(*notes, *writer.notes()),
         sidecar=sidecar_of(target) if sidecar else None,
     )
 

@@ -25,6 +25,9 @@ from midframe.video.colour import Colour, bit_depth, has_alpha, resolve_colour
 from midframe.video.hdr import DYNAMIC, HdrMetadata, read_hdr
 
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+LARGEST_SIDE = 32_768
+LARGEST_PIXELS = 2**28
+"""Eight times 8K."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +181,7 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream) or stream.codec_context is None:
             raise MediaError(f"{path} has no video stream that can be decoded.")
+        _check_size(path, stream.codec_context.width, stream.codec_context.height)
         yield container, stream
 
 
@@ -197,6 +201,15 @@ def open_decoder(stream: VideoStream) -> VideoCodecContext:
     assert isinstance(decoder, VideoCodecContext)
     decoder.extradata = own.extradata
     return decoder
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    """Refuse a picture before a decoder takes memory for it: a few bytes of a header can ask for gigabytes."""
+    if max(width, height) > LARGEST_SIDE or width * height > LARGEST_PIXELS:
+        raise MediaError(
+            f"{path} declares pictures of {width}x{height}; midframe takes at most {LARGEST_SIDE} pixels a side and "
+            f"{LARGEST_PIXELS // 10**6} million in all."
+        )
 
 
 def _start_time(frame: VideoFrame | None, stream: VideoStream) -> Fraction:

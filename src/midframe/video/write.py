@@ -292,7 +292,8 @@ def decoding_stamps(order: Sequence[int]) -> list[int]:
 
     Each encoder stamps its own segment as if nothing came before it. Here packet i in order of decoding gets the
     stamp of presentation that is i - d in order of presentation, with the smallest delay d for which no packet is
-    shown before it is decoded: what an encoder of the whole would have given.
+    shown before it is decoded: what an encoder of the whole would have given. The stamps before the first picture are
+    as far apart as those that are left over at the end: in mp4 the span of all is the length of the track.
 
     Args:
         order: Stamps of presentation in order of decoding, no two equal.
@@ -303,7 +304,7 @@ def decoding_stamps(order: Sequence[int]) -> list[int]:
     shown = sorted(order)
     place = {pts: rank for rank, pts in enumerate(shown)}
     delay = max((number - place[pts] for number, pts in enumerate(order)), default=0)
-    step = shown[1] - shown[0] if len(shown) > 1 else 1
+    step = max(1, (shown[-1] - shown[-1 - delay]) // delay) if delay else 1
     return [shown[0] - step * (delay - number) for number in range(min(delay, len(order)))] + shown[
         : len(shown) - delay
     ]
