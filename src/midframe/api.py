@@ -31,6 +31,7 @@ from midframe.engine.plan import fit_plan
 from midframe.engine.shares import SharedSegments, Team, fill_share
 from midframe.recipes import find_recipe
 from midframe.video import CutList, EncodeOptions, probe, read_cut_list
+from midframe.video.formats import named_target
 from midframe.video.picture import read_picture, write_pictures
 from midframe.weights import find
 
@@ -228,7 +229,9 @@ def interpolate_video(
 
     Args:
         source: Any video file that FFmpeg reads.
-        target: File to write; its suffix chooses the container. It appears only when it is whole.
+        target: File to write; its suffix chooses the container. It appears only when it is whole. A folder, told
+            by a slash at its end or by being there, or a pattern such as `out/%06d.png` means a picture for each
+            frame; `-` means y4m on standard output, frame by frame.
         method: A name from `methods()`, or what `load` gave, or any interpolator of your own.
         device: Where the method runs (see `load`). By default `auto` for a name; for an interpolator its own
             attribute `device`, or without one the CPU.
@@ -267,7 +270,7 @@ def interpolate_video(
     interpolator, place = _placed(method, device)
     return run_video(
         Path(source),
-        Path(target),
+        named_target(target),
         interpolator,
         rate_rule(fps=fps, multi=multi, slow=slow, vfr=vfr, ramp=ramp),
         cuts=_cuts(cuts, Path(source)),
@@ -314,7 +317,7 @@ def plan_video(
     interpolator, place = _placed(method, device)
     plan = make_plan(
         probe(Path(source)),
-        Path(target),
+        named_target(target),
         rate_rule(fps=fps, multi=multi, slow=slow, vfr=vfr, ramp=ramp),
         method=interpolator.spec,
         cuts=_cuts(cuts, Path(source)),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def interpolate(
     source: Annotated[Path, typer.Argument(metavar="INPUT", help="Any video that FFmpeg reads.")],
-    target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Its suffix chooses the container.")],
+    target: Annotated[str, typer.Argument(metavar="OUTPUT", help=options.TARGET)],
     fps: options.Fps = None,
     multi: options.Multi = None,
     slow: options.Slow = None,
@@ -83,7 +83,8 @@ def interpolate(
 
     encode = options.encode_options(codec, quality, preset, pixel_format, encoder_option, allow_loss)
     interpolator = api.load(method, weights=weights, device=device, precision=precision, scale=scale, tta=tta)
-    console = Console(markup=False, highlight=False)  # names of files may hold brackets
+    to_pipe = target == "-"  # where nothing but pictures may go
+    console = Console(markup=False, highlight=False, stderr=to_pipe)  # names of files may hold brackets
     with _says_where_to_go_on(target), show_progress(console) as progress:
         result = api.interpolate_video(
             source,
@@ -112,14 +113,15 @@ def interpolate(
 
 
 @contextmanager
-def _says_where_to_go_on(target: Path) -> Iterator[None]:
+def _says_where_to_go_on(target: str) -> Iterator[None]:
     """When the block is left early, say that what is finished waits."""
     from midframe.engine.work_folder import work_folder_of
+    from midframe.video.formats import named_target
 
     try:
         yield
     except BaseException:
-        folder = work_folder_of(target)
+        folder = work_folder_of(named_target(target))
         if any(folder.glob("*.segment")):
             typer.echo(f"midframe: finished parts wait in {folder}; the same command goes on from there.", err=True)
         raise
@@ -130,6 +132,7 @@ def _report(result: RunResult, console: Console) -> None:
     held = result.held_at_cuts + result.held_between_equals
     if not console.is_terminal:
         print_event(
+            console,
             "done",
             target=str(result.target),
             frames_in=result.frames_in,

@@ -13,6 +13,10 @@ from midframe.core.errors import UsageError
 if TYPE_CHECKING:
     from midframe.video import EncodeOptions
 
+TARGET = (
+    "Its suffix chooses the format: mp4, mkv, mov, webm, gif, apng, webp, y4m. A folder (OUT/) or a pattern "
+    "(out/%06d.png) means pictures, - means y4m on standard output."
+)
 RATE, METHOD, OUTPUT = "Rate", "Method", "Output"
 """Panels of the help page."""
 

@@ -15,7 +15,7 @@ from midframe.cli import options
 def plan(
     source: Annotated[Path, typer.Argument(metavar="INPUT", help="Any video that FFmpeg reads.")],
     target: Annotated[
-        Path | None, typer.Argument(metavar="[OUTPUT]", help="Default: INPUT-midframe beside the input.")
+        str | None, typer.Argument(metavar="[OUTPUT]", help="Default: INPUT-midframe beside the input.")
     ] = None,
     fps: options.Fps = None,
     multi: options.Multi = None,
@@ -76,7 +76,7 @@ def plan(
 
 def _free_choice(source: Path) -> Path:
     """The target where none was named: like the source, in Matroska where its own container cannot be written."""
-    from midframe.video.streams import MUXER_OF_SUFFIX
+    from midframe.video.formats import VIDEO
 
-    suffix = source.suffix if source.suffix.lower() in MUXER_OF_SUFFIX else ".mkv"
+    suffix = source.suffix if source.suffix.lower() in VIDEO else ".mkv"
     return source.with_name(f"{source.stem}-midframe{suffix}")

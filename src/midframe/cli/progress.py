@@ -44,12 +44,12 @@ def show_progress(console: Console) -> Iterator[Callable[[Progress], None]]:
         finally:
             bar.stop()
     else:
-        yield _Lines()
+        yield _Lines(console)
 
 
-def print_event(event: str, **values: object) -> None:
-    """One JSON object on a line of its own."""
-    typer.echo(json.dumps({"event": event, **values}))
+def print_event(console: Console, event: str, **values: object) -> None:
+    """One JSON object on a line of its own, on the stream of the console."""
+    typer.echo(json.dumps({"event": event, **values}), err=console.stderr)
 
 
 def _bar(console: Console) -> Bar:
@@ -66,10 +66,11 @@ def _bar(console: Console) -> Bar:
 class _Lines:
     """Prints the first state, the last, and one a second between them."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console) -> None:
+        self._console = console
         self._next_line = 0.0
 
     def __call__(self, state: Progress) -> None:
         if time.monotonic() >= self._next_line or state.frames_done == state.frames_total:
-            print_event("progress", **asdict(state))
+            print_event(self._console, "progress", **asdict(state))
             self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES

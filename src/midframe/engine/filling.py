@@ -21,6 +21,8 @@ from midframe.engine.segments import SegmentCounter, SegmentedOutput, SegmentSto
 from midframe.engine.synthesis import GapFiller, Made, nearest_offered
 from midframe.engine.windows import Content, GapWindow, gap_windows
 from midframe.video import CutList, TimedFrame, VideoInfo, VideoReader, WriteRequest, mark_cuts, mark_listed_cuts
+from midframe.video.formats import PIPE
+from midframe.video.pipe import PipeOutput
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,8 @@ def fill_segments(
     reader = VideoReader(plan.source, task.skip_damaged, alpha=plan.keeps_alpha)
     work = _Work(task, filler, store, count, record, interpolator)
     windows = gap_windows(_marked(reader, plan.cuts), interpolator.spec.context)
-    with SegmentedOutput(task.request, store) as output:
+    to_pipe = task.request.target == PIPE
+    with PipeOutput(task.request) if to_pipe else SegmentedOutput(task.request, store) as output:
         _run_side_by_side(windows, work, output, confidence, plan.source)
         output.finish()
     return work.filled((*filler.notes, *reader.notes))
@@ -263,7 +266,7 @@ def progress_teller(progress: Callable[[Progress], None] | None, total: int | No
 def _run_side_by_side(
     windows: Iterator[GapWindow],
     work: _Work,
-    output: SegmentedOutput,
+    output: SegmentedOutput | PipeOutput,
     confidence: ConfidenceRecord | None,
     info: VideoInfo,
 ) -> None:

@@ -41,6 +41,7 @@ from midframe.video import (
 )
 from midframe.video.colour import has_alpha
 from midframe.video.cuts import LOOK_AHEAD
+from midframe.video.formats import check_rate, format_losses, format_notes, format_of
 
 STAMP_ERROR = Fraction(1, 1000)
 MATROSKA_TICK = Fraction(1, 1000)
@@ -166,7 +167,8 @@ def make_plan(
         WriteError: The target must not or cannot be written.
     """
     check_target(info.path, target, overwrite)
-    encoding = resolve_encoding(info, target, encode or EncodeOptions())
+    encode = encode or EncodeOptions()
+    encoding = resolve_encoding(info, target, encode)
     times = scan_times(info)
     frames_in = len(times) if times else info.frame_count
     end = _end(info, times)
@@ -179,6 +181,14 @@ def make_plan(
         _check_count(info, count_frames(rule, len(times), times[-1], end, info.average_rate))
         tally = _tally(output_instants(gaps(times, end), rule, info.average_rate, tolerance), method)
         _check_clock(info, target, tally, time_base)
+    rate = _rate(info, rule, frames_in, end)
+    check_rate(target, rate)
+    lost = format_losses(target, info, _is_variable(times) and isinstance(rule, Multiply))
+    if lost and not encode.allow_loss:
+        raise UsageError(
+            f"{target} would lose something: {'; '.join(lost)}. Choose another format, or allow the loss."
+        )
+    encoding = replace(encoding, losses=(*encoding.losses, *lost))
     streams = decide_streams(info, target, keeps_time=keeps_time(rule))
     return Plan(
         source=info,
@@ -190,7 +200,7 @@ def make_plan(
         frames_in=frames_in,
         frames_out=tally and tally.frames,
         frames_kept=tally and tally.kept,
-        rate=_rate(info, rule, frames_in, end),
+        rate=rate,
         is_variable=_is_variable(times),
         duration=None if end is None else output_time(rule, end),
         time_base=time_base,
@@ -198,7 +208,7 @@ def make_plan(
         encoding=encoding,
         streams=streams,
         memory_bytes=_memory(info, method.context if method else 1),
-        notes=tuple(_notes(info, target, encoding, streams, method, tally, times)),
+        notes=(*_notes(info, encoding, streams, method, tally, times), *format_notes(target, info, rate)),
     )
 
 
@@ -266,19 +276,16 @@ def _check_count(info: VideoInfo, count: int) -> None:
         )
 
 
-def _is_matroska(target: Path) -> bool:
-    return target.suffix.lower() in (".mkv", ".webm")
-
-
 def _check_clock(info: VideoInfo, target: Path, tally: _Tally, time_base: Fraction) -> None:
     """Refuse now what encoder or container would refuse after hours: times too close or too far for their clock."""
-    tick = max(time_base, MATROSKA_TICK) if _is_matroska(target) else time_base
+    muxer = format_of(target).muxer
+    tick = max(time_base, MATROSKA_TICK) if muxer in ("matroska", "webm", "webp") else time_base
     if tally.shortest is not None and tally.shortest < tick:
         raise UsageError(
             f"Frames of the output would be {float(tally.shortest):.3g} s apart, and it counts {float(tick):.3g} s: "
             f"the frames of {info.path} are too close for that clock. Ask for a rate with --fps, or for mp4."
         )
-    if not _is_matroska(target) and tally.longest > LONGEST_TICKS * min(time_base, MP4_TICK):
+    if muxer in ("mp4", "mov") and tally.longest > LONGEST_TICKS * min(time_base, MP4_TICK):
         raise UsageError(
             f"A frame of the output would be shown for {float(tally.longest):.6g} s, which {target.suffix} cannot "
             "say: write mkv, or mend the time stamps of the source first."
@@ -343,7 +350,6 @@ def _is_variable(times: list[Fraction] | None) -> bool:
 
 def _notes(
     info: VideoInfo,
-    target: Path,
     encoding: Encoding,
     streams: StreamFate,
     method: MethodSpec | None,
@@ -366,8 +372,6 @@ def _notes(
         )
     if info.hdr is not None and not carries_hdr(encoding.codec):
         notes.append(f"Lost: HDR metadata ({info.hdr.sentence()}), for which {encoding.codec} has no place here.")
-    if _is_matroska(target):
-        notes.append("Matroska and WebM store times in whole milliseconds.")
     if _is_variable(times):
         notes.append("The source has a variable frame rate.")
     if times is not None and info.duration is not None and _ends_early(info, times):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
@@ -23,7 +24,8 @@ from midframe.engine.provenance import FrameLog, sidecar_of, write_sidecar
 from midframe.engine.segments import frames_in_segment
 from midframe.engine.shares import SharedSegments, Team, fill_together
 from midframe.engine.work_folder import MADE, WorkFolder, work_folder_of
-from midframe.video import CutList, EncodeOptions, VideoWriter, WriteRequest, check_target, probe
+from midframe.video import CutList, EncodeOptions, WriteRequest, check_target, open_writer, probe
+from midframe.video.formats import PIPE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +124,10 @@ def run_video(
         check_apart(confidence, (source, target))
         if team is not None:
             raise UsageError("A map of confidence is written by one job; leave out either of them.")
+    if target == PIPE:
+        sidecar = False  # there is no file beside which it could lie
+        if team is not None:
+            raise UsageError("Standard output takes frames in order, from one job; name a file for several.")
     info = probe(source)
     stopped = work_folder_of(target).is_dir()  # its output may be there already; that is settled below
     plan = make_plan(
@@ -155,9 +161,10 @@ def run_video(
         segment_frames=frames_in_segment(info.width, info.height),
     )
     with ExitStack() as files:
-        folder = files.enter_context(WorkFolder(target, identity, restart=restart or confidence is not None))
+        place = target if target != PIPE else Path(files.enter_context(TemporaryDirectory())) / "stdout"
+        folder = files.enter_context(WorkFolder(place, identity, restart=restart or confidence is not None))
         check_target(source, target, overwrite or folder.has_joined(target))
-        with VideoWriter(request, folder.joining):
+        with open_writer(request, folder.joining):
             pass  # says now, not after hours, what cannot be written
         if team is not None:
             filled = fill_together(task, team, SharedSegments(folder.path, folder.finished), progress)
@@ -187,7 +194,7 @@ def run_video(
                 write_sidecar(target, described, folder.path / MADE)
             folder.expect(output)
 
-        with VideoWriter(request, folder.joining, when_whole) as writer:
+        with open_writer(request, folder.joining, when_whole) as writer:
             writer.join([folder.segment(number) for number in filled.segments], filled.end)
         folder.remove()
     return RunResult(

@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 
 from midframe.core.errors import WriteError
 from midframe.video import is_whole
+from midframe.video.formats import is_pictures
 
 RUN = "run.json"
 LOCK = "lock"
@@ -50,7 +51,7 @@ class WorkFolder:
         self.path = work_folder_of(target)
         self._lock = FileLock(self.path / LOCK)
         try:
-            self.path.mkdir(exist_ok=True)
+            self.path.mkdir(exist_ok=True, parents=is_pictures(target))  # a folder of pictures is made, no other
             self._lock.acquire(timeout=0)
         except Timeout:
             raise WriteError(f"{target} is being written by another run of midframe.") from None
@@ -59,7 +60,7 @@ class WorkFolder:
         try:
             self._check(identity, restart)
             for left in self.path.glob("*.partial"):
-                left.unlink()
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
             self.finished = frozenset(
                 int(path.stem) for path in self.path.glob(f"*{SEGMENT}") if path.stem.isdigit() and is_whole(path)
             )
@@ -89,6 +90,8 @@ class WorkFolder:
 
     def has_joined(self, target: Path) -> bool:
         """Whether a file is the whole output of a run of the same identity, stopped before it could tidy up."""
+        if is_pictures(target):
+            return (self.path / JOINED).exists()  # pictures get their names one by one
         try:
             return json.loads((self.path / JOINED).read_text(encoding="utf-8")) == _looks(target)
         except (OSError, ValueError):

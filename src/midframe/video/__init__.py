@@ -3,7 +3,7 @@
 `probe` says what a file is; `VideoReader` streams its frames; `mark_cuts` finds scene cuts on the way,
 `mark_listed_cuts` takes those of a list;
 `resolve_encoding` and `decide_streams` settle what the output will hold; `FrameEncoder` and `SegmentFile` leave
-finished parts of it on the disk, and `VideoWriter` joins them, whole or not at all.
+finished parts of it on the disk, and what `open_writer` gives joins them, whole or not at all.
 """
 
 from midframe.video.buffers import encoder_bytes, frame_bytes, reader_bytes, smaller_encodings
@@ -17,6 +17,7 @@ from midframe.video.probe import OtherStream, VideoInfo, probe
 from midframe.video.read import TimedFrame, VideoReader, read_frame, read_frames_at, scan_times
 from midframe.video.segment_file import SegmentFile, is_whole
 from midframe.video.streams import StreamFate, decide_streams
+from midframe.video.targets import open_writer
 from midframe.video.write import FrameEncoder, VideoWriter, WriteRequest, check_target
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "is_whole",
     "mark_cuts",
     "mark_listed_cuts",
+    "open_writer",
     "probe",
     "read_cut_list",
     "read_frame",

@@ -12,16 +12,16 @@ import av
 from midframe.core.errors import UsageError
 from midframe.video.colour import bit_depth, has_alpha, is_rgb
 from midframe.video.encoders import encoder_named, memory_formats, quality_scale
+from midframe.video.formats import format_of
 from midframe.video.probe import VideoInfo
 from midframe.video.streams import container_of
 
 RATE_CONTROLS = frozenset(
-    ("crf", "qp", "cq", "b", "rc", "rc_mode", "qp_i", "qp_p", "lossless", "qscale", "global_quality")
+    ("crf", "quality", "qp", "cq", "b", "rc", "rc_mode", "qp_i", "qp_p", "lossless", "qscale", "global_quality")
 )
 # Some hardware encoders offer nothing else for more than 8 bits.
 SEMIPLANAR = ("p010le", "p016le")
 DEFAULT_CODEC = "libx264"
-CODEC_OF_SUFFIX = {".webm": "libvpx-vp9"}
 DEEP_CODEC = "libx265"
 """In place of the default, which has up to 10 bits, for sources of 12."""
 ALPHA_CODECS = {".mov": "prores_ks", ".mkv": "ffv1", ".webm": "libvpx-vp9"}
@@ -30,6 +30,16 @@ ALPHA_CODECS = {".mov": "prores_ks", ".mkv": "ffv1", ".webm": "libvpx-vp9"}
 ALPHA_FORMATS = {"libvpx-vp9": ("yuva420p",), "libx265": ()}
 PRORES_BITS = 10
 """What ProRes is written with. It does not say what it was made of, and FFmpeg reads ProRes 4444 as 12 bits."""
+LOSSLESS_PIXELS = {
+    "pal8": "bgr0",
+    "rgb24": "bgr0",
+    "rgb48be": "gbrp16le",
+    "rgb48le": "gbrp16le",
+    "rgba": "bgra",
+    "rgba64be": "gbrap16le",
+    "rgba64le": "gbrap16le",
+}
+"""What FFV1 keeps instead of some formats that it does not have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +92,8 @@ def resolve_encoding(info: VideoInfo, target: Path, options: EncodeOptions) -> E
         UsageError: An unknown encoder, a pixel format that it does not offer, a quality that it has no scale
             for, an option that it does not have, or a loss that was not allowed.
     """
-    asked = options.codec or _default_codec(info, target, options)
-    name = encoder_named(asked)
+    kind = format_of(target)
+    name = encoder_named(options.codec or _default_codec(info, target, options))
     try:
         codec = av.Codec(name, "w")
     except ValueError as error:
@@ -93,19 +103,24 @@ def resolve_encoding(info: VideoInfo, target: Path, options: EncodeOptions) -> E
     container = container_of(target)
     if codec.canonical_name not in container.codecs:
         raise UsageError(f"{container.name} cannot hold what {name} encodes; choose another codec or container.")
-    offered = memory_formats(codec)
+    offered = [name for name in memory_formats(codec) if not kind.pixel_formats or name in kind.pixel_formats]
+    offered = offered or list(kind.pixel_formats)
     if codec.video_formats and not offered:
         raise UsageError(f"{name} takes pictures from a device's memory alone, where midframe puts none.")
     pixel_format = options.pixel_format or _nearest_format(info, _fitting(codec, info, offered))
     if offered and pixel_format not in offered:
         raise UsageError(f"{name} does not offer pixel format '{pixel_format}'; it offers {', '.join(offered)}.")
+    chosen = _encoder_options(name, options)
+    if name == "libwebp":
+        chosen = _webp_options(info, chosen)
     losses = _losses(info, pixel_format)
+    if name == "libwebp" and chosen.get("lossless") != "1" and min(_chroma(info.pixel_format)) < 2:
+        losses += (f"the chroma resolution of {info.pixel_format} is reduced (lossy WebP has 4:2:0)",)
     if losses and options.pixel_format is None and not options.allow_loss:
         hint = " A .mov, .mkv or .webm can hold transparency." if _is_transparent(info) else ""
         raise UsageError(
             f"With {name}, {'; '.join(losses)}. Choose another codec or pixel format, or allow the loss.{hint}"
         )
-    chosen = _encoder_options(name, options)
     # A codec that can do both is lossy unless told; one without any loss has no quality to set.
     has_quality = quality_scale(name) is not None or not RATE_CONTROLS.isdisjoint(chosen)
     has_quality = has_quality or (codec.lossless and not codec.lossy)
@@ -115,7 +130,7 @@ def resolve_encoding(info: VideoInfo, target: Path, options: EncodeOptions) -> E
 def _default_codec(info: VideoInfo, target: Path, options: EncodeOptions) -> str:
     """The usual codec of a container, or one that holds what the usual one would lose."""
     suffix = target.suffix.lower()
-    usual = CODEC_OF_SUFFIX.get(suffix, DEFAULT_CODEC)
+    usual = format_of(target).codec
     if options.allow_loss or options.pixel_format is not None:
         return usual
     if _is_transparent(info):
@@ -132,6 +147,19 @@ def _is_transparent(info: VideoInfo) -> bool:
 
 def _depth(info: VideoInfo) -> int:
     return PRORES_BITS if info.codec == "prores" else info.bit_depth
+
+
+def lossless_encoding(encoding: Encoding) -> Encoding:
+    """FFV1 that keeps every bit of the pixels of another encoding."""
+    pixel_format = LOSSLESS_PIXELS.get(encoding.pixel_format, encoding.pixel_format)
+    return Encoding("ffv1", pixel_format, _encoder_options("ffv1", EncodeOptions()), ())
+
+
+def _webp_options(info: VideoInfo, chosen: dict[str, str]) -> dict[str, str]:
+    """Lossy WebP halves chroma: what has more of it is kept without loss, unless a quality was asked for."""
+    if min(_chroma(info.pixel_format)) < 2 and "quality" not in chosen and "lossless" not in chosen:
+        return {"lossless": "1"} | chosen
+    return {"quality": "90"} | chosen
 
 
 def _encoder_options(name: str, options: EncodeOptions) -> dict[str, str]:

@@ -59,6 +59,8 @@ QUALITY: Mapping[str, QualityScale] = {
     "libaom-av1": QualityScale(20, CRF, others={"cpu-used": "6"}),
     # Its profile follows the pixel format: HQ, or 4444.
     "prores_ks": QualityScale(None, {"flags": "+qscale", "global_quality": "{}"}, unit=118),
+    "libwebp": QualityScale(None, {"quality": "{}"}, higher_is_better=True),
+    "mjpeg": QualityScale(2, {"flags": "+qscale", "global_quality": "{}"}, unit=118),
     # Slices of their own checksums; each frame by itself.
     "ffv1": QualityScale(None, {}, others={"level": "3", "g": "1", "slicecrc": "1"}),
 }

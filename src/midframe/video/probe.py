@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 from midframe.core.errors import MediaError
 from midframe.video.colour import Colour, bit_depth, has_alpha, resolve_colour
 from midframe.video.hdr import DYNAMIC, HdrMetadata, read_hdr
+from midframe.video.loops import read_plays
 
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 LARGEST_SIDE = 32_768
@@ -81,6 +82,7 @@ class VideoInfo:
         dynamic_hdr: Names of HDR metadata that changes from frame to frame, found on the first.
         streams: All other streams.
         chapter_count: Chapters in the file.
+        plays: How often an animation says it is played, 0 for without end; None for what is no animation.
     """
 
     path: Path
@@ -105,6 +107,7 @@ class VideoInfo:
     dynamic_hdr: tuple[str, ...]
     streams: tuple[OtherStream, ...]
     chapter_count: int
+    plays: int | None = None
 
 
 def probe(path: Path) -> VideoInfo:
@@ -154,6 +157,7 @@ def probe(path: Path) -> VideoInfo:
                 if other.index != stream.index
             ),
             chapter_count=len(container.chapters()),
+            plays=read_plays(path),
         )
 
 

@@ -15,10 +15,10 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import AttachmentStream, Disposition, Stream
 
-from midframe.core.errors import MediaError, UsageError
+from midframe.core.errors import MediaError
+from midframe.video.formats import format_of
 from midframe.video.probe import OtherStream, VideoInfo, reason
 
-MUXER_OF_SUFFIX = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 TIMED_KINDS = ("audio", "subtitle", "video")
 # Written anew by the muxer, or true of the source file alone.
 TAGS_NOT_COPIED = frozenset(
@@ -52,7 +52,7 @@ class Container:
     """A kind of file.
 
     Attributes:
-        name: FFmpeg's name of its muxer.
+        name: FFmpeg's name of its muxer, where one is needed.
         codecs: Codecs that it can hold.
     """
 
@@ -66,11 +66,10 @@ def container_of(target: Path) -> Container:
     Raises:
         UsageError: A suffix of none that keeps exact times: AVI, for one, knows no variable frame rate.
     """
-    suffix = target.suffix.lower()
-    if suffix not in MUXER_OF_SUFFIX:
-        known = ", ".join(MUXER_OF_SUFFIX)
-        raise UsageError(f"'{suffix}' of {target.name} names no container that can be written. Known: {known}.")
-    with av.open(io.BytesIO(), "w", format=MUXER_OF_SUFFIX[suffix]) as container:
+    kind = format_of(target)
+    if kind.codecs:
+        return Container(kind.name, kind.codecs)
+    with av.open(io.BytesIO(), "w", format=kind.muxer) as container:
         return Container(container.format.name, frozenset(container.supported_codecs))
 
 
@@ -82,6 +81,10 @@ def decide_streams(info: VideoInfo, target: Path, keeps_time: bool) -> StreamFat
             in sync, so none is kept; a cover has no time.
     """
     container = container_of(target)
+    if not format_of(target).is_video:
+        return StreamFate(
+            (), tuple((stream, f"{container.name} cannot hold {stream.kind}") for stream in info.streams)
+        )
     chapters = " (chapters are)" if info.chapter_count else ""
     kept, lost = [], []
     for stream in info.streams:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -17,16 +17,18 @@ from av.codec.context import Flags
 from av.error import FFmpegError
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from midframe.core.errors import MediaError, WriteError
 from midframe.video.alpha import from_rgba
-from midframe.video.colour import from_rgb, stored_codes
-from midframe.video.encode import Encoding
+from midframe.video.colour import Colour, from_rgb, stored_codes
+from midframe.video.encode import Encoding, lossless_encoding
+from midframe.video.formats import PIPE, format_of, is_pictures, muxer_options, numbered_pictures
 from midframe.video.hdr import add_described_stream, carries_hdr, with_hdr
 from midframe.video.probe import VideoInfo, open_video, reason
 from midframe.video.segment_file import SegmentIndex, read_index, read_packets
-from midframe.video.streams import StreamCopy, StreamFate, container_of, copy_description
+from midframe.video.streams import StreamCopy, StreamFate, copy_description
 
 MOV_FAMILY = ("mp4", "mov")
 
@@ -59,6 +61,33 @@ class WriteRequest:
     retime: Callable[[Fraction], Fraction] = _at_its_own_speed
     overwrite: bool = False
 
+    @property
+    def turns(self) -> int:
+        """Quarter turns, counter-clockwise, for formats that cannot say how a player turns the picture."""
+        return 0 if format_of(self.target).is_video else self.source.rotation // 90
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the pictures as they are stored."""
+        width, height = self.source.width, self.source.height
+        return (height, width) if self.turns % 2 else (width, height)
+
+    @property
+    def colour(self) -> Colour:
+        """How the stored pixels are to be read."""
+        return format_of(self.target).colour or self.source.colour
+
+    def frame(self, pixels: np.ndarray) -> VideoFrame:
+        """Pixels as RGB or RGBA in the form that is stored, with its tags."""
+        pixel_format, colour = self.encoding.pixel_format, self.colour
+        if self.turns:
+            pixels = np.ascontiguousarray(np.rot90(pixels, self.turns))
+        convert = from_rgba if pixels.shape[2] == 4 else from_rgb
+        frame = convert(pixels, pixel_format, colour)
+        frame.colorspace, frame.color_range = stored_codes(pixel_format, colour)
+        frame.color_primaries, frame.color_trc = colour.primaries, colour.transfer
+        return frame
+
 
 class FrameEncoder:
     """Turns frames into packets of one segment, which decode without those of any other.
@@ -71,6 +100,8 @@ class FrameEncoder:
     """
 
     def __init__(self, request: WriteRequest) -> None:
+        if format_of(request.target).is_rendered:
+            request = replace(request, encoding=lossless_encoding(request.encoding))
         self._request = request
         encoding = request.encoding
         context = av.CodecContext.create(encoding.codec, "w")
@@ -103,16 +134,12 @@ class FrameEncoder:
             pixels: (height, width, 3) RGB, uint8 or uint16, as the reader gives them; or RGBA.
         """
         request = self._request
-        info, pixel_format = request.source, request.encoding.pixel_format
         pts = round(time / request.time_base)
         if self._last is not None and pts <= self._last:
             raise WriteError(f"A frame at {float(time):.6f} s is not later than the frame before it.")
         self._last = pts
-        convert = from_rgba if pixels.shape[2] == 4 else from_rgb
-        frame = convert(pixels, pixel_format, info.colour)
+        frame = request.frame(pixels)
         frame.pts, frame.time_base = pts, request.time_base
-        frame.colorspace, frame.color_range = stored_codes(pixel_format, info.colour)
-        frame.color_primaries, frame.color_trc = info.colour.primaries, info.colour.transfer
         with self._failures():
             return self._stamped(self._context.encode(frame))
 
@@ -165,7 +192,12 @@ class VideoWriter:
         self._finished = False
         self._open_files = contextlib.ExitStack()
         try:
-            self._container = av.open(str(self._partial.absolute()), "w", format=container_of(request.target).name)
+            self._container = av.open(
+                str(self._partial.absolute()),
+                "w",
+                format=format_of(request.target).muxer,
+                options=muxer_options(request.target, request.source),
+            )
         except (FFmpegError, OSError) as error:
             raise WriteError(f"{request.target} cannot be written: {reason(error)}.") from error
         self._open_files.callback(self._container.close)
@@ -313,13 +345,13 @@ def decoding_stamps(order: Sequence[int]) -> list[int]:
 def _describe(context: VideoCodecContext, request: WriteRequest) -> None:
     """What an encoder is told of the pictures."""
     info, encoding = request.source, request.encoding
-    context.width, context.height = info.width, info.height
+    context.width, context.height = request.size
     context.pix_fmt = encoding.pixel_format
     if context.is_encoder:  # PyAV lets no other have one
         context.time_base = request.time_base
     context.sample_aspect_ratio = info.sample_aspect_ratio
-    context.colorspace, context.color_range = stored_codes(encoding.pixel_format, info.colour)
-    context.color_primaries, context.color_trc = info.colour.primaries, info.colour.transfer
+    context.colorspace, context.color_range = stored_codes(encoding.pixel_format, request.colour)
+    context.color_primaries, context.color_trc = request.colour.primaries, request.colour.transfer
     context.thread_type = "AUTO"
 
 
@@ -329,13 +361,25 @@ def check_target(source: Path, target: Path, overwrite: bool) -> None:
     Raises:
         WriteError: It is the source, a folder, exists and may not be replaced, or its folder is not writable.
     """
+    if target == PIPE:
+        return
+    folder = target.parent
+    if is_pictures(target):
+        if source.is_dir() and folder.is_dir() and folder.samefile(source):
+            raise WriteError(f"{folder} is the source itself; choose another folder.")
+        present = numbered_pictures(target)
+        if present and not overwrite:
+            first = present[min(present)]
+            raise WriteError(f"{first} exists already; choose another folder or allow its pictures to be replaced.")
+        if not folder.exists():
+            folder = folder.parent  # the folder of the pictures is made, those around it are not
     if target.is_dir():
         raise WriteError(f"{target} is a folder; name a file.")
     if target.exists() and target.samefile(source):
         raise WriteError(f"{target} is the source itself; choose another name.")
     if target.exists() and not overwrite:
         raise WriteError(f"{target} exists already; choose another name or allow it to be replaced.")
-    if not target.parent.is_dir():
-        raise WriteError(f"{target} cannot be written: there is no folder {target.parent}.")
-    if not os.access(target.parent, os.W_OK):
-        raise WriteError(f"{target} cannot be written: no permission in {target.parent}.")
+    if not folder.is_dir():
+        raise WriteError(f"{target} cannot be written: there is no folder {folder}.")
+    if not os.access(folder, os.W_OK):
+        raise WriteError(f"{target} cannot be written: no permission in {folder}.")

@@ -1,0 +1,83 @@
+"""y4m on standard output, frame by frame as they are made, with no other byte among them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from av.error import FFmpegError
+
+from midframe.core.errors import WriteError
+from midframe.video.probe import reason
+from midframe.video.render import FrameSink
+from midframe.video.write import WriteRequest
+
+STANDARD_OUTPUT = 1
+
+
+class PipeOutput:
+    """Takes the frames of a run in order, and writes each at once: nothing waits on the disk.
+
+    Use it as a context manager, and `finish` it inside the block.
+    """
+
+    def __init__(self, request: WriteRequest) -> None:
+        self._request = request
+        # A copy: Python's own standard output stays open, and nothing that it holds back gets in between.
+        self._file = os.fdopen(os.dup(STANDARD_OUTPUT), "wb", buffering=0)
+        self._sink = FrameSink(request, self._file)
+
+    def write(self, number: int, pixels: np.ndarray, time: Fraction) -> None:
+        """Write one frame; its segment and time do not matter, since y4m has one rate.
+
+        Raises:
+            WriteError: Nobody reads any more, or the disk behind is full.
+        """
+        try:
+            self._sink.write(self._request.frame(pixels))
+        except (FFmpegError, OSError) as error:
+            raise WriteError(f"Standard output cannot be written: {reason(error)}.") from error
+
+    def finish(self) -> None:
+        """Write what is left."""
+        try:
+            self._sink.close()
+        except (FFmpegError, OSError) as error:
+            raise WriteError(f"Standard output cannot be written: {reason(error)}.") from error
+
+    def __enter__(self) -> PipeOutput:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._sink.discard()
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+
+class PipeWriter:
+    """Stands where other formats join their segments: all that was to be written is written."""
+
+    def __init__(self, request: WriteRequest) -> None:
+        self._request = request
+
+    def join(self, segments: Sequence[Path], end: Fraction) -> None:
+        """Nothing is left to do."""
+
+    def notes(self) -> list[str]:
+        """Nothing is found out on the way."""
+        return []
+
+    def __enter__(self) -> PipeWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
