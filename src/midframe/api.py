@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from importlib import import_module
@@ -26,6 +26,7 @@ from midframe.engine import Plan, Progress, RunResult, interpolate_pair, make_pl
 from midframe.engine.alpha import alike
 from midframe.engine.filling import Filled, SegmentTask
 from midframe.engine.hardware import resolve_device, resolve_precision
+from midframe.engine.measure import measure
 from midframe.engine.memory import parse_size
 from midframe.engine.plan import fit_plan
 from midframe.engine.shares import SharedSegments, Team, fill_share
@@ -307,8 +308,12 @@ def plan_video(
     overwrite: bool = False,
     memory: str | int | None = None,
     workers: int = 1,
+    measured: bool = False,
 ) -> Plan:
     """Say what `interpolate_video` would do with the same arguments, in `workers` jobs.
+
+    With `measured`, some gaps of the video are made and encoded, to tell how long all of it takes and how large it
+    gets; that takes half a minute or more.
 
     Raises:
         MidframeError: What `interpolate_video` would raise before its first frame.
@@ -325,7 +330,8 @@ def plan_video(
         encode=encode,
         overwrite=overwrite,
     )
-    return fit_plan(plan, interpolator, limit, place, workers)[1]
+    interpolator, plan = fit_plan(plan, interpolator, limit, place, workers)
+    return replace(plan, estimate=measure(plan, interpolator, place)) if measured else plan
 
 
 def interpolate_pictures(

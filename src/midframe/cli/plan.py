@@ -39,8 +39,12 @@ def plan(
     encoder_option: options.EncoderOption = [],  # noqa: B006  (Typer copies it)
     allow_loss: options.AllowLoss = False,
     overwrite: options.Overwrite = False,
+    measured: Annotated[
+        bool,
+        typer.Option("--measure", help="Make a few frames, to tell how long all of it takes and how large it gets."),
+    ] = False,
 ) -> None:
-    """Print frames, cuts, colours, memory, and which streams are kept and lost; write nothing."""
+    """Print frames, cuts, colours, memory, time, and which streams are kept and lost; write nothing."""
     from midframe import api  # Imports PyTorch: not before a command needs it.
     from midframe.engine.hardware import resolve_device, resolve_precision
 
@@ -61,6 +65,7 @@ def plan(
         overwrite=overwrite or target is None,  # nobody asked for that name
         memory=memory,
         workers=jobs,
+        measured=measured,
     )
     table = Table(Column(), Column(overflow="fold"), box=None, show_header=False)
     table.add_row("method", interpolator.spec.name)

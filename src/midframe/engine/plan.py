@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -25,7 +26,9 @@ from midframe.core.timeline import (
     output_rate,
     output_time,
 )
+from midframe.engine.estimate import Estimate
 from midframe.engine.memory import MemoryPlan, fit, frames_waiting, gaps_waiting, rgb_bytes, times_per_call
+from midframe.engine.segments import frames_in_segment
 from midframe.engine.synthesis import nearest_offered
 from midframe.video import (
     CutList,
@@ -33,6 +36,7 @@ from midframe.video import (
     Encoding,
     StreamFate,
     VideoInfo,
+    WriteRequest,
     carries_hdr,
     check_target,
     decide_streams,
@@ -78,6 +82,7 @@ class Plan:
             takes and gives them. The method's own memory comes on top.
         memory: What the whole process takes, and how the method works; None where no method was given.
         notes: One sentence for each thing worth knowing.
+        estimate: Time and disk, where they were measured (`engine.measure`).
     """
 
     source: VideoInfo
@@ -99,6 +104,7 @@ class Plan:
     memory_bytes: int
     notes: tuple[str, ...]
     memory: MemoryPlan | None = None
+    estimate: Estimate | None = None
 
     @property
     def keeps_alpha(self) -> bool:
@@ -137,6 +143,12 @@ class Plan:
             ("cuts", self._cuts()),
         ]
         text += self.memory.lines() if self.memory else []
+        if self.method is not None:
+            most = frames_in_segment(self.source.width, self.source.height)
+            text.append(
+                ("parts", f"one for each scene, of at most {most} frames; a stopped run keeps the finished ones")
+            )
+        text += self.estimate.lines() if self.estimate else []
         text.append(("frames held", f"{self.memory_bytes / 2**20:.1f} MiB"))
         text += [("kept", stream.sentence()) for stream in self.streams.kept]
         text += [("note", note) for note in self.notes]
@@ -229,6 +241,20 @@ def fit_plan(
         interpolator, plan.source, plan.encoding, limit_bytes, on_cpu=on_cpu, workers=workers
     )
     return interpolator, replace(plan, encoding=encoding, memory=memory, notes=(*plan.notes, *memory.notes))
+
+
+def write_request(plan: Plan, overwrite: bool = False) -> WriteRequest:
+    """What a planned run writes."""
+    return WriteRequest(
+        source=plan.source,
+        target=plan.target,
+        encoding=plan.encoding,
+        streams=plan.streams,
+        time_base=plan.time_base,
+        rate=plan.rate,
+        retime=partial(output_time, plan.rule),
+        overwrite=overwrite,
+    )
 
 
 @dataclass(frozen=True)

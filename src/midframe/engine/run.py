@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,16 +14,16 @@ import torch
 
 from midframe.core.errors import UsageError
 from midframe.core.method import Interpolator
-from midframe.core.timeline import RateRule, output_time
+from midframe.core.timeline import RateRule
 from midframe.engine.confidence import ConfidenceRecord, check_apart
 from midframe.engine.filling import Filled, Progress, SegmentTask, fill_segments, progress_teller
 from midframe.engine.identity import run_identity
-from midframe.engine.plan import fit_plan, make_plan
+from midframe.engine.plan import fit_plan, make_plan, write_request
 from midframe.engine.provenance import FrameLog, sidecar_of, write_sidecar
 from midframe.engine.segments import frames_in_segment
 from midframe.engine.shares import SharedSegments, Team, fill_together
 from midframe.engine.work_folder import MADE, WorkFolder, work_folder_of
-from midframe.video import CutList, EncodeOptions, WriteRequest, check_target, open_writer, probe
+from midframe.video import CutList, EncodeOptions, check_target, open_writer, probe
 from midframe.video.formats import PIPE
 
 
@@ -142,16 +141,7 @@ def run_video(
     )
     workers = team.executor.workers if team else 1
     interpolator, plan = fit_plan(plan, interpolator, memory_bytes, device, workers)
-    request = WriteRequest(
-        source=info,
-        target=target,
-        encoding=plan.encoding,
-        streams=plan.streams,
-        time_base=plan.time_base,
-        rate=plan.rate,
-        retime=partial(output_time, rule),
-        overwrite=overwrite or stopped,
-    )
+    request = write_request(plan, overwrite or stopped)
     identity = run_identity(plan, seed=seed, skip_damaged=skip_damaged, made_with=made_with or {})
     task = SegmentTask(
         plan=plan,

@@ -1,0 +1,40 @@
+"""What a whole run takes, as far as a few of its frames tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from midframe.core.duration import clock
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """Time and disk of a run.
+
+    Attributes:
+        seconds: Of work on this machine, in one job.
+        seconds_per_frame: Of the work for one output frame.
+        picture_bytes: Of all coded pictures. The finished parts and the file that is made of them need twice that
+            until the end.
+        frames: Output frames that were measured.
+    """
+
+    seconds: float
+    seconds_per_frame: float
+    picture_bytes: int
+    frames: int
+
+    def lines(self) -> list[tuple[str, str]]:
+        """For a person: pairs of a heading and its text."""
+        measured = f"{self.seconds_per_frame:.2f} s an output frame, measured on {self.frames}"
+        return [
+            ("time", f"about {clock(self.seconds)} ({measured})"),
+            ("disk", f"about {_words(self.picture_bytes)} for the pictures, twice that while the parts are joined"),
+        ]
+
+
+def _words(size: int) -> str:
+    for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "KB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size} bytes"

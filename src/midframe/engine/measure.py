@@ -1,0 +1,91 @@
+"""How long a run will take and how much it will write, measured on a few gaps of the video itself."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+
+import torch
+
+from midframe.core.method import Interpolator
+from midframe.engine.estimate import Estimate
+from midframe.engine.plan import Plan, write_request
+from midframe.engine.segments import frames_in_segment
+from midframe.engine.span import SpanFrame, fill_span
+from midframe.engine.synthesis import GapFiller
+from midframe.video import FrameEncoder
+from midframe.video.span import read_frames
+
+PLACES = (Fraction(1, 4), Fraction(1, 2), Fraction(3, 4))
+"""Parts of the video at which is measured: its beginning and end are often black."""
+FRAMES_AT_PLACE = 6
+ENOUGH_SECONDS = 30
+"""After which no further place is measured."""
+
+
+def measure(plan: Plan, interpolator: Interpolator, device: torch.device | None = None) -> Estimate | None:
+    """Make and encode a few gaps, and reckon from them; nothing is written.
+
+    Args:
+        plan: Of the run.
+        interpolator: The method as the plan wants it.
+        device: Where it runs.
+
+    Returns:
+        None where the number of frames is unknown or the video has no gap.
+
+    Raises:
+        MediaError: A frame is damaged.
+    """
+    frames_in, frames_out = plan.frames_in, plan.frames_out
+    if frames_in is None or frames_out is None or frames_in < 2:
+        return None
+    filler = GapFiller(interpolator, device)
+    starts = sorted({min(int(place * frames_in), max(0, frames_in - FRAMES_AT_PLACE)) for place in PLACES})
+    _warm_up(plan, filler, interpolator, starts[0])
+    spent = 0.0
+    count = 0
+    opening: list[int] = []
+    others: list[int] = []
+    for start in starts:
+        began = time.monotonic()
+        made = list(_output(plan, filler, interpolator, start, min(start + FRAMES_AT_PLACE, frames_in)))
+        sizes = _encoded_sizes(plan, made)
+        spent += time.monotonic() - began
+        count += len(made)
+        opening += sizes[:1]
+        others += sizes[1:]
+        if spent > ENOUGH_SECONDS:
+            break
+    if not count:
+        return None
+    per_frame = spent / count
+    # Each part begins with a whole picture, and so does each stretch that was measured.
+    parts = math.ceil(frames_out / frames_in_segment(plan.source.width, plan.source.height))
+    later = sum(others) / len(others) if others else opening[0]
+    size = parts * sum(opening) / len(opening) + max(0, frames_out - parts) * later
+    return Estimate(
+        seconds=per_frame * frames_out, seconds_per_frame=per_frame, picture_bytes=round(size), frames=count
+    )
+
+
+def _warm_up(plan: Plan, filler: GapFiller, interpolator: Interpolator, start: int) -> None:
+    """The first call of a network is slower than all others."""
+    for frame in _output(plan, filler, interpolator, start, start + 2):
+        if frame.is_made:
+            return
+
+
+def _output(plan: Plan, filler: GapFiller, interpolator: Interpolator, start: int, stop: int) -> Iterator[SpanFrame]:
+    """Output frames of the gaps that begin with some source frames."""
+    frames = list(read_frames(plan.source, start, stop))
+    return fill_span(((frame, False) for frame in frames), filler, interpolator.spec, plan.rule, plan.source)
+
+
+def _encoded_sizes(plan: Plan, made: list[SpanFrame]) -> list[int]:
+    """Bytes of each packet, the whole picture at the start first."""
+    encoder = FrameEncoder(write_request(plan))
+    packets = [packet for frame in made for packet in encoder.encode(frame.pixels, frame.time)]
+    return [packet.size for packet in (*packets, *encoder.flush())]

@@ -1,0 +1,70 @@
+"""What `midframe plan --measure` foretells, held against the run."""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+import midframe
+from blend import Blend
+from clips import Recipe, flat, make_clip, textures
+from midframe.api import plan_video
+from midframe.video import EncodeOptions
+
+LOSSLESS = EncodeOptions(encoder_options={"qp": "0"}, preset="ultrafast")
+STEADY_SECONDS = 0.02
+"""Of each frame: enough for other programs to matter little."""
+
+
+class Steady(Blend):
+    """Takes its time."""
+
+    def interpolate(self, frames, times, *, generator=None):
+        time.sleep(STEADY_SECONDS * len(times))
+        return super().interpolate(frames, times)
+
+
+def picture_bytes(path: Path) -> int:
+    with av.open(str(path)) as container:
+        return sum(packet.size for packet in container.demux(video=0))
+
+
+def test_the_estimate_is_near_what_the_run_takes(tmp_path: Path):
+    source = make_clip(tmp_path / "in.mp4", textures(60), Recipe(rate=Fraction(25)))
+    target = tmp_path / "out.mp4"
+    plan = plan_video(source, target, method=Steady(), multi=2, encode=LOSSLESS, measured=True)
+    assert plan.estimate is not None
+    assert list(tmp_path.iterdir()) == [source]
+    result = midframe.interpolate_video(source, target, method=Steady(), multi=2, encode=LOSSLESS)
+    assert plan.estimate.picture_bytes == pytest.approx(picture_bytes(target), rel=0.3)
+    assert plan.estimate.seconds >= 0.8 * 60 * STEADY_SECONDS
+    assert plan.estimate.seconds < 5 * result.seconds
+    headings = [heading for heading, _ in plan.lines()]
+    assert {"parts", "time", "disk"} <= set(headings)
+
+
+def test_nothing_is_measured_unless_asked_for(tmp_path: Path):
+    source = make_clip(tmp_path / "in.mp4", textures(8))
+    method = Blend()
+    plan = plan_video(source, tmp_path / "out.mp4", method=method)
+    assert plan.estimate is None
+    assert not method.calls
+    assert "parts" in dict(plan.lines())
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_a_short_video_is_measured_as_far_as_it_goes(tmp_path: Path, frames: int):
+    source = make_clip(tmp_path / "in.mp4", textures(frames))
+    plan = plan_video(source, tmp_path / "out.mp4", method=Blend(), measured=True)
+    assert (plan.estimate is None) == (frames == 1)
+
+
+def test_a_still_video_costs_little(tmp_path: Path):
+    source = make_clip(tmp_path / "in.mp4", flat(90, 30))
+    plan = plan_video(source, tmp_path / "out.mp4", method=Steady(), measured=True)
+    assert plan.estimate is not None
+    assert plan.estimate.picture_bytes < 100_000
