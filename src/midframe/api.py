@@ -31,7 +31,7 @@ from midframe.engine.memory import parse_size
 from midframe.engine.plan import fit_plan
 from midframe.engine.shares import SharedSegments, Team, fill_share
 from midframe.recipes import find_recipe
-from midframe.video import CutList, EncodeOptions, probe, read_cut_list
+from midframe.video import CutList, EncodeOptions, deinterlaced, probe, read_cut_list
 from midframe.video.formats import named_target
 from midframe.video.picture import read_picture, write_pictures
 from midframe.weights import find
@@ -212,6 +212,7 @@ def interpolate_video(
     ramp: RampPoints | None = None,
     cuts: str | Path = "auto",
     cut_style: str = "hold",
+    deinterlace: str = "off",
     encode: EncodeOptions | None = None,
     seed: int = 0,
     overwrite: bool = False,
@@ -246,6 +247,8 @@ def interpolate_video(
             `video.read_cut_list`). Nothing is blended across a cut.
         cut_style: What is shown before a cut instead: `hold` keeps the old scene's last frame until the cut; `repeat`
             shows the nearer frame, so that the new scene opens half a source frame early and neither stands longer.
+        deinterlace: `frames` makes a whole frame of each interlaced one, `fields` one of each of its two fields, at
+            twice the rate; `off` takes fields for whole frames.
         encode: Codec, quality and pixel format; by default a loss that is not seen.
         seed: Start of the random numbers of a stochastic method.
         overwrite: Replace a target that exists.
@@ -276,6 +279,7 @@ def interpolate_video(
         rate_rule(fps=fps, multi=multi, slow=slow, vfr=vfr, ramp=ramp),
         cuts=_cuts(cuts, Path(source)),
         repeat_at_cuts=_repeat_at_cuts(cut_style),
+        deinterlace=deinterlace,
         encode=encode,
         progress=progress,
         device=place,
@@ -304,6 +308,7 @@ def plan_video(
     ramp: RampPoints | None = None,
     cuts: str | Path = "auto",
     cut_style: str = "hold",
+    deinterlace: str = "off",
     encode: EncodeOptions | None = None,
     overwrite: bool = False,
     memory: str | int | None = None,
@@ -321,7 +326,7 @@ def plan_video(
     limit = None if memory is None else parse_size(memory)
     interpolator, place = _placed(method, device)
     plan = make_plan(
-        probe(Path(source)),
+        deinterlaced(probe(Path(source)), deinterlace),
         named_target(target),
         rate_rule(fps=fps, multi=multi, slow=slow, vfr=vfr, ramp=ramp),
         method=interpolator.spec,

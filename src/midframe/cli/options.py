@@ -65,6 +65,15 @@ CutStyle: TypeAlias = Annotated[
     ),
 ]
 
+Deinterlace: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="off|frames|fields",
+        help="Interlaced source: make a whole frame of each frame, or of each field at twice the rate.",
+        rich_help_panel=RATE,
+    ),
+]
+
 Part: TypeAlias = Annotated[
     str | None,
     typer.Option("--at", metavar="START-END", help="Only this part, in seconds or minutes: 12.5-14, 1:02-1:04."),

@@ -24,6 +24,7 @@ def plan(
     ramp: options.Ramp = None,
     cuts: options.Cuts = "auto",
     cut_style: options.CutStyle = "hold",
+    deinterlace: options.Deinterlace = "off",
     method: options.Method = "rife",
     weights: options.Weights = None,
     scale: options.Scale = "auto",
@@ -61,6 +62,7 @@ def plan(
         ramp=ramp,
         cuts=cuts,
         cut_style=cut_style,
+        deinterlace=deinterlace,
         encode=options.encode_options(codec, quality, preset, pixel_format, encoder_option, allow_loss),
         overwrite=overwrite or target is None,  # nobody asked for that name
         memory=memory,

@@ -26,6 +26,7 @@ def run_identity(plan: Plan, *, seed: int, skip_damaged: bool, made_with: Mappin
         "source": f"{plan.source.path.resolve()}, {source.st_size} bytes, changed at {source.st_mtime_ns}",
         "rate": str(plan.rule),
         "cuts": f"{plan.cuts}{', the nearer frame repeated' if plan.repeat_at_cuts else ''}",
+        "deinterlace": plan.source.deinterlace,
         "codec": plan.encoding.codec,
         "pixel format": plan.encoding.pixel_format,
         "encoder options": options,

@@ -137,6 +137,7 @@ class Plan:
             ("frames", "{} in, {} out, {} kept".format(*counts)),
             ("duration", "unknown" if self.duration is None else f"{float(self.duration):.3f} s"),
             *([("speed", self.rule.sentence())] if isinstance(self.rule, Ramp) else []),
+            *([("deinterlaced", f"one frame for each {info.deinterlace[:-1]}")] if info.deinterlace != "off" else []),
             ("colour", info.colour.sentence()),
             *([("hdr", info.hdr.sentence())] if info.hdr else []),
             *([("transparency", "kept")] if self.keeps_alpha else []),
@@ -390,8 +391,13 @@ def _notes(
         )
     if info.has_alpha and has_alpha(encoding.pixel_format) and method is not None and not method.planes:
         notes.append(f"{method.name} makes each frame twice, on black and on white, to find its transparency.")
-    if info.interlaced:
-        notes.append("The source is interlaced; its fields are treated as whole frames. Deinterlace it first.")
+    if info.interlaced and info.deinterlace == "off":
+        notes.append(
+            "The source is interlaced; its fields are treated as whole frames. --deinterlace frames or fields makes "
+            "whole ones of them."
+        )
+    if info.deinterlace != "off" and not info.interlaced:
+        notes.append("The source does not say that it is interlaced: all frames are taken for it, top field first.")
     if info.dynamic_hdr:
         notes.append(
             f"Lost: {' and '.join(info.dynamic_hdr)}, which describes each frame anew. Colour tags are kept."

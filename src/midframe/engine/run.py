@@ -23,7 +23,7 @@ from midframe.engine.provenance import FrameLog, sidecar_of, write_sidecar
 from midframe.engine.segments import frames_in_segment
 from midframe.engine.shares import SharedSegments, Team, fill_together
 from midframe.engine.work_folder import MADE, WorkFolder, work_folder_of
-from midframe.video import CutList, EncodeOptions, check_target, open_writer, probe
+from midframe.video import CutList, EncodeOptions, check_target, deinterlaced, open_writer, probe
 from midframe.video.formats import PIPE
 
 
@@ -70,6 +70,7 @@ def run_video(
     *,
     cuts: bool | CutList = True,
     repeat_at_cuts: bool = False,
+    deinterlace: str = "off",
     encode: EncodeOptions | None = None,
     progress: Callable[[Progress], None] | None = None,
     device: torch.device | None = None,
@@ -96,6 +97,7 @@ def run_video(
         cuts: Detect scene cuts, or take those of a list, and blend across none of them.
         repeat_at_cuts: Show in the gap before a cut the nearer of its two frames, instead of holding the old scene's
             last frame until the cut.
+        deinterlace: `off`, or one frame for each of the `frames` or `fields` of an interlaced source.
         encode: Codec, quality, pixel format.
         progress: Called in the calling thread after each gap; with a team now and then, in a thread of its own.
         device: Where the method runs; the CPU by default.
@@ -127,7 +129,7 @@ def run_video(
         sidecar = False  # there is no file beside which it could lie
         if team is not None:
             raise UsageError("Standard output takes frames in order, from one job; name a file for several.")
-    info = probe(source)
+    info = deinterlaced(probe(source), deinterlace)
     stopped = work_folder_of(target).is_dir()  # its output may be there already; that is settled below
     plan = make_plan(
         info,

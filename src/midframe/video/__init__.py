@@ -10,6 +10,7 @@ from midframe.video.buffers import encoder_bytes, frame_bytes, reader_bytes, sma
 from midframe.video.colour import Colour
 from midframe.video.cut_list import CutList, mark_listed_cuts, read_cut_list
 from midframe.video.cuts import mark_cuts
+from midframe.video.deinterlace import deinterlaced
 from midframe.video.encode import EncodeOptions, Encoding, resolve_encoding
 from midframe.video.grey import GreyWriter
 from midframe.video.hdr import HdrMetadata, carries_hdr
@@ -39,6 +40,7 @@ __all__ = [
     "carries_hdr",
     "check_target",
     "decide_streams",
+    "deinterlaced",
     "encoder_bytes",
     "frame_bytes",
     "is_whole",

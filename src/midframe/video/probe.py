@@ -25,6 +25,8 @@ from midframe.video.colour import Colour, bit_depth, has_alpha, resolve_colour
 from midframe.video.hdr import DYNAMIC, HdrMetadata, read_hdr
 from midframe.video.loops import read_plays
 
+OPENING_PIXELS = 10**7
+"""Of the frames at the start of a video that tell whether it is interlaced: 24 of 576 lines, or 5 of 1080."""
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 LARGEST_SIDE = 32_768
 LARGEST_PIXELS = 2**28
@@ -77,7 +79,9 @@ class VideoInfo:
         rotation: Degrees counter-clockwise by which a player turns the picture.
         display_matrix: The nine numbers behind the rotation; None where there is none, or it cannot be read.
         sample_aspect_ratio: Width of a pixel over its height.
-        interlaced: The first frame is interlaced.
+        interlaced: One of the first frames is interlaced, as the file says.
+        deinterlace: How frames are to be read, `off`, `frames` or `fields` (see `video.deinterlace`): the one thing
+            that is not read from the file.
         hdr: Static HDR metadata; None where the first frame has none.
         dynamic_hdr: Names of HDR metadata that changes from frame to frame, found on the first.
         streams: All other streams.
@@ -108,16 +112,17 @@ class VideoInfo:
     streams: tuple[OtherStream, ...]
     chapter_count: int
     plays: int | None = None
+    deinterlace: str = "off"
 
 
 def probe(path: Path) -> VideoInfo:
-    """Read the facts about a video file; decodes up to its first whole frame.
+    """Read the facts about a video file; decodes a few frames of its start.
 
     Raises:
         MediaError: The file is missing, a folder, empty, not media, without video, or no frame is whole.
     """
     with open_video(path) as (container, stream):
-        frame = _first_frame(path, container, stream)
+        frame, interlaced = _opening(path, container, stream)
         context = stream.codec_context
         time_base = stream.time_base or Fraction(1, av.time_base)
         start_time = _start_time(frame, stream)
@@ -140,7 +145,7 @@ def probe(path: Path) -> VideoInfo:
             rotation=frame.rotation,
             display_matrix=_display_matrix(frame),
             sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
-            interlaced=frame.interlaced_frame,
+            interlaced=interlaced,
             hdr=read_hdr(_side_data(frame)),
             dynamic_hdr=tuple(
                 sorted({DYNAMIC[data.type.name] for data in _side_data(frame) if data.type.name in DYNAMIC})
@@ -246,9 +251,14 @@ def reason(error: BaseException) -> str:
     return (getattr(error, "strerror", None) or str(error)).rstrip(".")
 
 
-def _first_frame(path: Path, container: InputContainer, stream: VideoStream) -> VideoFrame:
-    """The first frame that `VideoReader` yields when it skips what is damaged."""
+def _opening(path: Path, container: InputContainer, stream: VideoStream) -> tuple[VideoFrame, bool]:
+    """The first frame that `VideoReader` yields when it skips what is damaged, and whether the opening is interlaced.
+
+    Titles before a film may be progressive: up to `OPENING_PIXELS` are looked at.
+    """
     damage = ""
+    first: VideoFrame | None = None
+    seen = 0
     try:
         decoder = open_decoder(stream)
         for packet in container.demux(stream):
@@ -258,11 +268,17 @@ def _first_frame(path: Path, container: InputContainer, stream: VideoStream) -> 
                 damage = damage or reason(error)
                 continue
             for frame in frames:
-                if not frame.is_corrupt and not packet.is_corrupt:
-                    return frame
-                damage = damage or "the decoder reports missing data"
+                if frame.is_corrupt or packet.is_corrupt:
+                    damage = damage or "the decoder reports missing data"
+                    continue
+                first = first or frame
+                seen += frame.width * frame.height
+                if frame.interlaced_frame or seen >= OPENING_PIXELS:
+                    return first, frame.interlaced_frame
     except (FFmpegError, OSError) as error:
         damage = damage or reason(error)
+    if first is not None:
+        return first, False
     if damage:
         raise MediaError(f"No frame of {path} can be decoded: {damage}.")
     raise MediaError(f"{path} has a video stream without a single frame.")

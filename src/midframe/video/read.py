@@ -19,6 +19,7 @@ from midframe.core.errors import MediaError, UsageError
 from midframe.video.alpha import to_rgba
 from midframe.video.buffers import decoder_threads
 from midframe.video.colour import to_rgb
+from midframe.video.deinterlace import deinterlace, field_times
 from midframe.video.probe import VideoInfo, open_decoder, open_video, probe, reason
 
 # A file that ends earlier than it declares, by more than this, is taken for truncated.
@@ -81,7 +82,10 @@ class VideoReader:
             decoder.thread_count = decoder_threads(self.info)
             pending: tuple[int, Fraction, VideoFrame] | None = None
             step = self._usual_step()
-            for index, (time, frame) in enumerate(self._in_order(self._decoded(container, stream, decoder))):
+            frames = self._in_order(self._decoded(container, stream, decoder))
+            if self.info.deinterlace != "off":
+                frames = deinterlace(frames, self.info)
+            for index, (time, frame) in enumerate(frames):
                 if pending is not None:
                     step = time - pending[1]
                     yield self._timed(*pending, step, is_last=False)
@@ -132,11 +136,13 @@ class VideoReader:
     def _in_order(self, frames: Iterator[VideoFrame]) -> Iterator[tuple[Fraction, VideoFrame]]:
         """Frames with their times since the first; gaps in the stamps filled, steps back left out."""
         first = previous = None
-        unstamped = backward = 0
+        unstamped = backward = interlaced = 0
         for frame in frames:
+            interlaced += frame.interlaced_frame
             stamp = _seconds(frame)
             if stamp is None:
-                stamp = self.info.start_time if previous is None else previous + self._usual_step()
+                fields = 2 if self.info.deinterlace == "fields" else 1
+                stamp = self.info.start_time if previous is None else previous + self._usual_step() * fields
                 unstamped += 1
             if previous is not None and stamp <= previous:
                 backward += 1
@@ -144,6 +150,8 @@ class VideoReader:
             first = stamp if first is None else first
             previous = stamp
             yield stamp - first, frame
+        if interlaced and not self.info.interlaced and self.info.deinterlace == "off":
+            self.notes.append(f"{interlaced} frames are interlaced, and their fields were treated as whole frames.")
         if unstamped:
             self.notes.append(f"{unstamped} frames had no time stamp and were placed one frame duration apart.")
         if backward:
@@ -234,7 +242,8 @@ def scan_times(info: VideoInfo) -> list[Fraction] | None:
         except (FFmpegError, OSError):
             pass  # a plan covers what can be read; the run names the damage
     first = min(times, default=Fraction(0))
-    return [time - first for time in sorted(times)] or None
+    shown = [time - first for time in sorted(times)]
+    return (field_times(shown) if info.deinterlace == "fields" else shown) or None
 
 
 def _seconds(stamped: VideoFrame | Packet) -> Fraction | None:
