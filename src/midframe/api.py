@@ -213,6 +213,7 @@ def interpolate_video(
     cuts: str | Path = "auto",
     cut_style: str = "hold",
     deinterlace: str = "off",
+    dedupe: bool = False,
     encode: EncodeOptions | None = None,
     seed: int = 0,
     overwrite: bool = False,
@@ -249,6 +250,8 @@ def interpolate_video(
             shows the nearer frame, so that the new scene opens half a source frame early and neither stands longer.
         deinterlace: `frames` makes a whole frame of each interlaced one, `fields` one of each of its two fields, at
             twice the rate; `off` takes fields for whole frames.
+        dedupe: Take frames that repeat the one before (animation on twos, broken captures) out of the time base, and
+            fill their place with motion. A picture that stands for more than half a second stays.
         encode: Codec, quality and pixel format; by default a loss that is not seen.
         seed: Start of the random numbers of a stochastic method.
         overwrite: Replace a target that exists.
@@ -280,6 +283,7 @@ def interpolate_video(
         cuts=_cuts(cuts, Path(source)),
         repeat_at_cuts=_repeat_at_cuts(cut_style),
         deinterlace=deinterlace,
+        dedupe=dedupe,
         encode=encode,
         progress=progress,
         device=place,
@@ -309,6 +313,7 @@ def plan_video(
     cuts: str | Path = "auto",
     cut_style: str = "hold",
     deinterlace: str = "off",
+    dedupe: bool = False,
     encode: EncodeOptions | None = None,
     overwrite: bool = False,
     memory: str | int | None = None,
@@ -332,6 +337,7 @@ def plan_video(
         method=interpolator.spec,
         cuts=_cuts(cuts, Path(source)),
         repeat_at_cuts=_repeat_at_cuts(cut_style),
+        dedupe=dedupe,
         encode=encode,
         overwrite=overwrite,
     )

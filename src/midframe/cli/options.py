@@ -64,6 +64,14 @@ CutStyle: TypeAlias = Annotated[
         rich_help_panel=RATE,
     ),
 ]
+Dedupe: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--dedupe",
+        help="Fill with motion the place of frames that repeat the one before: animation on twos, broken captures.",
+        rich_help_panel=RATE,
+    ),
+]
 
 Deinterlace: TypeAlias = Annotated[
     str,

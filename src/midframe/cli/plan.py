@@ -25,6 +25,7 @@ def plan(
     cuts: options.Cuts = "auto",
     cut_style: options.CutStyle = "hold",
     deinterlace: options.Deinterlace = "off",
+    dedupe: options.Dedupe = False,
     method: options.Method = "rife",
     weights: options.Weights = None,
     scale: options.Scale = "auto",
@@ -63,6 +64,7 @@ def plan(
         cuts=cuts,
         cut_style=cut_style,
         deinterlace=deinterlace,
+        dedupe=dedupe,
         encode=options.encode_options(codec, quality, preset, pixel_format, encoder_option, allow_loss),
         overwrite=overwrite or target is None,  # nobody asked for that name
         memory=memory,

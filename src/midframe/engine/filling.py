@@ -12,15 +12,25 @@ from typing import Protocol, runtime_checkable
 import torch
 
 from midframe.core.method import Interpolator
-from midframe.core.timeline import HALF, Instant, instants_in_gap, output_time
+from midframe.core.timeline import HALF, Instant, output_time
 from midframe.engine.channel import Channel, Stopped, drain, feed
 from midframe.engine.confidence import ConfidenceRecord
 from midframe.engine.memory import frames_waiting, gaps_waiting
 from midframe.engine.plan import Plan
 from midframe.engine.segments import SegmentCounter, SegmentedOutput, SegmentStore
 from midframe.engine.synthesis import GapFiller, Made, nearest_offered
-from midframe.engine.windows import Content, GapWindow, gap_windows
-from midframe.video import CutList, TimedFrame, VideoInfo, VideoReader, WriteRequest, mark_cuts, mark_listed_cuts
+from midframe.engine.windows import Content, GapWindow, gap_windows, window_instants
+from midframe.video import (
+    Cadence,
+    CutList,
+    TimedFrame,
+    VideoInfo,
+    VideoReader,
+    WriteRequest,
+    drop_copies,
+    mark_cuts,
+    mark_listed_cuts,
+)
 from midframe.video.formats import PIPE
 from midframe.video.pipe import PipeOutput
 
@@ -78,6 +88,7 @@ class Filled:
         kept: Source frames shown at their own instant, or held behind the last one.
         held_at_cuts: Repeated, not made, because the next frame opens another scene.
         held_between_equals: Repeated because the next frame is equal, bit for bit.
+        copies: Source frames that repeated the one before and left the time base.
         resumed: Frames of segments that an earlier run had finished.
         segments: Numbers of all segments that have frames, in order.
         cut_times: Source seconds at which scenes open.
@@ -90,6 +101,7 @@ class Filled:
     kept: int
     held_at_cuts: int
     held_between_equals: int
+    copies: int
     resumed: int
     segments: tuple[int, ...]
     cut_times: tuple[Fraction, ...]
@@ -138,12 +150,15 @@ def fill_segments(
     filler = GapFiller(interpolator, device, task.seed, uncertainty=confidence is not None)
     reader = VideoReader(plan.source, task.skip_damaged, alpha=plan.keeps_alpha)
     work = _Work(task, filler, store, count, record, interpolator)
-    windows = gap_windows(_marked(reader, plan.cuts), interpolator.spec.context)
+    cadence = Cadence()
+    frames = drop_copies(reader, cadence) if plan.dedupe else reader
+    windows = gap_windows(_marked(frames, plan.cuts), interpolator.spec.context)
     to_pipe = task.request.target == PIPE
     with PipeOutput(task.request) if to_pipe else SegmentedOutput(task.request, store) as output:
         _run_side_by_side(windows, work, output, confidence, plan.source)
         output.finish()
-    return work.filled((*filler.notes, *reader.notes))
+    found = [cadence.sentence()] if plan.dedupe else []
+    return work.filled((*filler.notes, *reader.notes, *found))
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +192,7 @@ class _Work:
         self._filler, self._store = filler, store
         self._tell, self._record, self._offer = count, record, interpolator.spec.times
         self._frames_in = self._made = self._kept = self._held_at_cuts = self._held_between_equals = 0
-        self._here = self._resumed = 0
+        self._here = self._resumed = self._copies = 0
         self._segments: list[int] = []
         self._cut_times: list[Fraction] = []
         self._end = Fraction(0)
@@ -188,11 +203,12 @@ class _Work:
         counter = SegmentCounter(self._segment_frames)
         ours = False
         for window in windows:
-            self._frames_in += 1
+            self._frames_in += 1 + len(window.before.copies)
+            self._copies += len(window.before.copies)
             self._end = output_time(plan.rule, window.gap.end)
             if window.content is Content.CUT:
                 self._cut_times.append(window.gap.end)
-            instants = instants_in_gap(plan.rule, window.gap, plan.source.average_rate, plan.tolerance)
+            instants = window_instants(plan.rule, window, plan.source.average_rate, plan.tolerance)
             self._write_down(window.content, instants)
             inside = [instant.local for instant in instants if instant.local]
             self._count(window.content, len(inside), len(instants) - len(inside))
@@ -217,6 +233,7 @@ class _Work:
             kept=self._kept,
             held_at_cuts=self._held_at_cuts,
             held_between_equals=self._held_between_equals,
+            copies=self._copies,
             resumed=self._resumed,
             segments=tuple(self._segments),
             cut_times=tuple(self._cut_times),

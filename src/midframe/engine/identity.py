@@ -27,6 +27,7 @@ def run_identity(plan: Plan, *, seed: int, skip_damaged: bool, made_with: Mappin
         "rate": str(plan.rule),
         "cuts": f"{plan.cuts}{', the nearer frame repeated' if plan.repeat_at_cuts else ''}",
         "deinterlace": plan.source.deinterlace,
+        "dedupe": str(plan.dedupe),
         "codec": plan.encoding.codec,
         "pixel format": plan.encoding.pixel_format,
         "encoder options": options,

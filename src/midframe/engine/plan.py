@@ -44,6 +44,7 @@ from midframe.video import (
     scan_times,
 )
 from midframe.video.colour import has_alpha
+from midframe.video.copies import LONGEST_HOLD
 from midframe.video.cuts import LOOK_AHEAD
 from midframe.video.formats import check_rate, format_losses, format_notes, format_of
 
@@ -68,6 +69,7 @@ class Plan:
         method: Name of the method; None where the plan was made without one.
         cuts: Scene cuts are detected, or listed; nothing is blended across one.
         repeat_at_cuts: The gap before a cut shows the nearer of its two frames, not only the first.
+        dedupe: Frames that repeat the one before leave the time base; `frames_kept` counts them as if they stayed.
         frames_in: Frames of the source; None where it carries no time stamps and declares no number.
         frames_out: Frames of the output; None where `frames_in` is.
         frames_kept: Output frames that fall on a source frame, or lie behind the last one.
@@ -91,6 +93,7 @@ class Plan:
     method: str | None
     cuts: bool | CutList
     repeat_at_cuts: bool
+    dedupe: bool
     frames_in: int | None
     frames_out: int | None
     frames_kept: int | None
@@ -134,7 +137,7 @@ class Plan:
         text = [
             ("source", f"{info.path}: {info.codec}, {size}, {info.pixel_format}, {source_rate}"),
             ("target", f"{self.target}: {encoded}"),
-            ("frames", "{} in, {} out, {} kept".format(*counts)),
+            ("frames", f"{{}} in, {{}} out, {'at most ' if self.dedupe else ''}{{}} kept".format(*counts)),
             ("duration", "unknown" if self.duration is None else f"{float(self.duration):.3f} s"),
             *([("speed", self.rule.sentence())] if isinstance(self.rule, Ramp) else []),
             *([("deinterlaced", f"one frame for each {info.deinterlace[:-1]}")] if info.deinterlace != "off" else []),
@@ -142,6 +145,7 @@ class Plan:
             *([("hdr", info.hdr.sentence())] if info.hdr else []),
             *([("transparency", "kept")] if self.keeps_alpha else []),
             ("cuts", self._cuts()),
+            *([("repeats", f"filled with motion, up to {float(LONGEST_HOLD):g} s each")] if self.dedupe else []),
         ]
         text += self.memory.lines() if self.memory else []
         if self.method is not None:
@@ -170,6 +174,7 @@ def make_plan(
     method: MethodSpec | None = None,
     cuts: bool | CutList = True,
     repeat_at_cuts: bool = False,
+    dedupe: bool = False,
     encode: EncodeOptions | None = None,
     overwrite: bool = False,
 ) -> Plan:
@@ -210,6 +215,7 @@ def make_plan(
         method=method.name if method else None,
         cuts=cuts,
         repeat_at_cuts=repeat_at_cuts,
+        dedupe=dedupe,
         frames_in=frames_in,
         frames_out=tally and tally.frames,
         frames_kept=tally and tally.kept,

@@ -39,6 +39,7 @@ class RunResult:
         kept: Source frames shown at their own instant, or held behind the last one.
         held_at_cuts: Repeated, not made, because the next frame opens another scene.
         held_between_equals: Repeated because the next frame is equal, bit for bit.
+        copies: Source frames that repeated the one before, and whose place was filled with motion.
         cut_times: Source seconds at which scenes open.
         duration: Output seconds.
         resumed: Output frames that an earlier run of the same request, which was stopped, had finished.
@@ -54,6 +55,7 @@ class RunResult:
     kept: int
     held_at_cuts: int
     held_between_equals: int
+    copies: int
     cut_times: tuple[Fraction, ...]
     duration: Fraction
     resumed: int
@@ -71,6 +73,7 @@ def run_video(
     cuts: bool | CutList = True,
     repeat_at_cuts: bool = False,
     deinterlace: str = "off",
+    dedupe: bool = False,
     encode: EncodeOptions | None = None,
     progress: Callable[[Progress], None] | None = None,
     device: torch.device | None = None,
@@ -98,6 +101,7 @@ def run_video(
         repeat_at_cuts: Show in the gap before a cut the nearer of its two frames, instead of holding the old scene's
             last frame until the cut.
         deinterlace: `off`, or one frame for each of the `frames` or `fields` of an interlaced source.
+        dedupe: Take near-equal frames out of the time base (`video.copies`) and fill their place with motion.
         encode: Codec, quality, pixel format.
         progress: Called in the calling thread after each gap; with a team now and then, in a thread of its own.
         device: Where the method runs; the CPU by default.
@@ -138,6 +142,7 @@ def run_video(
         method=interpolator.spec,
         cuts=cuts,
         repeat_at_cuts=repeat_at_cuts,
+        dedupe=dedupe,
         encode=encode,
         overwrite=overwrite or stopped,
     )
@@ -197,6 +202,7 @@ def run_video(
         kept=filled.kept,
         held_at_cuts=filled.held_at_cuts,
         held_between_equals=filled.held_between_equals,
+        copies=filled.copies,
         cut_times=filled.cut_times,
         duration=filled.end,
         resumed=filled.resumed,
@@ -219,6 +225,7 @@ def _described(
         "frames_kept": filled.kept,
         "frames_held_at_cuts": filled.held_at_cuts,
         "frames_held_between_equals": filled.held_between_equals,
+        "frames_repeated": filled.copies,
         "cut_seconds": [str(time) for time in filled.cut_times],
         "duration_seconds": str(filled.end),
         "notes": list(notes),

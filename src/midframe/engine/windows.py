@@ -6,10 +6,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
+from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 
-from midframe.core.timeline import Gap
+from midframe.core.timeline import Gap, Instant, RateRule, instants_in_gap
 from midframe.video import TimedFrame
 
 
@@ -58,6 +60,28 @@ def gap_windows(marked: Iterable[tuple[TimedFrame, bool]], context: int) -> Iter
     while centre < len(recent):
         yield _window(recent, centre, context)
         centre = _forget(recent, centre + 1, context)
+
+
+def window_instants(
+    rule: RateRule, window: GapWindow, source_rate: Fraction | None, tolerance: Fraction
+) -> list[Instant]:
+    """Output instants in a gap, as `instants_in_gap` gives them.
+
+    Where copies of the frame before were taken out of the time base, the instants are those of the source with its
+    copies, and their places those between the two drawings.
+    """
+    gap, copies = window.gap, window.before.copies
+    if not copies:
+        return instants_in_gap(rule, gap, source_rate, tolerance)
+    instants = []
+    edges = [gap.start, *copies, gap.end]
+    for number, (start, end) in enumerate(pairwise(edges)):
+        is_last = gap.is_last and number == len(copies)
+        part = Gap(gap.index + number, start, end - start, is_last)
+        for instant in instants_in_gap(rule, part, source_rate, tolerance):
+            place = (start - gap.start + instant.local * part.duration) / gap.duration
+            instants.append(Instant(instant.time, gap.index, Fraction(0) if gap.is_last else place))
+    return instants
 
 
 def _forget(recent: deque[tuple[TimedFrame, bool]], centre: int, context: int) -> int:

@@ -8,6 +8,7 @@ finished parts of it on the disk, and what `open_writer` gives joins them, whole
 
 from midframe.video.buffers import encoder_bytes, frame_bytes, reader_bytes, smaller_encodings
 from midframe.video.colour import Colour
+from midframe.video.copies import Cadence, drop_copies
 from midframe.video.cut_list import CutList, mark_listed_cuts, read_cut_list
 from midframe.video.cuts import mark_cuts
 from midframe.video.deinterlace import deinterlaced
@@ -22,6 +23,7 @@ from midframe.video.targets import open_writer
 from midframe.video.write import FrameEncoder, VideoWriter, WriteRequest, check_target
 
 __all__ = [
+    "Cadence",
     "Colour",
     "CutList",
     "EncodeOptions",
@@ -41,6 +43,7 @@ __all__ = [
     "check_target",
     "decide_streams",
     "deinterlaced",
+    "drop_copies",
     "encoder_bytes",
     "frame_bytes",
     "is_whole",

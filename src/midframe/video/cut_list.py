@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -101,16 +102,17 @@ def read_cut_list(path: Path, rate: Fraction | None) -> CutList:
 def mark_listed_cuts(frames: Iterable[TimedFrame], cuts: CutList) -> Iterator[tuple[TimedFrame, bool]]:
     """Say of each frame whether a listed cut opens it; the first frame of all is never opened.
 
-    A time stands for the frame whose start is nearest to it: lists round times. Memory: one frame.
+    A time stands for the frame whose start is nearest to it: lists round times. Where that frame was taken out of the
+    time base as a copy, the next drawing is meant. Memory: one frame.
     """
-    numbers = {place for place in cuts.places if isinstance(place, int)}
+    numbers = sorted(place for place in cuts.places if isinstance(place, int))
     moments = sorted(place for place in cuts.places if isinstance(place, Fraction))
     passed = 0
     for frame in frames:
-        start = passed
-        while passed < len(moments) and moments[passed] <= frame.time + frame.duration / 2:
-            passed += 1
-        yield frame, frame.index > 0 and (passed > start or frame.index in numbers)
+        shown = frame.copies[0] - frame.time if frame.copies else frame.duration
+        now = bisect_right(moments, frame.time + shown / 2) + bisect_right(numbers, frame.index)
+        yield frame, frame.index > 0 and now > passed
+        passed = now
 
 
 def _cells(line: str) -> set[str]:

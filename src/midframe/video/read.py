@@ -38,6 +38,7 @@ class TimedFrame:
         pixels: (height, width, 3) RGB: uint8 with white at 255 for sources of 8 bits; uint16 with white at
             65535 for deeper ones, whatever their depth. With alpha as fourth channel where that was asked for.
         is_last: No frame follows.
+        copies: Times of the frames that repeated this one, and were taken out of the time base (`video.copies`).
     """
 
     index: int
@@ -45,6 +46,7 @@ class TimedFrame:
     duration: Fraction
     pixels: np.ndarray
     is_last: bool
+    copies: tuple[Fraction, ...] = ()
 
 
 @dataclass
