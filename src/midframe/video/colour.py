@@ -74,7 +74,8 @@ def resolve_colour(
         MediaError: A matrix that is not a weighting of red, green and blue (YCgCo, ICtCp, constant
             luminance).
     """
-    assumed = matrix == UNSPECIFIED or is_rgb(pixel_format)
+    # Grey without a matrix is marked like RGB by some.
+    assumed = matrix == UNSPECIFIED or is_rgb(pixel_format) or (is_grey(pixel_format) and matrix == RGB_MATRIX)
     if assumed:
         matrix = 1 if height >= HD_LINES else 6
     if matrix not in MATRICES:

@@ -10,15 +10,19 @@ from pathlib import Path
 import av
 
 from midframe.core.errors import UsageError
-from midframe.video.colour import bit_depth, has_alpha, is_rgb
+from midframe.video.colour import bit_depth, has_alpha, is_grey, is_rgb
 from midframe.video.encoders import encoder_named, memory_formats, quality_scale
-from midframe.video.formats import format_of
+from midframe.video.formats import Format, format_of
 from midframe.video.probe import VideoInfo
 from midframe.video.streams import container_of
 
 RATE_CONTROLS = frozenset(
     ("crf", "quality", "qp", "cq", "b", "rc", "rc_mode", "qp_i", "qp_p", "lossless", "qscale", "global_quality")
 )
+WITH_ASPECT = ("h264", "hevc", "mpeg4", "mpeg2video")
+"""Codecs whose stream says how wide a pixel is."""
+WITHOUT_ASPECT = ("matroska", "webm", "yuv4mpegpipe", "webp")
+"""Muxers that do not say it: they take it from where PyAV cannot put it, or have no place for it."""
 # Some hardware encoders offer nothing else for more than 8 bits.
 SEMIPLANAR = ("p010le", "p016le")
 DEFAULT_CODEC = "libx264"
@@ -116,7 +120,9 @@ def resolve_encoding(info: VideoInfo, target: Path, options: EncodeOptions) -> E
     losses = _losses(info, pixel_format)
     if name == "libwebp" and chosen.get("lossless") != "1" and min(_chroma(info.pixel_format)) < 2:
         losses += (f"the chroma resolution of {info.pixel_format} is reduced (lossy WebP has 4:2:0)",)
-    if losses and options.pixel_format is None and not options.allow_loss:
+    shape = _shape_loss(info, codec.canonical_name, kind)
+    losses += shape
+    if (shape or (losses and options.pixel_format is None)) and not options.allow_loss:
         hint = " A .mov, .mkv or .webm can hold transparency." if _is_transparent(info) else ""
         raise UsageError(
             f"With {name}, {'; '.join(losses)}. Choose another codec or pixel format, or allow the loss.{hint}"
@@ -198,13 +204,14 @@ def _fitting(codec: av.Codec, info: VideoInfo, offered: list[str]) -> list[str]:
 
 
 def _nearest_format(info: VideoInfo, offered: list[str]) -> str:
-    """The offered format that keeps most of the source: transparency, then depth, then chroma."""
+    """The offered format that keeps most of the source: colour, transparency, then depth, then chroma."""
     source = av.VideoFormat(info.pixel_format)
     chroma = _chroma(info.pixel_format)
 
-    def distance(name: str) -> tuple[bool, int, int, bool, bool, int]:
+    def distance(name: str) -> tuple[bool, bool, int, int, bool, bool, int]:
         depth, (across, down) = bit_depth(name), _chroma(name)
         return (
+            is_grey(name) and not is_grey(info.pixel_format),
             has_alpha(name) != info.has_alpha and info.has_alpha,
             max(0, _depth(info) - depth),
             max(0, across - chroma[0]) + max(0, down - chroma[1]),
@@ -229,6 +236,17 @@ def _chroma(pixel_format: str) -> tuple[int, int]:
     return -(-64 // described.chroma_width(64)), -(-64 // described.chroma_height(64))
 
 
+def _shape_loss(info: VideoInfo, codec: str, kind: Format) -> tuple[str, ...]:
+    """Pixels that are not square must be said to be so by the coded stream where PyAV cannot tell the file."""
+    aspect = info.sample_aspect_ratio
+    if aspect == 1 or kind.muxer not in WITHOUT_ASPECT or codec in WITH_ASPECT:
+        return ()
+    return (
+        f"pixels of {aspect.numerator}:{aspect.denominator} are shown square, since {codec} in {kind.name} "
+        "cannot say otherwise",
+    )
+
+
 def _losses(info: VideoInfo, pixel_format: str) -> tuple[str, ...]:
     losses = []
     if bit_depth(pixel_format) < _depth(info):
@@ -239,4 +257,6 @@ def _losses(info: VideoInfo, pixel_format: str) -> tuple[str, ...]:
     stored_across, stored_down = _chroma(pixel_format)
     if stored_across > across or stored_down > down:
         losses.append(f"the chroma resolution of {info.pixel_format} is reduced ({pixel_format})")
+    if is_grey(pixel_format) and not is_grey(info.pixel_format):
+        losses.append(f"all colour is lost ({pixel_format})")
     return tuple(losses)
