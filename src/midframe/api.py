@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -18,7 +19,7 @@ from midframe.core.executor import Executor
 from midframe.core.file_hash import sha256_of
 from midframe.core.method import Interpolator
 from midframe.core.options import LoadOptions
-from midframe.core.rate import Number, RampPoints, rate_rule
+from midframe.core.rate import Number, RampPoints, parse_rate, rate_rule
 from midframe.core.recipe import write_recipe
 from midframe.core.task import Adaptation, AdaptOptions, AdaptResult, TrainingSetup, TrainOptions
 from midframe.core.work_size import Resizable
@@ -30,10 +31,12 @@ from midframe.engine.measure import measure
 from midframe.engine.memory import parse_size
 from midframe.engine.plan import fit_plan
 from midframe.engine.shares import SharedSegments, Team, fill_share
+from midframe.engine.work_folder import work_folder_of
 from midframe.recipes import find_recipe
 from midframe.video import CutList, EncodeOptions, deinterlaced, probe, read_cut_list
 from midframe.video.formats import named_target
 from midframe.video.picture import read_picture, write_pictures
+from midframe.video.spool import spooled
 from midframe.weights import find
 
 DEFAULT_METHOD = "rife"
@@ -205,6 +208,7 @@ def interpolate_video(
     *,
     method: str | Interpolator = DEFAULT_METHOD,
     device: str | None = None,
+    input_rate: Number | None = None,
     fps: Number | None = None,
     multi: int | None = None,
     slow: Number | None = None,
@@ -231,10 +235,13 @@ def interpolate_video(
     goes on from there when the same is asked for again, and gives the same frames.
 
     Args:
-        source: Any video file that FFmpeg reads.
+        source: Any video file that FFmpeg reads; an animated GIF, APNG or WebP; a folder of pictures, or a pattern of
+            their names such as `in/%04d.png` or `in/*.png`; or `-` for standard input, which is kept in a file beside
+            the target while it is needed.
         target: File to write; its suffix chooses the container. It appears only when it is whole. A folder, told
             by a slash at its end or by being there, or a pattern such as `out/%06d.png` means a picture for each
             frame; `-` means y4m on standard output, frame by frame.
+        input_rate: Frames per second of pictures; 25 where not stated.
         method: A name from `methods()`, or what `load` gave, or any interpolator of your own.
         device: Where the method runs (see `load`). By default `auto` for a name; for an interpolator its own
             attribute `device`, or without one the CPU.
@@ -275,28 +282,31 @@ def interpolate_video(
         DeviceError, WeightsError: See `load`.
     """
     interpolator, place = _placed(method, device)
-    return run_video(
-        Path(source),
-        named_target(target),
-        interpolator,
-        rate_rule(fps=fps, multi=multi, slow=slow, vfr=vfr, ramp=ramp),
-        cuts=_cuts(cuts, Path(source)),
-        repeat_at_cuts=_repeat_at_cuts(cut_style),
-        deinterlace=deinterlace,
-        dedupe=dedupe,
-        encode=encode,
-        progress=progress,
-        device=place,
-        seed=seed,
-        overwrite=overwrite,
-        skip_damaged=skip_damaged,
-        confidence=None if confidence is None else Path(confidence),
-        restart=restart,
-        made_with=_made_with(interpolator),
-        memory_bytes=None if memory is None else parse_size(memory),
-        team=None if executor is None else Team(executor, _sharing(interpolator)),
-        sidecar=sidecar,
-    )
+    target, source_rate = named_target(target), None if input_rate is None else parse_rate(input_rate)
+    with _as_file(source, target, overwrite) as path:
+        return run_video(
+            path,
+            target,
+            interpolator,
+            rate_rule(fps=fps, multi=multi, slow=slow, vfr=vfr, ramp=ramp),
+            input_rate=source_rate,
+            cuts=_cuts(cuts, path, source_rate),
+            repeat_at_cuts=_repeat_at_cuts(cut_style),
+            deinterlace=deinterlace,
+            dedupe=dedupe,
+            encode=encode,
+            progress=progress,
+            device=place,
+            seed=seed,
+            overwrite=overwrite,
+            skip_damaged=skip_damaged,
+            confidence=None if confidence is None else Path(confidence),
+            restart=restart,
+            made_with=_made_with(interpolator),
+            memory_bytes=None if memory is None else parse_size(memory),
+            team=None if executor is None else Team(executor, _sharing(interpolator)),
+            sidecar=sidecar,
+        )
 
 
 def plan_video(
@@ -305,6 +315,7 @@ def plan_video(
     *,
     method: str | Interpolator = DEFAULT_METHOD,
     device: str | None = None,
+    input_rate: Number | None = None,
     fps: Number | None = None,
     multi: int | None = None,
     slow: Number | None = None,
@@ -330,19 +341,21 @@ def plan_video(
     """
     limit = None if memory is None else parse_size(memory)
     interpolator, place = _placed(method, device)
-    plan = make_plan(
-        deinterlaced(probe(Path(source)), deinterlace),
-        named_target(target),
-        rate_rule(fps=fps, multi=multi, slow=slow, vfr=vfr, ramp=ramp),
-        method=interpolator.spec,
-        cuts=_cuts(cuts, Path(source)),
-        repeat_at_cuts=_repeat_at_cuts(cut_style),
-        dedupe=dedupe,
-        encode=encode,
-        overwrite=overwrite,
-    )
-    interpolator, plan = fit_plan(plan, interpolator, limit, place, workers)
-    return replace(plan, estimate=measure(plan, interpolator, place)) if measured else plan
+    target, source_rate = named_target(target), None if input_rate is None else parse_rate(input_rate)
+    with _as_file(source, target, overwrite) as path:
+        plan = make_plan(
+            deinterlaced(probe(path, source_rate), deinterlace),
+            target,
+            rate_rule(fps=fps, multi=multi, slow=slow, vfr=vfr, ramp=ramp),
+            method=interpolator.spec,
+            cuts=_cuts(cuts, path, source_rate),
+            repeat_at_cuts=_repeat_at_cuts(cut_style),
+            dedupe=dedupe,
+            encode=encode,
+            overwrite=overwrite,
+        )
+        interpolator, plan = fit_plan(plan, interpolator, limit, place, workers)
+        return replace(plan, estimate=measure(plan, interpolator, place)) if measured else plan
 
 
 def interpolate_pictures(
@@ -611,12 +624,17 @@ def _placed(method: str | Interpolator, device: str | None) -> tuple[Interpolato
     return method, torch.device(getattr(method, "device", "cpu"))
 
 
-def _cuts(cuts: str | Path, source: Path) -> bool | CutList:
+def _as_file(source: Path | str, target: Path, overwrite: bool) -> AbstractContextManager[Path]:
+    """The source as something that can be read twice; a target that a stopped run left may be gone on with."""
+    return spooled(Path(source), target, overwrite or work_folder_of(target).is_dir())
+
+
+def _cuts(cuts: str | Path, source: Path, input_rate: Fraction | None) -> bool | CutList:
     if cuts in ("auto", "off"):
         return cuts == "auto"
     if not Path(cuts).is_file():
         raise UsageError(f"Cuts are 'auto', 'off' or a file that lists them; there is no file '{cuts}'.")
-    return read_cut_list(Path(cuts), probe(source).average_rate)
+    return read_cut_list(Path(cuts), probe(source, input_rate).average_rate)
 
 
 def _repeat_at_cuts(style: str) -> bool:

@@ -81,7 +81,7 @@ def broken_head(folder):
     ("make", "sentence"),
     [
         (broken_missing, "does not exist"),
-        (broken_folder, "is a folder"),
+        (broken_folder, "There are no pictures in"),
         (broken_empty, "is empty"),
         (broken_text, "cannot be read as a video"),
         (broken_sound, "has no video stream"),

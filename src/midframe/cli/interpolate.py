@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 
 def interpolate(
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="Any video that FFmpeg reads.")],
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help=options.SOURCE)],
     target: Annotated[str, typer.Argument(metavar="OUTPUT", help=options.TARGET)],
+    input_rate: options.InputRate = None,
     fps: options.Fps = None,
     multi: options.Multi = None,
     slow: options.Slow = None,
@@ -93,6 +94,7 @@ def interpolate(
             target,
             method=interpolator,
             device=device,
+            input_rate=input_rate,
             fps=fps,
             multi=multi,
             slow=slow,

@@ -13,6 +13,10 @@ from midframe.core.errors import UsageError
 if TYPE_CHECKING:
     from midframe.video import EncodeOptions
 
+SOURCE = (
+    "Any video that FFmpeg reads, an animation, a folder of pictures, a pattern of their names (in/%04d.png, "
+    "'in/*.png'), or - for standard input."
+)
 TARGET = (
     "Its suffix chooses the format: mp4, mkv, mov, webm, gif, apng, webp, y4m. A folder (OUT/) or a pattern "
     "(out/%06d.png) means pictures, - means y4m on standard output."
@@ -20,6 +24,10 @@ TARGET = (
 RATE, METHOD, OUTPUT = "Rate", "Method", "Output"
 """Panels of the help page."""
 
+InputRate: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="RATE", help="Rate of pictures that are read. Default: 25.", rich_help_panel=RATE),
+]
 Fps: TypeAlias = Annotated[
     str | None,
     typer.Option(metavar="RATE", help="Resample to this rate: 60, 59.94, 60000/1001.", rich_help_panel=RATE),

@@ -13,10 +13,11 @@ from midframe.cli import options
 
 
 def plan(
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="Any video that FFmpeg reads.")],
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help=options.SOURCE)],
     target: Annotated[
         str | None, typer.Argument(metavar="[OUTPUT]", help="Default: INPUT-midframe beside the input.")
     ] = None,
+    input_rate: options.InputRate = None,
     fps: options.Fps = None,
     multi: options.Multi = None,
     slow: options.Slow = None,
@@ -56,6 +57,7 @@ def plan(
         target or _free_choice(source),
         method=interpolator,
         device=device,
+        input_rate=input_rate,
         fps=fps,
         multi=multi,
         slow=slow,
@@ -84,8 +86,14 @@ def plan(
 
 
 def _free_choice(source: Path) -> Path:
-    """The target where none was named: like the source, in Matroska where its own container cannot be written."""
-    from midframe.video.formats import VIDEO
+    """The target where none was named: like the source, in Matroska where its own kind cannot be written."""
+    from midframe.video.formats import PIPE, VIDEO
+    from midframe.video.picture_list import is_picture_list
 
+    if source == PIPE:
+        return Path("output-midframe.mkv")
+    if is_picture_list(source):
+        folder = source if source.is_dir() else source.parent
+        return folder.absolute().with_name(f"{folder.absolute().name}-midframe.mkv")
     suffix = source.suffix if source.suffix.lower() in VIDEO else ".mkv"
     return source.with_name(f"{source.stem}-midframe{suffix}")

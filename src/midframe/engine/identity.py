@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from importlib.metadata import version
 
+from midframe.core.file_hash import sha256_of
 from midframe.engine.plan import Plan
+from midframe.video import VideoInfo
 from midframe.video.libraries import describe_libraries
+from midframe.video.picture_list import is_picture_list, list_pictures
+from midframe.video.spool import is_spooled
 
 
 def run_identity(plan: Plan, *, seed: int, skip_damaged: bool, made_with: Mapping[str, str]) -> dict[str, str]:
@@ -18,12 +23,11 @@ def run_identity(plan: Plan, *, seed: int, skip_damaged: bool, made_with: Mappin
         skip_damaged: Frames that do not decode are left out.
         made_with: What only the caller knows of the method: weights, precision, options.
     """
-    source = plan.source.path.stat()
     libraries = describe_libraries()
     options = " ".join(f"{key}={value}" for key, value in sorted(plan.encoding.options.items()))
     size = plan.memory.size if plan.memory else None
     return {
-        "source": f"{plan.source.path.resolve()}, {source.st_size} bytes, changed at {source.st_mtime_ns}",
+        "source": _source_identity(plan.source),
         "rate": str(plan.rule),
         "cuts": f"{plan.cuts}{', the nearer frame repeated' if plan.repeat_at_cuts else ''}",
         "deinterlace": plan.source.deinterlace,
@@ -39,3 +43,19 @@ def run_identity(plan: Plan, *, seed: int, skip_damaged: bool, made_with: Mappin
         **made_with,
         **({"flow scale": str(size.scale)} if size else {}),  # tiles change nothing that is seen
     }
+
+
+def _source_identity(info: VideoInfo) -> str:
+    """What tells a source from any other, or from itself when it has changed."""
+    path = info.path
+    if is_spooled(path):
+        return f"standard input, {path.stat().st_size} bytes, SHA-256 {sha256_of(path)}"
+    if is_picture_list(path):
+        digest = hashlib.sha256()
+        pictures = list_pictures(path)
+        for picture in pictures:
+            known = picture.stat()
+            digest.update(f"{picture.name}\0{known.st_size}\0{known.st_mtime_ns}\n".encode())
+        return f"{path.resolve()}, {len(pictures)} pictures {digest.hexdigest()[:16]}, {info.input_rate} a second"
+    known = path.stat()
+    return f"{path.resolve()}, {known.st_size} bytes, changed at {known.st_mtime_ns}"

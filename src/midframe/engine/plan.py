@@ -135,7 +135,7 @@ class Plan:
         encoded = f"{self.encoding.codec}, {self.encoding.pixel_format}, {float(self.rate):.3f} fps"
         counts = [_number(count) for count in (self.frames_in, self.frames_out, self.frames_kept)]
         text = [
-            ("source", f"{info.path}: {info.codec}, {size}, {info.pixel_format}, {source_rate}"),
+            ("source", f"{info.name}: {info.codec}, {size}, {info.pixel_format}, {source_rate}"),
             ("target", f"{self.target}: {encoded}"),
             ("frames", f"{{}} in, {{}} out, {'at most ' if self.dedupe else ''}{{}} kept".format(*counts)),
             ("duration", "unknown" if self.duration is None else f"{float(self.duration):.3f} s"),
@@ -389,7 +389,7 @@ def _notes(
     tally: _Tally | None,
     times: list[Fraction] | None,
 ) -> list[str]:
-    notes = [f"Lost: {loss}." for loss in encoding.losses]
+    notes = [*info.notes, *(f"Lost: {loss}." for loss in encoding.losses)]
     notes += [f"Lost: {stream.sentence()}, since {cause}." for stream, cause in streams.lost]
     if not encoding.has_quality:
         notes.append(

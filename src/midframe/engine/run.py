@@ -70,6 +70,7 @@ def run_video(
     interpolator: Interpolator,
     rule: RateRule,
     *,
+    input_rate: Fraction | None = None,
     cuts: bool | CutList = True,
     repeat_at_cuts: bool = False,
     deinterlace: str = "off",
@@ -93,10 +94,11 @@ def run_video(
     stopped, in whatever way, goes on from there when it is started again, and gives the same frames.
 
     Args:
-        source: Any video file that FFmpeg reads.
+        source: Any video file that FFmpeg reads, a folder of pictures or a pattern of their names.
         target: File to write; its suffix chooses the container. It appears only when it is whole.
         interpolator: The method, on `device` already.
         rule: Instants of the output.
+        input_rate: Frames per second of a source that is a list of pictures.
         cuts: Detect scene cuts, or take those of a list, and blend across none of them.
         repeat_at_cuts: Show in the gap before a cut the nearer of its two frames, instead of holding the old scene's
             last frame until the cut.
@@ -133,7 +135,7 @@ def run_video(
         sidecar = False  # there is no file beside which it could lie
         if team is not None:
             raise UsageError("Standard output takes frames in order, from one job; name a file for several.")
-    info = deinterlaced(probe(source), deinterlace)
+    info = deinterlaced(probe(source, input_rate), deinterlace)
     stopped = work_folder_of(target).is_dir()  # its output may be there already; that is settled below
     plan = make_plan(
         info,

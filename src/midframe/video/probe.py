@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import av
 from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 from av.sidedata.sidedata import SideData, SideDataContainer
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
@@ -24,6 +25,16 @@ from midframe.core.errors import MediaError
 from midframe.video.colour import Colour, bit_depth, has_alpha, resolve_colour
 from midframe.video.hdr import DYNAMIC, HdrMetadata, read_hdr
 from midframe.video.loops import read_plays
+from midframe.video.picture_list import (
+    USUAL_RATE,
+    check_input_rate,
+    is_picture_list,
+    list_pictures,
+    missing_numbers,
+    open_pictures,
+)
+from midframe.video.sequence import PictureContainer, PictureDecoder, PicturePacket, PictureStream
+from midframe.video.webp import is_animated_webp, open_webp
 
 OPENING_PIXELS = 10**7
 """Of the frames at the start of a video that tell whether it is interlaced: 24 of 576 lines, or 5 of 1080."""
@@ -31,6 +42,19 @@ ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 LARGEST_SIDE = 32_768
 LARGEST_PIXELS = 2**28
 """Eight times 8K."""
+
+
+# To the type checker, pictures that stand for a file look like one.
+if TYPE_CHECKING:
+    Container: TypeAlias = InputContainer
+    Stream: TypeAlias = VideoStream
+    Decoder: TypeAlias = VideoCodecContext
+    AnyPacket: TypeAlias = Packet
+else:
+    Container = InputContainer | PictureContainer
+    Stream = VideoStream | PictureStream
+    Decoder = VideoCodecContext | PictureDecoder
+    AnyPacket = Packet | PicturePacket
 
 
 @dataclass(frozen=True)
@@ -87,6 +111,8 @@ class VideoInfo:
         streams: All other streams.
         chapter_count: Chapters in the file.
         plays: How often an animation says it is played, 0 for without end; None for what is no animation.
+        input_rate: Frames per second that pictures are read at; None for what has times of its own.
+        notes: One sentence for each thing that was assumed or is missing.
     """
 
     path: Path
@@ -113,15 +139,29 @@ class VideoInfo:
     chapter_count: int
     plays: int | None = None
     deinterlace: str = "off"
+    input_rate: Fraction | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What the source is called before a person."""
+        return "standard input" if self.path.name.endswith(".midframe-input") else str(self.path)
 
 
-def probe(path: Path) -> VideoInfo:
-    """Read the facts about a video file; decodes a few frames of its start.
+def probe(path: Path, input_rate: Fraction | None = None) -> VideoInfo:
+    """Read the facts about a video file, or about pictures; decodes a few frames of the start.
+
+    Args:
+        path: A file; or a folder of pictures, or a pattern of their names.
+        input_rate: Frames per second of pictures, 25 where None.
 
     Raises:
-        MediaError: The file is missing, a folder, empty, not media, without video, or no frame is whole.
+        MediaError: The file is missing, empty, not media, without video, or no frame is whole; or there are no
+            pictures.
+        UsageError: A rate for what has its own times.
     """
-    with open_video(path) as (container, stream):
+    check_input_rate(path, input_rate)
+    with open_video(path, input_rate) as (container, stream):
         frame, interlaced = _opening(path, container, stream)
         context = stream.codec_context
         time_base = stream.time_base or Fraction(1, av.time_base)
@@ -163,18 +203,34 @@ def probe(path: Path) -> VideoInfo:
             ),
             chapter_count=len(container.chapters()),
             plays=read_plays(path),
+            input_rate=stream.average_rate if is_picture_list(path) else None,
+            notes=tuple(_picture_notes(path, input_rate)) if is_picture_list(path) else (),
         )
 
 
+def _picture_notes(path: Path, input_rate: Fraction | None) -> Iterator[str]:
+    paths = list_pictures(path)
+    rate = (
+        f"{input_rate} frames a second" if input_rate else f"{USUAL_RATE} frames a second (--input-rate changes it)"
+    )
+    yield f"{len(paths)} pictures, {paths[0].name} to {paths[-1].name}, read at {rate}."
+    if missing := missing_numbers(paths):
+        yield missing
+
+
 @contextmanager
-def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """A file opened for reading, and its main video stream.
+def open_video(path: Path, input_rate: Fraction | None = None) -> Iterator[tuple[Container, Stream]]:
+    """A file or pictures opened for reading, and the main video stream.
 
     Raises:
-        MediaError: The file is missing, a folder, empty, not media, or without video.
+        MediaError: The file is missing, empty, not media, or without video; or there are no pictures.
+        MissingExtraError: An animated WebP, without Pillow.
     """
-    if path.is_dir():
-        raise MediaError(f"{path} is a folder, not a video file.")
+    if is_picture_list(path) or is_animated_webp(path):
+        opened = open_pictures(path, input_rate) if is_picture_list(path) else open_webp(path)
+        with opened as pictures:
+            yield cast("Container", pictures), cast("Stream", pictures.stream)
+        return
     if not path.exists():
         raise MediaError(f"{path} does not exist.")
     if not path.is_file():  # a pipe would block for ever
@@ -194,7 +250,7 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         yield container, stream
 
 
-def open_decoder(stream: VideoStream) -> VideoCodecContext:
+def open_decoder(stream: Stream) -> Decoder:
     """What decodes the packets of a stream: its own decoder, but for VP8 and VP9 with transparency.
 
     FFmpeg's own decoders of these leave it out; those of libvpx know it.
@@ -221,14 +277,14 @@ def _check_size(path: Path, width: int, height: int) -> None:
         )
 
 
-def _start_time(frame: VideoFrame | None, stream: VideoStream) -> Fraction:
+def _start_time(frame: VideoFrame | None, stream: Stream) -> Fraction:
     """When a frame is shown, or without a stamp of its own when the stream starts, in seconds."""
     if frame is not None and frame.pts is not None and frame.time_base is not None:
         return frame.pts * frame.time_base
     return (stream.start_time or 0) * (stream.time_base or Fraction(1, av.time_base))
 
 
-def _declared_end(container: InputContainer, stream: VideoStream) -> Fraction | None:
+def _declared_end(container: Container, stream: Stream) -> Fraction | None:
     """Seconds, on the clock of all streams, at which the file declares its video stream to end, or None.
 
     Matroska declares it as a tag, in which FFmpeg writes the time of the end. The container's own duration
@@ -251,7 +307,7 @@ def reason(error: BaseException) -> str:
     return (getattr(error, "strerror", None) or str(error)).rstrip(".")
 
 
-def _opening(path: Path, container: InputContainer, stream: VideoStream) -> tuple[VideoFrame, bool]:
+def _opening(path: Path, container: Container, stream: Stream) -> tuple[VideoFrame, bool]:
     """The first frame that `VideoReader` yields when it skips what is damaged, and whether the opening is interlaced.
 
     Titles before a film may be progressive: up to `OPENING_PIXELS` are looked at.
@@ -284,7 +340,7 @@ def _opening(path: Path, container: InputContainer, stream: VideoStream) -> tupl
     raise MediaError(f"{path} has a video stream without a single frame.")
 
 
-def _colour(stream: VideoStream, frame: VideoFrame) -> Colour:
+def _colour(stream: Stream, frame: VideoFrame) -> Colour:
     """Tags of the frame, completed by those of the stream."""
     context = stream.codec_context
 

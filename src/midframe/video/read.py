@@ -8,19 +8,25 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from av.container import InputContainer
 from av.error import FFmpegError
-from av.packet import Packet
-from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from midframe.core.errors import MediaError, UsageError
 from midframe.video.alpha import to_rgba
 from midframe.video.buffers import decoder_threads
 from midframe.video.colour import to_rgb
 from midframe.video.deinterlace import deinterlace, field_times
-from midframe.video.probe import VideoInfo, open_decoder, open_video, probe, reason
+from midframe.video.probe import (
+    AnyPacket,
+    Container,
+    Decoder,
+    Stream,
+    VideoInfo,
+    open_decoder,
+    open_video,
+    probe,
+    reason,
+)
 
 # A file that ends earlier than it declares, by more than this, is taken for truncated.
 SHORTEST_TRUNCATION_SECONDS = Fraction(1, 10)
@@ -78,7 +84,7 @@ class VideoReader:
             MediaError: A frame is damaged, or the file ends before its declared end, and `skip_damaged` is
                 not set.
         """
-        with open_video(self.info.path) as (container, stream):
+        with open_video(self.info.path, self.info.input_rate) as (container, stream):
             decoder = open_decoder(stream)
             decoder.thread_type = "AUTO"
             decoder.thread_count = decoder_threads(self.info)
@@ -106,9 +112,7 @@ class VideoReader:
     def _usual_step(self) -> Fraction:
         return 1 / self.info.average_rate if self.info.average_rate else Fraction(1, 25)
 
-    def _decoded(
-        self, container: InputContainer, stream: VideoStream, decoder: VideoCodecContext
-    ) -> Iterator[VideoFrame]:
+    def _decoded(self, container: Container, stream: Stream, decoder: Decoder) -> Iterator[VideoFrame]:
         packets = container.demux(stream)
         while True:
             try:
@@ -231,7 +235,7 @@ def scan_times(info: VideoInfo) -> list[Fraction] | None:
         MediaError: The file cannot be opened.
     """
     times = set()
-    with open_video(info.path) as (container, stream):
+    with open_video(info.path, info.input_rate) as (container, stream):
         try:
             for packet in container.demux(stream):
                 if packet.size == 0 or packet.is_discard:
@@ -248,7 +252,7 @@ def scan_times(info: VideoInfo) -> list[Fraction] | None:
     return (field_times(shown) if info.deinterlace == "fields" else shown) or None
 
 
-def _seconds(stamped: VideoFrame | Packet) -> Fraction | None:
+def _seconds(stamped: VideoFrame | AnyPacket) -> Fraction | None:
     if stamped.pts is None or stamped.time_base is None:
         return None
     return stamped.pts * stamped.time_base

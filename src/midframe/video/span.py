@@ -76,7 +76,7 @@ def _read_from_key_frame(info: VideoInfo, times: list[Fraction], wanted: range) 
     """The wanted frames in order, up to the first that does not come out whole."""
     numbers = {time: number for number, time in enumerate(times)}
     position = wanted.start
-    with open_video(info.path) as (container, stream):
+    with open_video(info.path, info.input_rate) as (container, stream):
         stream.thread_type = "AUTO"
         assert stream.time_base is not None  # else `scan_times` finds no times
         try:

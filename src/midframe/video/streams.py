@@ -10,13 +10,14 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-from av.container import InputContainer, OutputContainer
+from av.container import OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import AttachmentStream, Disposition, Stream
 
 from midframe.core.errors import MediaError
 from midframe.video.formats import format_of
+from midframe.video.probe import Container as Source
 from midframe.video.probe import OtherStream, VideoInfo, reason
 
 TIMED_KINDS = ("audio", "subtitle", "video")
@@ -116,12 +117,13 @@ class StreamCopy:
 
     def __init__(self, source: Path, kept: tuple[OtherStream, ...], output: OutputContainer) -> None:
         self._output = output
-        self._input = av.open(str(source.absolute()), "r", metadata_errors="replace")
+        self._input = av.open(str(source.absolute()), "r", metadata_errors="replace") if kept else None
         self._targets: dict[int, Stream] = {}
         self._unplaced: Counter[int] = Counter()
         self._shift = Fraction(0)
         self._next: Packet | None = None
         for stream in kept:
+            assert self._input is not None
             template = self._input.streams[stream.index]
             if isinstance(template, AttachmentStream):
                 output.add_attachment(template.name or "attachment", template.mimetype or "", template.data)
@@ -137,8 +139,8 @@ class StreamCopy:
         """When the earliest copied stream starts, in seconds on the source's clock; None without any."""
         starts = [
             stream.start_time * stream.time_base
-            for index in self._targets
-            if (stream := self._input.streams[index]).start_time is not None and stream.time_base is not None
+            for stream in self._copied()
+            if stream.start_time is not None and stream.time_base is not None
         ]
         return min(starts, default=None)
 
@@ -177,11 +179,16 @@ class StreamCopy:
 
     def close(self) -> None:
         """Close the source."""
-        self._input.close()
+        if self._input is not None:
+            self._input.close()
+
+    def _copied(self) -> list[Stream]:
+        """Streams of the source whose packets are copied."""
+        return [] if self._input is None else [self._input.streams[index] for index in self._targets]
 
     def _demux(self) -> Iterator[Packet]:
-        streams = [self._input.streams[index] for index in self._targets]
-        if not streams:
+        streams = self._copied()
+        if self._input is None or not streams:
             return
         try:
             for packet in self._input.demux(*streams):
@@ -196,9 +203,7 @@ class StreamCopy:
             raise MediaError(f"A stream beside the video cannot be read further: {reason(error)}.") from error
 
 
-def copy_description(
-    source: InputContainer, output: OutputContainer, when_shown: Callable[[Fraction], Fraction]
-) -> None:
+def copy_description(source: Source, output: OutputContainer, when_shown: Callable[[Fraction], Fraction]) -> None:
     """Copy title and other tags, and the chapters.
 
     Args:

@@ -294,7 +294,7 @@ class VideoWriter:
         origin = info.start_time if self._copy.start is None else min(info.start_time, self._copy.start)
         self._offset = info.start_time - origin
         self._copy.shift_by(-origin)
-        with open_video(info.path) as (source, stream):
+        with open_video(info.path, info.input_rate) as (source, stream):
             self._stream.metadata.update(
                 {key: value for key, value in stream.metadata.items() if key in ("language", "title")}
             )
@@ -375,7 +375,7 @@ def check_target(source: Path, target: Path, overwrite: bool) -> None:
             folder = folder.parent  # the folder of the pictures is made, those around it are not
     if target.is_dir():
         raise WriteError(f"{target} is a folder; name a file.")
-    if target.exists() and target.samefile(source):
+    if target.exists() and source.exists() and target.samefile(source):
         raise WriteError(f"{target} is the source itself; choose another name.")
     if target.exists() and not overwrite:
         raise WriteError(f"{target} exists already; choose another name or allow it to be replaced.")
