@@ -10,12 +10,14 @@ import torch
 
 from blend import Blend, Doubting
 from clips import HEIGHT, WIDTH, Recipe, make_clip
+from midframe import api
 from midframe.core.errors import UsageError
 from midframe.core.method import MethodSpec, Midpoint
 from midframe.core.timeline import Multiply
-from midframe.engine import make_plan, run_video
+from midframe.engine import GapFiller, make_plan, run_video
 from midframe.methods.baseline import BlendInterpolator, ClassicalInterpolator
 from midframe.video import EncodeOptions, VideoReader, probe
+from midframe.video.picture import read_picture
 
 STEP = 8
 ROUNDING = 1  # level of 255
@@ -143,9 +145,10 @@ def test_alpha_of_every_kind_of_source_is_mixed_premultiplied(tmp_path, name, co
         ("out.mov", EncodeOptions(), 2),  # ProRes is lossy; its alpha is not, but has other levels
         ("out.mov", EncodeOptions(codec="qtrle"), 0),
         ("out.mkv", EncodeOptions(), 0),
+        ("out.apng", EncodeOptions(), 0),
         ("out.webm", EncodeOptions(allow_loss=True), 8),  # VP9 at its usual quality
     ],
-    ids=["prores", "qtrle", "ffv1", "vp9"],
+    ids=["prores", "qtrle", "ffv1", "apng", "vp9"],
 )
 def test_alpha_is_written_where_the_container_can_hold_it(tmp_path, name, encode, error):
     source, target = clip(tmp_path), tmp_path / name
@@ -169,6 +172,13 @@ def test_a_container_without_transparency_is_refused_unless_the_loss_is_allowed(
     method = Shift(planes=True)
     run(source, tmp_path / "out.mp4", method, Multiply(2), encode=EncodeOptions(allow_loss=True))
     assert not probe(tmp_path / "out.mp4").has_alpha
+
+
+def test_pictures_in_a_folder_keep_their_transparency(tmp_path):
+    source, target = clip(tmp_path), tmp_path / "%03d.png"
+    run(source, target, BlendInterpolator(), Multiply(2))
+    for number, wanted in zip((1, 3, 5), SPRITES, strict=True):
+        assert np.array_equal(read_picture(tmp_path / f"{number:03d}.png", alpha=True), wanted)
 
 
 def test_motion_is_sought_in_colours_on_grey(tmp_path):
@@ -222,3 +232,29 @@ def test_a_stopped_run_goes_on_with_its_transparency(tmp_path):
     pairs = zip(read(tmp_path / "out.webm"), read(tmp_path / "whole.webm"), strict=True)
     assert all(np.array_equal(a, b) for a, b in pairs)
     assert Fraction(len(read(tmp_path / "out.webm"))) == result.frames_out
+
+
+def soft_sprite(x: int, y: int) -> np.ndarray:
+    """A textured disc with a soft edge, opaque in the middle and less so around, on nothing."""
+    coarse = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(0))
+    texture = torch.nn.functional.interpolate(coarse, (128, 128), mode="bicubic")[0].permute(1, 2, 0).clamp(0, 1)
+    row, column = np.mgrid[:128, :128]
+    radius = np.hypot(row - 63.5, column - 63.5)
+    alpha = np.clip((62 - radius) / 6, 0, 1) * np.where(radius < 40, 1, 0.6)
+    picture = np.zeros((256, 384, 4), np.uint8)
+    picture[y : y + 128, x : x + 128] = np.rint(np.concatenate((texture.numpy(), alpha[..., None]), axis=-1) * 255)
+    picture[picture[..., 3] == 0] = 0
+    return picture
+
+
+def decibels(made: np.ndarray, truth: np.ndarray) -> float:
+    return float(-10 * np.log10(((made - truth) ** 2).mean()))
+
+
+def test_the_shipped_network_moves_a_sprite_and_its_transparency_together():
+    before, truth, after = soft_sprite(80, 60), soft_sprite(90, 64), soft_sprite(100, 68)
+    filler = GapFiller(api.load("rife", device="cpu", precision="fp32"))
+    (made,) = filler.fill([before, after], [Fraction(1, 2)])
+    shown, wanted = premultiplied(made), premultiplied(truth)
+    assert decibels(shown[..., :3], wanted[..., :3]) > 45  # a blend reaches 21
+    assert decibels(shown[..., 3], wanted[..., 3]) > 50  # a blend reaches 24
