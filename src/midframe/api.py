@@ -82,6 +82,7 @@ class Registration:
             as plain values.
         adapter: "module:function"; the function takes `AdaptOptions` and gives an `Adaptation`.
         looks: Its objective can look through a network that the user has.
+        samples: It goes from noise to picture in steps, whose number can be chosen.
     """
 
     factory: str
@@ -92,6 +93,7 @@ class Registration:
     planner: str = ""
     adapter: str = ""
     looks: bool = False
+    samples: bool = False
 
     def create(self, options: LoadOptions) -> Interpolator:
         """Import the module, now and not before, and build the interpolator."""
@@ -122,6 +124,7 @@ _REGISTRY: Mapping[str, Registration] = {
         planner="midframe.methods.mivid.planning:plan",
         adapter="midframe.methods.mivid.adapting:prepare_adaptation",
         looks=True,
+        samples=True,
         summary="Masked video diffusion, learnt on a CPU from ordinary clips; the eighths of a gap",
         source="Srivastava et al. 2025, arXiv 2511.06019 (after its abstract)",
     ),
@@ -167,6 +170,7 @@ def load(
     precision: str = "auto",
     scale: str | float | Fraction = "auto",
     tta: bool = False,
+    steps: int | None = None,
 ) -> Interpolator:
     """Build a method with its weights, ready to use.
 
@@ -177,9 +181,10 @@ def load(
         precision: `auto` (fp16 on CUDA, bf16 on a CPU that has it, else fp32), `fp32`, `bf16` or `fp16`.
         scale: Resolution of the flow relative to the frame: 1, 1/2, 1/4, or `auto` for the method's choice.
         tta: Average with the result for the mirrored frames.
+        steps: From noise to picture, for a method that samples; by default the number in its weights.
 
     Raises:
-        UsageError: An unknown name or scale, or an option of networks for a method without one.
+        UsageError: An unknown name or scale, or an option that the method does not have.
         DeviceError: A device or precision that this machine does not have.
         WeightsError: Weights that are missing, damaged or of another network.
     """
@@ -189,6 +194,9 @@ def load(
     resolved_scale = _resolve_scale(scale)
     if not registration.has_network and (weights is not None or resolved_scale is not None or tta):
         raise UsageError(f"Method '{name}' has no network: weights, scale and tta do not apply to it.")
+    if steps is not None and not registration.samples:
+        able = ", ".join(method for method, entry in _REGISTRY.items() if entry.samples)
+        raise UsageError(f"Method '{name}' does not sample in steps; these do: {able}.")
     resolved_device = resolve_device(device)
     options = LoadOptions(
         weights=(weights or find(name)) if registration.has_network else None,
@@ -196,6 +204,7 @@ def load(
         precision=resolve_precision(precision, resolved_device),
         scale=resolved_scale,
         tta=tta,
+        steps=steps,
     )
     interpolator = registration.create(options)
     _LOADED[interpolator] = name, options
@@ -562,6 +571,7 @@ def _made_with(interpolator: Interpolator) -> dict[str, str]:
         "precision": str(options.precision).removeprefix("torch."),
         "scale": str(options.scale or "auto"),
         "tta": str(options.tta),
+        **({"steps": str(options.steps)} if options.steps else {}),
     }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import midframe
 from midframe.core.errors import RecipeError, ShapeError, UsageError, WeightsError
 from midframe.core.options import LoadOptions
 from midframe.methods.mivid.blend import temporal_blend
@@ -297,6 +298,18 @@ def test_weights_come_back_with_their_architecture(tmp_path: Path):
     assert create(options).spec.name == "mivid"
     with pytest.raises(UsageError, match="estimates no flow"):
         create(replace(options, scale=Fraction(1, 2)))
+
+
+def test_the_number_of_steps_can_be_chosen(tmp_path: Path):
+    path = tmp_path / "mivid.safetensors"
+    save_network(SMALL_MIVID, MaskedVideoNetwork(SMALL_MIVID).state_dict(), path, torch.float32)
+    interpolator = midframe.load("mivid", weights=path, device="cpu", precision="fp32", steps=3)
+    assert isinstance(interpolator, MividInterpolator)
+    assert len(interpolator.steps) == 3
+    with pytest.raises(UsageError, match=r"1 to \d+ steps; got 100000"):
+        midframe.load("mivid", weights=path, device="cpu", precision="fp32", steps=100_000)
+    with pytest.raises(UsageError, match=r"'blend' does not sample in steps; these do: mivid\."):
+        midframe.load("blend", steps=3)
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])

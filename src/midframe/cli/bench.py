@@ -37,6 +37,7 @@ def bench(
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     tta: options.Tta = False,
+    steps: options.Steps = None,
 ) -> None:
     """Time a method: frames per second of the network alone, without reading or writing video.
 
@@ -50,7 +51,9 @@ def bench(
     sizes = [_parse_size(text) for text in size]
     if json_path is not None and not json_path.absolute().parent.is_dir():
         raise WriteError(f"{json_path} cannot be written: there is no folder {json_path.absolute().parent}.")
-    interpolator = api.load(method, weights=weights, device=device, precision=precision, scale=scale, tta=tta)
+    interpolator = api.load(
+        method, weights=weights, device=device, precision=precision, scale=scale, tta=tta, steps=steps
+    )
     other = None if against is None else api.load(against, device=device, precision=precision)
     place = resolve_device(device)
     number_format = str(resolve_precision(precision, place)).removeprefix("torch.")

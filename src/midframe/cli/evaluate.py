@@ -87,6 +87,7 @@ def evaluate(
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     tta: options.Tta = False,
+    steps: options.Steps = None,
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Write report.html into the folder of results.")
     ] = True,
@@ -126,7 +127,7 @@ def evaluate(
     for run in runs:
         if only is not Pass.SCORE:
             interpolator = api.load(
-                run.method, weights=weights, device=device, precision=precision, scale=scale, tta=tta
+                run.method, weights=weights, device=device, precision=precision, scale=scale, tta=tta, steps=steps
             )
             has_network = api.methods()[run.method].has_network
             with _progress(f"{run.label}: predictions") as show:
@@ -139,6 +140,7 @@ def evaluate(
                         "precision": str(resolve_precision(precision, place)).removeprefix("torch."),
                         "scale": str(scale),
                         "tta": "on" if tta else "off",
+                        **({"steps": str(steps)} if steps else {}),
                     }
                     if has_network
                     else {},

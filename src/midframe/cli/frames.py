@@ -25,6 +25,7 @@ def frames(
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     tta: options.Tta = False,
+    steps: options.Steps = None,
     seed: options.Seed = 0,
     allow_loss: options.AllowLoss = False,
     overwrite: options.Overwrite = False,
@@ -33,7 +34,9 @@ def frames(
     from midframe import api  # Imports PyTorch: not before a command needs it.
 
     instants = _parse_times(times)
-    interpolator = api.load(method, weights=weights, device=device, precision=precision, scale=scale, tta=tta)
+    interpolator = api.load(
+        method, weights=weights, device=device, precision=precision, scale=scale, tta=tta, steps=steps
+    )
     written = api.interpolate_pictures(
         before,
         after,

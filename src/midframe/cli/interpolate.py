@@ -36,6 +36,7 @@ def interpolate(
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     tta: options.Tta = False,
+    steps: options.Steps = None,
     memory: options.Memory = None,
     jobs: options.Jobs = 1,
     seed: options.Seed = 0,
@@ -85,7 +86,9 @@ def interpolate(
     from midframe.backends.local import LocalExecutor
 
     encode = options.encode_options(codec, quality, preset, pixel_format, encoder_option, allow_loss)
-    interpolator = api.load(method, weights=weights, device=device, precision=precision, scale=scale, tta=tta)
+    interpolator = api.load(
+        method, weights=weights, device=device, precision=precision, scale=scale, tta=tta, steps=steps
+    )
     to_pipe = target == "-"  # where nothing but pictures may go
     console = Console(markup=False, highlight=False, stderr=to_pipe)  # names of files may hold brackets
     with _says_where_to_go_on(target), show_progress(console) as progress:

@@ -128,6 +128,14 @@ Tta: TypeAlias = Annotated[
     bool,
     typer.Option("--tta", help="Average with the mirrored frames: slower, better.", rich_help_panel=METHOD),
 ]
+Steps: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="From noise to picture, for methods that sample (mivid). Default: as its weights say.",
+        rich_help_panel=METHOD,
+    ),
+]
 Memory: TypeAlias = Annotated[
     str | None,
     typer.Option(

@@ -33,6 +33,7 @@ def plan(
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     tta: options.Tta = False,
+    steps: options.Steps = None,
     memory: options.Memory = None,
     jobs: options.Jobs = 1,
     codec: options.Codec = None,
@@ -51,7 +52,9 @@ def plan(
     from midframe import api  # Imports PyTorch: not before a command needs it.
     from midframe.engine.hardware import resolve_device, resolve_precision
 
-    interpolator = api.load(method, weights=weights, device=device, precision=precision, scale=scale, tta=tta)
+    interpolator = api.load(
+        method, weights=weights, device=device, precision=precision, scale=scale, tta=tta, steps=steps
+    )
     made = api.plan_video(
         source,
         target or _free_choice(source),

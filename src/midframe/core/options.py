@@ -19,6 +19,7 @@ class LoadOptions:
         precision: Number format of the network's convolutions. Warping stays in float32.
         scale: Resolution of the flow, relative to the frame; None lets the method choose by the frame's size.
         tta: Average with the result for the mirrored frames: slower by half or more, slightly better.
+        steps: Of a method that samples, from noise to picture; None for the number in its weights.
     """
 
     weights: Path | None
@@ -26,3 +27,4 @@ class LoadOptions:
     precision: torch.dtype
     scale: Fraction | None = None
     tta: bool = False
+    steps: int | None = None

@@ -41,7 +41,7 @@ def create(options: LoadOptions) -> MividInterpolator:
     if options.scale is not None:
         raise UsageError(f"MiVID estimates no flow: a scale ({options.scale}) does not apply to it.")
     network = load_network(options.weights).to(options.device, options.precision)
-    return MividInterpolator(network.eval(), tta=options.tta)
+    return MividInterpolator(network.eval(), steps=options.steps, tta=options.tta)
 
 
 class MividInterpolator:
