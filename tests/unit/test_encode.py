@@ -84,6 +84,8 @@ def test_the_codec_follows_the_container(info):
             "prores_ks",
             "yuva444p10le",
         ),
+        ({"pixel_format": "rgba", "has_alpha": True}, "out.mkv", "ffv1", "bgra"),
+        ({"pixel_format": "gbrap12le", "has_alpha": True, "bit_depth": 12}, "out.mkv", "ffv1", "gbrap12le"),
         ({"pixel_format": "bgra", "has_alpha": True, "codec": "gif"}, "out.mp4", "libx264", "yuv444p"),
     ],
 )

@@ -111,6 +111,11 @@ def times_per_call(height: int, width: int) -> int:
     return max(1, min(TIMES_PER_CALL, CALL_BYTES // (height * width * 12)))
 
 
+def at_the_door(info: VideoInfo) -> int:
+    """Bytes of a pixel in float32, on its way into a method: with alpha, and on a ground, where it has some."""
+    return 16 + 12 if info.has_alpha else 12
+
+
 def rgb_bytes(info: VideoInfo) -> int:
     """A decoded frame."""
     return info.width * info.height * (4 if info.has_alpha else 3) * (1 if info.bit_depth <= 8 else 2)
@@ -193,7 +198,9 @@ def _frames(interpolator: Interpolator, info: VideoInfo) -> int:
     decoded = LOOK_AHEAD + 1 + 2 * context + gaps_waiting(info) + frames_waiting(info) + 1
     # What is not large is kept converted for the next gap.
     at_the_method = 2 * context + min(2, times_per_call(info.height, info.width))
-    return decoded * rgb_bytes(info) + at_the_method * info.width * info.height * 12 + frame_bytes(info)
+    return (
+        decoded * rgb_bytes(info) + at_the_method * info.width * info.height * at_the_door(info) + frame_bytes(info)
+    )
 
 
 def _machine_room() -> Iterator[int]:

@@ -27,7 +27,15 @@ from midframe.core.timeline import (
     output_time,
 )
 from midframe.engine.estimate import Estimate
-from midframe.engine.memory import MemoryPlan, fit, frames_waiting, gaps_waiting, rgb_bytes, times_per_call
+from midframe.engine.memory import (
+    MemoryPlan,
+    at_the_door,
+    fit,
+    frames_waiting,
+    gaps_waiting,
+    rgb_bytes,
+    times_per_call,
+)
 from midframe.engine.segments import frames_in_segment
 from midframe.engine.synthesis import nearest_offered
 from midframe.video import (
@@ -329,7 +337,7 @@ def _memory(info: VideoInfo, context: int) -> int:
     """Bytes of all frames that a run holds at once; those at the method's door have four bytes a component."""
     decoded = LOOK_AHEAD + 1 + 2 * context + gaps_waiting(info) + frames_waiting(info) + 2
     at_the_method = 2 * context + times_per_call(info.height, info.width)
-    return decoded * rgb_bytes(info) + at_the_method * info.width * info.height * 12
+    return decoded * rgb_bytes(info) + at_the_method * info.width * info.height * at_the_door(info)
 
 
 def _end(info: VideoInfo, times: list[Fraction] | None) -> Fraction | None:

@@ -111,7 +111,8 @@ def resolve_encoding(info: VideoInfo, target: Path, options: EncodeOptions) -> E
     offered = offered or list(kind.pixel_formats)
     if codec.video_formats and not offered:
         raise UsageError(f"{name} takes pictures from a device's memory alone, where midframe puts none.")
-    pixel_format = options.pixel_format or _nearest_format(info, _fitting(codec, info, offered))
+    lossless = codec.lossless and not codec.lossy
+    pixel_format = options.pixel_format or _nearest_format(info, _fitting(codec, info, offered), lossless=lossless)
     if offered and pixel_format not in offered:
         raise UsageError(f"{name} does not offer pixel format '{pixel_format}'; it offers {', '.join(offered)}.")
     chosen = _encoder_options(name, options)
@@ -129,7 +130,7 @@ def resolve_encoding(info: VideoInfo, target: Path, options: EncodeOptions) -> E
         )
     # A codec that can do both is lossy unless told; one without any loss has no quality to set.
     has_quality = quality_scale(name) is not None or not RATE_CONTROLS.isdisjoint(chosen)
-    has_quality = has_quality or (codec.lossless and not codec.lossy)
+    has_quality = has_quality or lossless
     return Encoding(name, pixel_format, chosen, losses, has_quality)
 
 
@@ -203,10 +204,14 @@ def _fitting(codec: av.Codec, info: VideoInfo, offered: list[str]) -> list[str]:
     return [name for name in offered if fits(name)]
 
 
-def _nearest_format(info: VideoInfo, offered: list[str]) -> str:
-    """The offered format that keeps most of the source: colour, transparency, then depth, then chroma."""
+def _nearest_format(info: VideoInfo, offered: list[str], *, lossless: bool = False) -> str:
+    """The offered format that keeps most of the source: colour, transparency, then depth, then chroma.
+
+    A codec that loses nothing is given RGB for RGB, which luma and chroma would round.
+    """
     source = av.VideoFormat(info.pixel_format)
     chroma = _chroma(info.pixel_format)
+    keeps_rgb = lossless and is_rgb(info.pixel_format)
 
     def distance(name: str) -> tuple[bool, bool, int, int, bool, bool, int]:
         depth, (across, down) = bit_depth(name), _chroma(name)
@@ -215,7 +220,7 @@ def _nearest_format(info: VideoInfo, offered: list[str]) -> str:
             has_alpha(name) != info.has_alpha and info.has_alpha,
             max(0, _depth(info) - depth),
             max(0, across - chroma[0]) + max(0, down - chroma[1]),
-            is_rgb(name),  # players expect luma and chroma
+            is_rgb(name) != keeps_rgb,  # players expect luma and chroma
             name != source.name.replace("yuvj", "yuv"),
             abs(depth - info.bit_depth) + abs(across - chroma[0]) + abs(down - chroma[1]),
         )
@@ -223,7 +228,7 @@ def _nearest_format(info: VideoInfo, offered: list[str]) -> str:
     # Only planar formats: packed ones that encoders offer beside them hold the same pixels.
     planar = [name for name in offered if name.startswith(("yuv", "gbr")) and not name.startswith("yuvj")]
     planar += [name for name in offered if name in SEMIPLANAR]
-    return min(planar or offered or ["yuv420p"], key=distance)
+    return min((not keeps_rgb and planar) or offered or ["yuv420p"], key=distance)
 
 
 def _chroma(pixel_format: str) -> tuple[int, int]:
