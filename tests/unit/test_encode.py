@@ -214,3 +214,12 @@ def test_an_encoder_opens_or_is_not_called_usable(info):
         with pytest.raises(WriteError, match=f"cannot be written with {name}"):
             run_video(info.path, info.path.with_name("x.mkv"), Blend(), Multiply(2), encode=EncodeOptions(codec=name))
     assert not info.path.with_name("x.mkv").exists()
+
+
+def test_h265_has_the_name_that_all_players_of_mp4_know_and_prints_nothing(tmp_path, info, capfd):
+    options = EncodeOptions(codec="h265", encoder_options={"x265-params": "bframes=2"})
+    for name in ("out.mp4", "out.mov"):
+        run_video(info.path, tmp_path / name, Blend(), Multiply(2), encode=options)
+        with av.open(str(tmp_path / name)) as container:
+            assert container.streams.video[0].codec_context.codec_tag == "hvc1"
+    assert capfd.readouterr().err == ""

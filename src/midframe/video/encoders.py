@@ -103,6 +103,14 @@ def is_hardware(encoder: str) -> bool:
     return encoder.endswith(tuple(HARDWARE_QUALITY))
 
 
+def quiet(encoder: str, options: dict[str, str]) -> dict[str, str]:
+    """The options with what keeps an encoder from printing by itself, unless they say how much it is to print."""
+    parameters = options.get("x265-params", "")
+    if encoder != "libx265" or "log-level" in parameters:
+        return options
+    return options | {"x265-params": f"{parameters}:log-level=error".lstrip(":")}
+
+
 def has_encoder(name: str) -> bool:
     """Whether it is in this build of FFmpeg."""
     try:

@@ -24,6 +24,7 @@ from midframe.core.errors import MediaError, WriteError
 from midframe.video.alpha import from_rgba
 from midframe.video.colour import Colour, from_rgb, stored_codes
 from midframe.video.encode import Encoding, lossless_encoding
+from midframe.video.encoders import quiet
 from midframe.video.formats import PIPE, format_of, is_pictures, muxer_options, numbered_pictures
 from midframe.video.hdr import add_described_stream, carries_hdr, with_hdr
 from midframe.video.probe import VideoInfo, open_video, reason
@@ -106,7 +107,7 @@ class FrameEncoder:
         encoding = request.encoding
         context = av.CodecContext.create(encoding.codec, "w")
         assert isinstance(context, VideoCodecContext)  # `resolve_encoding` checked the codec
-        context.options = with_hdr(encoding.codec, dict(encoding.options), request.source.hdr)
+        context.options = quiet(encoding.codec, with_hdr(encoding.codec, dict(encoding.options), request.source.hdr))
         context.framerate = request.rate
         _describe(context, request)
         # All containers that are written keep an encoder's header apart from its packets, where there is one.
@@ -278,9 +279,12 @@ class VideoWriter:
             stream = add_described_stream(self._container, encoding.codec, size, info.hdr)
             FrameEncoder(request).describe(stream.codec_context)
         else:
-            stream = self._container.add_stream(encoding.codec, rate=request.rate, options=dict(encoding.options))
+            options = quiet(encoding.codec, dict(encoding.options))
+            stream = self._container.add_stream(encoding.codec, rate=request.rate, options=options)
             assert isinstance(stream, VideoStream)  # `resolve_encoding` checked the codec
         _describe(stream.codec_context, request)
+        if stream.codec_context.codec.canonical_name == "hevc" and self._container.format.name in MOV_FAMILY:
+            stream.codec_context.codec_tag = "hvc1"  # Apple's players know no other name of it
         stream.time_base = request.time_base
         if info.display_matrix is not None:
             stream.set_display_matrix(info.display_matrix)
