@@ -149,6 +149,13 @@ def test_crops_larger_than_every_clip_are_refused(bank: Path, recipe: Path, tmp_
         api.train("rife", recipe=recipe, data=[bank], out=tmp_path / "run", workers=0)
 
 
+def test_crops_of_a_later_stage_are_refused_at_the_start(bank: Path, recipe: Path, tmp_path: Path):
+    later = "\n[[stages]]\nuntil = 1000\n[stages.samples]\nsize = 64\nbatch = 2\nscales = [0.25]\n"
+    recipe.write_text(RECIPE + later)
+    with pytest.raises(RecipeError, match="need clips of at least 256 lines; the largest here has 96"):
+        api.train("rife", recipe=recipe, data=[bank], out=tmp_path / "run", workers=0, until=1)
+
+
 def test_the_share_of_other_times_is_what_the_recipe_says(bank: Path):
     recipe = SampleRecipe(size=64, batch=40, scales=(1.0,), synthetic=0.0, any_time=0.5)
     batches = iter(SampleStream(bank, recipe, seed=1))

@@ -10,7 +10,7 @@ for the synthetic part exact motion in pixels with a weight, which is zero for s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,6 +110,23 @@ class SampleStream(IterableDataset):
             number += step * self.stride
 
 
+def check_crops(bank: Path, recipes: Iterable[SampleRecipe]) -> None:
+    """Refuse crops for which no clip is large enough, at once and not when their stage begins.
+
+    Raises:
+        RecipeError: There are some.
+    """
+    frames = load_frames(bank, split_by_scene(open_bank(bank))[0], torch.device("cpu"))
+    largest = max((min(pictures.shape[1:3]) for pictures in frames.values()), default=0)
+    for recipe in recipes:
+        for scale in recipe.scales:
+            if recipe.source_size(scale) > largest:
+                raise RecipeError(
+                    f"crops of {recipe.size} pixels at a scale of {scale} need clips of at least "
+                    f"{recipe.source_size(scale)} lines; the largest here has {largest}."
+                )
+
+
 class _Sampler:
     def __init__(
         self,
@@ -124,12 +141,6 @@ class _Sampler:
         sides = np.array([min(frames[run.file].shape[1:3]) for run in runs])
         # For each scale, the chance of each run: of those large enough for its crops.
         self.chances = {scale: self.weight * (sides >= recipe.source_size(scale)) for scale in recipe.scales}
-        for scale, chance in self.chances.items():
-            if not chance.any():
-                raise RecipeError(
-                    f"crops of {recipe.size} pixels at a scale of {scale} need clips of at least "
-                    f"{recipe.source_size(scale)} lines; the largest here has {max(sides, default=0)}."
-                )
         self.textures = TexturePool(runs, frames, device)
 
     def batch(self, seed: int, number: int) -> dict[str, Tensor]:

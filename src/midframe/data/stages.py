@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from midframe.core.errors import RecipeError
 from midframe.core.task import Batch, TrainOptions
-from midframe.data.samples import SampleRecipe, SampleStream
+from midframe.data.samples import SampleRecipe, SampleStream, check_crops
 from midframe.data.sharing import loader, share_of_batch
 
 
@@ -44,8 +44,9 @@ def stage_batches(stages: tuple[Stage, ...], options: TrainOptions, first: int) 
     """Batches of each stage in turn, from a step on.
 
     Raises:
-        RecipeError: A batch that the training processes cannot share equally.
+        RecipeError: A batch that the training processes cannot share equally, or crops larger than any clip.
     """
+    check_crops(options.bank, [stage.samples for stage in stages])
     step = first
     for stage in stages:
         if step >= stage.until:

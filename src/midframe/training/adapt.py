@@ -86,7 +86,6 @@ def _adapt(
 
     from midframe.training.loop import TrainingState, optimise, validate
 
-    started = time.monotonic()
     precision = "bf16" if resolve_precision("auto", device) == torch.bfloat16 else "fp32"
     rate = adaptation.learning_rate
     schedule = Schedule(
@@ -113,6 +112,7 @@ def _adapt(
     given_psnr = score(judging)
     report(f"given weights: {best:.2f} dB on the {len(choosing)} samples that decide when to stop")
     stale, stopped_early = 0, False
+    started = time.monotonic()  # what measuring takes is not taken from training
     batches = iter(adaptation.batches)
     while time.monotonic() - started < seconds:
         ends, first = time.monotonic() + seconds / ROUNDS, state.step
