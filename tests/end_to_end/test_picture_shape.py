@@ -67,14 +67,37 @@ def test_pixels_keep_their_shape(tmp_path, suffix, codec, aspect):
     assert probe(source).sample_aspect_ratio == probe(target).sample_aspect_ratio == aspect
 
 
-@pytest.mark.parametrize(("name", "codec"), [("out.webm", None), ("out.mkv", "ffv1"), ("out.y4m", None)])
-def test_where_pixels_would_become_square_it_is_refused_unless_allowed(tmp_path, name, codec):
+@pytest.mark.parametrize("aspect", [Fraction(16, 11), Fraction(8, 9), WIDE], ids=str)
+@pytest.mark.parametrize("codec", ["libvpx-vp9", "ffv1"])
+def test_matroska_is_told_the_shape_that_the_codec_does_not_state(tmp_path, codec, aspect):
+    recipe = Recipe(aspect=aspect, audio=0.2)
+    source, target = make_clip(tmp_path / "in.mp4", textures(3), recipe), tmp_path / "out.mkv"
+    run_video(source, target, Blend(), Multiply(2), cuts=False, encode=EncodeOptions(codec=codec))
+    info = probe(target)
+    assert info.sample_aspect_ratio == aspect
+    assert [stream.codec for stream in info.streams] == ["aac"]
+    assert len(list(VideoReader(info))) == 5
+    with av.open(str(target)) as container:  # its index leads to where things are
+        container.seek(container.duration or 0)
+        assert next(container.decode(video=0))
+
+
+@pytest.mark.parametrize("aspect", [Fraction(16, 11), Fraction(8, 9)], ids=str)
+def test_webm_is_told_the_shape_in_whole_pixels(tmp_path, aspect):
+    source, target = make_clip(tmp_path / "in.mp4", textures(3), Recipe(aspect=aspect)), tmp_path / "out.webm"
+    run_video(source, target, Blend(), Multiply(2), cuts=False)
+    info = probe(target)
+    assert abs(info.width * info.sample_aspect_ratio - info.width * aspect) <= 1
+    assert len(list(VideoReader(info))) == 5
+
+
+@pytest.mark.parametrize(("name", "pixel_format"), [("out.webp", None), ("out.y4m", None), ("out.y4m", "yuv444p")])
+def test_where_pixels_would_become_square_it_is_refused_unless_allowed(tmp_path, name, pixel_format):
     source = make_clip(tmp_path / "in.mp4", textures(3), Recipe(aspect=WIDE))
-    for pixel_format in (None, "yuv420p"):
-        encode = EncodeOptions(codec=codec, pixel_format=pixel_format)
-        with pytest.raises(UsageError, match="pixels of 64:45 are shown square"):
-            run_video(source, tmp_path / name, Blend(), Multiply(2), encode=encode)
-    allowed = EncodeOptions(codec=codec, allow_loss=True)
+    encode = EncodeOptions(pixel_format=pixel_format)
+    with pytest.raises(UsageError, match="pixels of 64:45 are shown square"):
+        run_video(source, tmp_path / name, Blend(), Multiply(2), encode=encode)
+    allowed = EncodeOptions(allow_loss=True)
     plan = make_plan(probe(source), tmp_path / name, Multiply(2), encode=allowed)
     assert any("Lost: pixels of 64:45" in note for note in plan.notes)
 

@@ -21,8 +21,8 @@ RATE_CONTROLS = frozenset(
 )
 WITH_ASPECT = ("h264", "hevc", "mpeg4", "mpeg2video")
 """Codecs whose stream says how wide a pixel is."""
-WITHOUT_ASPECT = ("matroska", "webm", "yuv4mpegpipe", "webp")
-"""Muxers that do not say it: they take it from where PyAV cannot put it, or have no place for it."""
+WITHOUT_ASPECT = ("yuv4mpegpipe", "webp")
+"""Muxers that do not say it, since PyAV cannot tell them, or since they have no place for it."""
 # Some hardware encoders offer nothing else for more than 8 bits.
 SEMIPLANAR = ("p010le", "p016le")
 DEFAULT_CODEC = "libx264"
@@ -121,7 +121,7 @@ def resolve_encoding(info: VideoInfo, target: Path, options: EncodeOptions) -> E
     losses = _losses(info, pixel_format)
     if name == "libwebp" and chosen.get("lossless") != "1" and min(_chroma(info.pixel_format)) < 2:
         losses += (f"the chroma resolution of {info.pixel_format} is reduced (lossy WebP has 4:2:0)",)
-    shape = _shape_loss(info, codec.canonical_name, kind)
+    shape = _shape_loss(info, kind)
     losses += shape
     if (shape or (losses and options.pixel_format is None)) and not options.allow_loss:
         hint = " A .mov, .mkv or .webm can hold transparency." if _is_transparent(info) else ""
@@ -241,15 +241,16 @@ def _chroma(pixel_format: str) -> tuple[int, int]:
     return -(-64 // described.chroma_width(64)), -(-64 // described.chroma_height(64))
 
 
-def _shape_loss(info: VideoInfo, codec: str, kind: Format) -> tuple[str, ...]:
-    """Pixels that are not square must be said to be so by the coded stream where PyAV cannot tell the file."""
+def states_aspect(codec: str) -> bool:
+    """Whether what an encoder writes says how wide a pixel is."""
+    return av.Codec(codec, "w").canonical_name in WITH_ASPECT
+
+
+def _shape_loss(info: VideoInfo, kind: Format) -> tuple[str, ...]:
     aspect = info.sample_aspect_ratio
-    if aspect == 1 or kind.muxer not in WITHOUT_ASPECT or codec in WITH_ASPECT:
+    if aspect == 1 or kind.muxer not in WITHOUT_ASPECT:
         return ()
-    return (
-        f"pixels of {aspect.numerator}:{aspect.denominator} are shown square, since {codec} in {kind.name} "
-        "cannot say otherwise",
-    )
+    return (f"pixels of {aspect.numerator}:{aspect.denominator} are shown square in {kind.name}",)
 
 
 def _losses(info: VideoInfo, pixel_format: str) -> tuple[str, ...]:

@@ -19,6 +19,8 @@ from av.container import OutputContainer
 from av.sidedata.sidedata import SideData
 from av.video.stream import VideoStream
 
+from midframe.video.ebml import element, real, whole
+
 MASTERING, LIGHT = "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL"
 DYNAMIC = {
     "DYNAMIC_HDR_PLUS": "HDR10+",
@@ -165,30 +167,15 @@ def _matroska(codec: str, size: tuple[int, int], hdr: HdrMetadata) -> bytes:
     mastering = b""
     if hdr.primaries:
         numbers = [number for place in hdr.primaries for number in place]
-        mastering = b"".join(_real(0x55D1 + index, number) for index, number in enumerate(numbers))
+        mastering = b"".join(real(0x55D1 + index, number) for index, number in enumerate(numbers))
     if hdr.luminance is not None:
-        mastering += _real(0x55D9, hdr.luminance[1]) + _real(0x55DA, hdr.luminance[0])
-    colour = _element(0x55D0, mastering)
+        mastering += real(0x55D9, hdr.luminance[1]) + real(0x55DA, hdr.luminance[0])
+    colour = element(0x55D0, mastering)
     if hdr.light is not None:
-        colour += _whole(0x55BC, hdr.light[0]) + _whole(0x55BD, hdr.light[1])
-    video = _whole(0xB0, size[0]) + _whole(0xBA, size[1]) + _element(0x55B0, colour)
-    track = _whole(0xD7, 1) + _whole(0x73C5, 1) + _whole(0x83, 1)
-    track += _element(0x86, codec.encode()) + _element(0xE0, video)
-    head = _element(0x1A45DFA3, _element(0x4282, b"matroska") + _whole(0x4287, 4) + _whole(0x4285, 2))
-    parts = _element(0x1549A966, _whole(0x2AD7B1, 10**6)) + _element(0x1654AE6B, _element(0xAE, track))
-    return head + _element(0x18538067, parts + _element(0x1F43B675, _whole(0xE7, 0)))
-
-
-def _element(number: int, content: bytes) -> bytes:
-    """One element of EBML, its length in eight bytes."""
-    return (
-        number.to_bytes(-(-number.bit_length() // 8), "big") + (len(content) | 1 << 56).to_bytes(8, "big") + content
-    )
-
-
-def _whole(number: int, value: int) -> bytes:
-    return _element(number, value.to_bytes(8, "big"))
-
-
-def _real(number: int, value: Fraction) -> bytes:
-    return _element(number, struct.pack(">d", float(value)))
+        colour += whole(0x55BC, hdr.light[0]) + whole(0x55BD, hdr.light[1])
+    video = whole(0xB0, size[0]) + whole(0xBA, size[1]) + element(0x55B0, colour)
+    track = whole(0xD7, 1) + whole(0x73C5, 1) + whole(0x83, 1)
+    track += element(0x86, codec.encode()) + element(0xE0, video)
+    head = element(0x1A45DFA3, element(0x4282, b"matroska") + whole(0x4287, 4) + whole(0x4285, 2))
+    parts = element(0x1549A966, whole(0x2AD7B1, 10**6)) + element(0x1654AE6B, element(0xAE, track))
+    return head + element(0x18538067, parts + element(0x1F43B675, whole(0xE7, 0)))

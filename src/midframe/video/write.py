@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 import av
 import numpy as np
@@ -23,7 +24,8 @@ from av.video.stream import VideoStream
 from midframe.core.errors import MediaError, WriteError
 from midframe.video.alpha import from_rgba
 from midframe.video.colour import Colour, from_rgb, stored_codes
-from midframe.video.encode import Encoding, lossless_encoding
+from midframe.video.display_size import state_display_size
+from midframe.video.encode import Encoding, lossless_encoding, states_aspect
 from midframe.video.encoders import quiet
 from midframe.video.formats import PIPE, format_of, is_pictures, muxer_options, numbered_pictures
 from midframe.video.hdr import add_described_stream, carries_hdr, with_hdr
@@ -32,6 +34,7 @@ from midframe.video.segment_file import SegmentIndex, read_index, read_packets
 from midframe.video.streams import StreamCopy, StreamFate, copy_description
 
 MOV_FAMILY = ("mp4", "mov")
+MATROSKA = ("matroska", "webm")
 
 
 def _at_its_own_speed(moment: Fraction) -> Fraction:
@@ -250,12 +253,20 @@ class VideoWriter:
             self._copy.advance(None)
             self._open_files.close()
             with self._partial.open("rb+") as written:
+                self._state_shape(written)
+                written.flush()
                 os.fsync(written.fileno())
             self._when_whole(self._partial)
             self._partial.replace(self._request.target)
         except (FFmpegError, OSError) as error:
             raise WriteError(f"{self._request.target} cannot be completed: {reason(error)}.") from error
         self._finished = True
+
+    def _state_shape(self, file: BinaryIO) -> None:
+        request = self._request
+        aspect, muxer = request.source.sample_aspect_ratio, self._container.format.name
+        if aspect != 1 and muxer in MATROSKA and not states_aspect(request.encoding.codec):
+            state_display_size(file, request.size, aspect, webm=muxer == "webm")
 
     def notes(self) -> list[str]:
         """What could not be copied as planned; complete after `join`."""
