@@ -9,9 +9,11 @@ import av
 import numpy as np
 import pytest
 from av.filter import Graph
+from typer.testing import CliRunner
 
 from blend import Blend
 from clips import HEIGHT, WIDTH, Recipe, flat, make_clip
+from midframe.cli.app import app
 from midframe.core.errors import UnknownNameError
 from midframe.core.timeline import Multiply, ToRate
 from midframe.engine import make_plan, run_video
@@ -163,3 +165,12 @@ def test_another_way_to_deinterlace_is_refused(tmp_path):
     source = make_clip(tmp_path / "in.mp4", flat(30, 2))
     with pytest.raises(UnknownNameError, match=r"no way to deinterlace 'field'\. Did you mean 'fields'"):
         run_video(source, tmp_path / "out.mp4", Blend(), Multiply(2), deinterlace="field")
+
+
+def test_the_command_line_deinterlaces(tmp_path):
+    source, target = interlaced_clip(tmp_path / "in.mp4", fields(4)), tmp_path / "out.mp4"
+    options = ["--method", "blend", "--deinterlace", "fields"]
+    planned = CliRunner().invoke(app, ["plan", str(source), *options], catch_exceptions=False)
+    assert "one frame for each field" in planned.stdout
+    CliRunner().invoke(app, ["interpolate", str(source), str(target), *options], catch_exceptions=False)
+    assert len(shown(target)) == 15
