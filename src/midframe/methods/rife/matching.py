@@ -80,29 +80,12 @@ class MatchingOutput:
     Attributes:
         output: The frame, (batch, 3, height, width); not clamped.
         estimates: After each block, coarse to fine; the last one at full size.
-        unaligned: As the fine block left it, at full size: what its alignment begins with.
         teacher: The privileged estimate at 1/4 size, in training with a target only.
     """
 
     output: Tensor
     estimates: tuple[Estimate, ...]
-    unaligned: Estimate
     teacher: Estimate | None
-
-
-@dataclass(frozen=True)
-class Finished:
-    """What `MatchingNetwork.finish` makes, all of it at full size.
-
-    Attributes:
-        estimate: Flow and mask, aligned.
-        unaligned: The same before alignment.
-        output: The frame.
-    """
-
-    estimate: Estimate
-    unaligned: Estimate
-    output: Tensor
 
 
 @dataclass(frozen=True)
@@ -214,8 +197,8 @@ class MatchingNetwork(nn.Module):
         """The frame at `time`, from what `encode` saw; arguments as in `forward`."""
         assert encoded.half is not None  # `encode` made it
         rough = self.estimate(encoded, time, target)
-        done = self.finish(encoded.pair, encoded.half, rough, time)
-        return MatchingOutput(done.output, (*rough.estimates, done.estimate), done.unaligned, rough.teacher)
+        estimate, output = self.finish(encoded.pair, encoded.half, rough, time)
+        return MatchingOutput(output, (*rough.estimates, estimate), rough.teacher)
 
     def estimate(self, encoded: Encoded, time: Tensor, target: Tensor | None = None) -> Rough:
         """Flow and mask up to 1/4 of the size, where motion is found; arguments as in `forward`."""
@@ -239,7 +222,7 @@ class MatchingNetwork(nn.Module):
             teacher = self._teach(encoded.quarter, target, estimate, time)
         return Rough(tuple(estimates), memory, teacher)
 
-    def finish(self, pair: Tensor, half: Tensor, rough: Rough, time: Tensor) -> Finished:
+    def finish(self, pair: Tensor, half: Tensor, rough: Rough, time: Tensor) -> tuple[Estimate, Tensor]:
         """The frame from flow and mask at 1/4: what lies beyond is local, and any part of a frame can be done alone.
 
         Args:
@@ -247,12 +230,15 @@ class MatchingNetwork(nn.Module):
             half: Their features at 1/2.
             rough: What `estimate` gave.
             time: As in `forward`.
+
+        Returns:
+            Flow and mask at full size, and the frame.
         """
         _, before_half, at_full = self.config.alignment
         estimate = self._align(pair, 2, rough.estimates[-1], time, before_half)
-        unaligned, residual, share = self._finish(half, estimate, rough.memory, time)
-        estimate = self._align(pair, 1, unaligned, time, at_full)
-        return Finished(estimate, unaligned, self.merge(pair, estimate, share) + residual)
+        estimate, residual, share = self._finish(half, estimate, rough.memory, time)
+        estimate = self._align(pair, 1, estimate, time, at_full)
+        return estimate, self.merge(pair, estimate, share) + residual
 
     @staticmethod
     def merge(

@@ -25,8 +25,6 @@ class MatchingWeights:
         image: Laplacian pyramid of the output.
         absolute: L1 of the output; the Laplacian pyramid does not see a constant offset.
         levels: L1 of the blended frame after each coarser block, at that block's size.
-        unaligned: L1 of the frame blended by the fine block's own flow. Alignment takes the small errors of that
-            flow away, and with them what the block would learn from.
         flow: End-point error in pixels of full size, where the exact flow is known.
         teacher: L1 of the teacher's blended frame, at 1/4 size.
         distillation: Masked distance of the student's flow from the teacher's.
@@ -37,7 +35,6 @@ class MatchingWeights:
     image: float = 1.0
     absolute: float = 0.5
     levels: float = 0.15
-    unaligned: float = 0.15
     flow: float = 0.004
     teacher: float = 0.5
     distillation: float = 0.01
@@ -75,11 +72,8 @@ def matching_loss(
     for estimate in result.estimates[:-1]:
         levels = levels + _level_error(estimate, pair, target)
     terms["levels"] = weights.levels * levels
-    if weights.unaligned:
-        terms["unaligned"] = weights.unaligned * _level_error(result.unaligned, pair, target)
     if flow is not None and flow_weight is not None and weights.flow:
-        estimates = (*result.estimates[:-1], result.unaligned, result.estimates[-1])
-        terms["flow"] = weights.flow * _flow_error(estimates, flow, flow_weight)
+        terms["flow"] = weights.flow * _flow_error(result.estimates, flow, flow_weight)
     if result.teacher is not None:
         terms |= _teacher_terms(result, pair, target, weights)
     final = result.estimates[-1].flow.detach()

@@ -126,9 +126,9 @@ def _finish(
     part = (..., *window.divided(CELL).slices())
     estimate = Estimate(rough.estimates[-1].flow[part], rough.estimates[-1].mask[part])
     half = network.encoder.to_half(network.cast(seen - 0.5))
-    done = network.finish(seen, half, Rough((estimate,), rough.memory[part]), time)
+    finished, output = network.finish(seen, half, Rough((estimate,), rough.memory[part]), time)
     inner = (..., *tile.within(window).slices())
-    return Estimate(done.estimate.flow[inner], done.estimate.mask[inner]), done.output[inner]
+    return Estimate(finished.flow[inner], finished.mask[inner]), output[inner]
 
 
 def _window(tile: Box, flow: Tensor, frame: Box, margin: int) -> Box:
