@@ -190,7 +190,7 @@ def test_doctor_fails_where_shipped_weights_are_damaged(monkeypatch: pytest.Monk
         (("{clip}", "{folder}/none/out.mp4"), "there is no folder"),
         (("{clip}", "{folder}/out.words"), "names no container"),
         (("{folder}/gone.mp4", "{out}"), "does not exist"),
-        (("{folder}", "{out}"), "is a folder"),
+        (("{folder}", "{out}"), "There are no pictures in"),
     ],
 )
 def test_a_request_that_cannot_be_met_is_refused_and_leaves_no_file(

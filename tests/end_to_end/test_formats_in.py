@@ -179,6 +179,39 @@ def test_a_transparent_webp_is_known_to_be(tmp_path):
         make_plan(probe(tmp_path / "in.webp"), tmp_path / "out.mp4", Multiply(2))
 
 
+def test_a_transparent_gif_is_told_from_an_opaque_one(tmp_path):
+    clear = [np.dstack((pixels, np.full(pixels.shape[:2], 255, np.uint8))) for pixels in textures(2)]
+    for name, hole in (("opaque.gif", 255), ("clear.gif", 0)):
+        for picture in clear:
+            picture[:10, :10, 3] = hole
+        first, second = map(Image.fromarray, clear)
+        first.save(tmp_path / name, save_all=True, append_images=[second], duration=40, disposal=2)
+    assert not probe(tmp_path / "opaque.gif").has_alpha
+    with pytest.raises(UsageError, match="transparency of the source is lost"):
+        make_plan(probe(tmp_path / "clear.gif"), tmp_path / "out.mp4", Multiply(2))
+    run(tmp_path / "clear.gif", tmp_path / "out.apng", encode=None)
+    with Image.open(tmp_path / "out.apng") as image:
+        alpha = np.array(image.convert("RGBA"))[..., 3]
+    assert (alpha[:10, :10] == 0).all()
+    assert (alpha[10:] == 255).all()
+
+
+@pytest.mark.parametrize("name", ["out.apng", "out.webp", "out/%d.png", "out/%d.tif"])
+def test_transparency_of_pictures_is_kept(tmp_path, name):
+    fading = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (48, 1))
+    glass = [np.dstack((pixels, np.roll(fading, 4 * number, axis=1))) for number, pixels in enumerate(textures(3))]
+    (tmp_path / "in").mkdir()
+    for number, picture in enumerate(glass):
+        Image.fromarray(picture).save(tmp_path / "in" / f"{number}.png")
+    run(tmp_path / "in", tmp_path / name, encode=None)
+    first = tmp_path / name.replace("%d", "1")
+    with Image.open(first) as image:
+        shown = np.array(image.convert("RGBA"))
+    seen = glass[0][..., 3] > 0
+    assert (shown[..., 3] == glass[0][..., 3]).all()
+    assert (shown[seen] == glass[0][seen]).all()
+
+
 def test_a_damaged_webp_is_refused(tmp_path):
     first, *others = map(Image.fromarray, textures(4))
     path = tmp_path / "in.webp"

@@ -21,6 +21,7 @@ from midframe.core.timeline import Multiply, ToRate
 from midframe.engine import make_plan, run_video, segments
 from midframe.engine.work_folder import work_folder_of
 from midframe.video import EncodeOptions, VideoReader, probe
+from midframe.video import pictures as pictures_module
 from midframe.video.loops import read_plays
 
 PATIENCE_SECONDS = 120
@@ -254,6 +255,27 @@ def test_pictures_that_are_there_are_kept_unless_they_may_be_replaced(tmp_path):
     assert len(list(folder.glob("*.png"))) == 23  # those of the longer row are gone
     assert (folder / "notes.txt").read_text() == "mine"
     assert not list(folder.glob(".*"))
+
+
+def test_a_run_stopped_while_pictures_get_their_names_ends_well_with_the_same_command(tmp_path, monkeypatch):
+    source, target = clip(tmp_path), tmp_path / "out" / "%02d.png"
+    named = pictures_module.picture_path
+
+    def stop_at_five(pattern: Path, number: int) -> Path:
+        if number == 5:
+            raise KeyboardInterrupt
+        return named(pattern, number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pictures_module, "picture_path", stop_at_five)
+        with pytest.raises(KeyboardInterrupt):
+            run(source, target)
+    assert [path.name for path in sorted(target.parent.glob("*.png"))] == ["01.png", "02.png", "03.png", "04.png"]
+    assert run(source, target).resumed == 23
+    run(source, tmp_path / "whole" / "%02d.png")
+    ours, theirs = (sorted(folder.iterdir()) for folder in (target.parent, tmp_path / "whole"))
+    assert [path.name for path in ours] == [path.name for path in theirs]
+    assert [path.read_bytes() for path in ours] == [path.read_bytes() for path in theirs]
 
 
 def test_uneven_times_are_not_lost_unasked(tmp_path):

@@ -86,7 +86,7 @@ def test_the_codec_follows_the_container(info):
         ),
         ({"pixel_format": "rgba", "has_alpha": True}, "out.mkv", "ffv1", "bgra"),
         ({"pixel_format": "gbrap12le", "has_alpha": True, "bit_depth": 12}, "out.mkv", "ffv1", "gbrap12le"),
-        ({"pixel_format": "bgra", "has_alpha": True, "codec": "gif"}, "out.mp4", "libx264", "yuv444p"),
+        ({"pixel_format": "bgra", "has_alpha": False, "codec": "gif"}, "out.mp4", "libx264", "yuv444p"),
     ],
 )
 def test_a_source_that_the_usual_codec_cannot_hold_gets_one_that_can(info, changes, target, codec, pixel_format):
@@ -95,7 +95,7 @@ def test_a_source_that_the_usual_codec_cannot_hold_gets_one_that_can(info, chang
 
 
 def test_a_refused_transparency_says_where_it_would_be_kept(info):
-    with pytest.raises(UsageError, match=r"A \.mov, \.mkv or \.webm can hold transparency"):
+    with pytest.raises(UsageError, match=r"A \.mov, \.mkv, \.webm, \.apng or \.webp can hold transparency"):
         resolve(replace(info, pixel_format="yuva420p", has_alpha=True))
     with pytest.raises(UsageError, match="transparency"):
         resolve(replace(info, pixel_format="yuva420p", has_alpha=True), codec="libx265")

@@ -124,7 +124,7 @@ def resolve_encoding(info: VideoInfo, target: Path, options: EncodeOptions) -> E
     shape = _shape_loss(info, kind)
     losses += shape
     if (shape or (losses and options.pixel_format is None)) and not options.allow_loss:
-        hint = " A .mov, .mkv or .webm can hold transparency." if _is_transparent(info) else ""
+        hint = " A .mov, .mkv, .webm, .apng or .webp can hold transparency." if info.has_alpha else ""
         raise UsageError(
             f"With {name}, {'; '.join(losses)}. Choose another codec or pixel format, or allow the loss.{hint}"
         )
@@ -140,16 +140,11 @@ def _default_codec(info: VideoInfo, target: Path, options: EncodeOptions) -> str
     usual = format_of(target).codec
     if options.allow_loss or options.pixel_format is not None:
         return usual
-    if _is_transparent(info):
+    if info.has_alpha:
         return ALPHA_CODECS.get(suffix, usual)
     if usual == DEFAULT_CODEC and _depth(info) > 10:
         return DEEP_CODEC
     return usual
-
-
-def _is_transparent(info: VideoInfo) -> bool:
-    """GIF always declares transparency; its frames arrive composed."""
-    return info.has_alpha and info.codec != "gif"
 
 
 def _depth(info: VideoInfo) -> int:
@@ -257,7 +252,7 @@ def _losses(info: VideoInfo, pixel_format: str) -> tuple[str, ...]:
     losses = []
     if bit_depth(pixel_format) < _depth(info):
         losses.append(f"{info.bit_depth} bits become {bit_depth(pixel_format)} ({pixel_format})")
-    if _is_transparent(info) and not has_alpha(pixel_format):
+    if info.has_alpha and not has_alpha(pixel_format):
         losses.append("the transparency of the source is lost")
     across, down = _chroma(info.pixel_format)
     stored_across, stored_down = _chroma(pixel_format)

@@ -175,7 +175,7 @@ def probe(path: Path, input_rate: Fraction | None = None) -> VideoInfo:
             height=frame.height,
             pixel_format=frame.format.name,
             bit_depth=bit_depth(frame.format.name),
-            has_alpha=has_alpha(frame.format.name),
+            has_alpha=has_alpha(frame.format.name) and not _is_opaque_gif(context, frame),
             time_base=time_base,
             start_time=start_time,
             duration=None if end is None else end - start_time,
@@ -206,6 +206,11 @@ def probe(path: Path, input_rate: Fraction | None = None) -> VideoInfo:
             input_rate=stream.average_rate if is_picture_list(path) else None,
             notes=tuple(_picture_notes(path, input_rate)) if is_picture_list(path) else (),
         )
+
+
+def _is_opaque_gif(context: VideoCodecContext | Decoder, frame: VideoFrame) -> bool:
+    """A GIF declares transparency whether it has any or not; where it has, its first frame shows it."""
+    return context.codec.canonical_name == "gif" and bool((frame.to_ndarray(format="rgba")[..., 3] == 255).all())
 
 
 def _picture_notes(path: Path, input_rate: Fraction | None) -> Iterator[str]:
