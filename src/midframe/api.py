@@ -227,6 +227,7 @@ def interpolate_video(
     cut_style: str = "hold",
     deinterlace: str = "off",
     dedupe: bool = False,
+    protect_overlays: bool = False,
     encode: EncodeOptions | None = None,
     seed: int = 0,
     overwrite: bool = False,
@@ -268,6 +269,7 @@ def interpolate_video(
             twice the rate; `off` takes fields for whole frames.
         dedupe: Take frames that repeat the one before (animation on twos, broken captures) out of the time base, and
             fill their place with motion. A picture that stands for more than half a second stays.
+        protect_overlays: Keep what stands still while its surroundings move (subtitles, logos) from being warped.
         encode: Codec, quality and pixel format; by default a loss that is not seen.
         seed: Start of the random numbers of a stochastic method.
         overwrite: Replace a target that exists.
@@ -303,6 +305,7 @@ def interpolate_video(
             repeat_at_cuts=_repeat_at_cuts(cut_style),
             deinterlace=deinterlace,
             dedupe=dedupe,
+            protect_overlays=protect_overlays,
             encode=encode,
             progress=progress,
             device=place,
@@ -334,6 +337,7 @@ def plan_video(
     cut_style: str = "hold",
     deinterlace: str = "off",
     dedupe: bool = False,
+    protect_overlays: bool = False,
     encode: EncodeOptions | None = None,
     overwrite: bool = False,
     memory: str | int | None = None,
@@ -360,6 +364,7 @@ def plan_video(
             cuts=_cuts(cuts, path, source_rate),
             repeat_at_cuts=_repeat_at_cuts(cut_style),
             dedupe=dedupe,
+            protect_overlays=protect_overlays,
             encode=encode,
             overwrite=overwrite,
         )

@@ -93,3 +93,10 @@ def test_a_variable_rate_stays_variable_in_every_container(tmp_path: Path) -> No
         run_video(source, tmp_path / target, Blend(), Multiply(3))
         shown = packet_times(tmp_path / target, "video")
         assert [round(1000 * (time - shown[0])) for time in shown[::3]] == times
+
+
+def test_a_duration_that_is_declared_otherwise_than_it_is_comes_out_to_a_tick(tmp_path: Path) -> None:
+    times = [*range(0, 240, 16), 253]  # Matroska declares 270 ms; the last frame says that it ends at 269
+    source = make_clip(tmp_path / "in.mkv", grey(16), Recipe(rate=Fraction(60), times=times, time_base=MILLISECOND))
+    *_, last = VideoReader(probe(source))
+    check_run(source, tmp_path / "out.mp4", ToRate(Fraction(90)), last.time + last.duration, Fraction(60))

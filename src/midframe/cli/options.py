@@ -89,6 +89,14 @@ Deinterlace: TypeAlias = Annotated[
         rich_help_panel=RATE,
     ),
 ]
+ProtectOverlays: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--protect-overlays",
+        help="Keep what stands still while its surroundings move from being warped: subtitles, logos, displays.",
+        rich_help_panel=METHOD,
+    ),
+]
 
 Part: TypeAlias = Annotated[
     str | None,

@@ -27,6 +27,7 @@ def plan(
     cut_style: options.CutStyle = "hold",
     deinterlace: options.Deinterlace = "off",
     dedupe: options.Dedupe = False,
+    protect_overlays: options.ProtectOverlays = False,
     method: options.Method = "rife",
     weights: options.Weights = None,
     scale: options.Scale = "auto",
@@ -70,6 +71,7 @@ def plan(
         cut_style=cut_style,
         deinterlace=deinterlace,
         dedupe=dedupe,
+        protect_overlays=protect_overlays,
         encode=options.encode_options(codec, quality, preset, pixel_format, encoder_option, allow_loss),
         overwrite=overwrite or target is None,  # nobody asked for that name
         memory=memory,

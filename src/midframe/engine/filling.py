@@ -16,6 +16,7 @@ from midframe.core.timeline import HALF, Instant, output_time
 from midframe.engine.channel import Channel, Stopped, drain, feed
 from midframe.engine.confidence import ConfidenceRecord
 from midframe.engine.memory import frames_waiting, gaps_waiting
+from midframe.engine.overlays import keep_overlays
 from midframe.engine.plan import Plan
 from midframe.engine.segments import SegmentCounter, SegmentedOutput, SegmentStore
 from midframe.engine.synthesis import GapFiller, Made, nearest_offered
@@ -261,7 +262,11 @@ class _Work:
     def _between(self, window: GapWindow, times: list[Fraction]) -> Iterator[Made]:
         if window.content is Content.MOTION and times:
             pictures = [frame.pixels for frame in window.frames]
-            return self._filler.fill_with_uncertainty(pictures, times, window.gap.index)
+            made = self._filler.fill_with_uncertainty(pictures, times, window.gap.index)
+            if not self._plan.protect_overlays:
+                return made
+            middle = len(pictures) // 2
+            return keep_overlays(made, pictures[middle - 1], pictures[middle], times)
         if window.content is Content.CUT and self._plan.repeat_at_cuts:
             before, after = (frame.pixels for frame in window.frames)
             return (Made(before if time < HALF else after) for time in times)

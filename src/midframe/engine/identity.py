@@ -32,6 +32,7 @@ def run_identity(plan: Plan, *, seed: int, skip_damaged: bool, made_with: Mappin
         "cuts": f"{plan.cuts}{', the nearer frame repeated' if plan.repeat_at_cuts else ''}",
         "deinterlace": plan.source.deinterlace,
         "dedupe": str(plan.dedupe),
+        "protect overlays": str(plan.protect_overlays),
         "codec": plan.encoding.codec,
         "pixel format": plan.encoding.pixel_format,
         "encoder options": options,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -56,6 +57,7 @@ from midframe.video.copies import LONGEST_HOLD
 from midframe.video.cuts import LOOK_AHEAD
 from midframe.video.formats import check_rate, format_losses, format_notes, format_of
 
+COARSEST_TICK = Fraction(1, 10_000)
 STAMP_ERROR = Fraction(1, 1000)
 MATROSKA_TICK = Fraction(1, 1000)
 MP4_TICK, LONGEST_TICKS = Fraction(1, 20_000), 2**31 - 1
@@ -78,6 +80,7 @@ class Plan:
         cuts: Scene cuts are detected, or listed; nothing is blended across one.
         repeat_at_cuts: The gap before a cut shows the nearer of its two frames, not only the first.
         dedupe: Frames that repeat the one before leave the time base; `frames_kept` counts them as if they stayed.
+        protect_overlays: What stands still while its surroundings move is not warped.
         frames_in: Frames of the source; None where it carries no time stamps and declares no number.
         frames_out: Frames of the output; None where `frames_in` is.
         frames_kept: Output frames that fall on a source frame, or lie behind the last one.
@@ -102,6 +105,7 @@ class Plan:
     cuts: bool | CutList
     repeat_at_cuts: bool
     dedupe: bool
+    protect_overlays: bool
     frames_in: int | None
     frames_out: int | None
     frames_kept: int | None
@@ -126,7 +130,8 @@ class Plan:
         """What turned out otherwise than planned: one sentence for each.
 
         Args:
-            frames_in: Frames that were read.
+            protect_overlays: What stands still while its surroundings move is not warped.
+        frames_in: Frames that were read.
             end: Output seconds that the result lasts.
         """
         found = []
@@ -153,6 +158,7 @@ class Plan:
             *([("hdr", info.hdr.sentence())] if info.hdr else []),
             *([("transparency", "kept")] if self.keeps_alpha else []),
             ("cuts", self._cuts()),
+            *([("overlays", "kept from being warped")] if self.protect_overlays else []),
             *([("repeats", f"filled with motion, up to {float(LONGEST_HOLD):g} s each")] if self.dedupe else []),
         ]
         text += self.memory.lines() if self.memory else []
@@ -183,6 +189,7 @@ def make_plan(
     cuts: bool | CutList = True,
     repeat_at_cuts: bool = False,
     dedupe: bool = False,
+    protect_overlays: bool = False,
     encode: EncodeOptions | None = None,
     overwrite: bool = False,
 ) -> Plan:
@@ -224,6 +231,7 @@ def make_plan(
         cuts=cuts,
         repeat_at_cuts=repeat_at_cuts,
         dedupe=dedupe,
+        protect_overlays=protect_overlays,
         frames_in=frames_in,
         frames_out=tally and tally.frames,
         frames_kept=tally and tally.kept,
@@ -370,7 +378,9 @@ def _time_base(info: VideoInfo, rule: RateRule, end: Fraction | None) -> Fractio
         return fine_time_base([info.time_base / rule.factor, info.start_time])
     rate = output_rate(rule, info.average_rate)
     assert rate is not None  # `Multiply` alone has no rate of its own
-    return fine_time_base([1 / rate, info.start_time], output_time(rule, end or Fraction(0)))
+    base = fine_time_base([1 / rate, info.start_time], output_time(rule, end or Fraction(0)))
+    # The end may turn out a little otherwise than declared, and the clock of mp4 is no coarser than this.
+    return base / max(1, math.ceil(base / COARSEST_TICK))
 
 
 def stamp_tolerance(info: VideoInfo) -> Fraction:

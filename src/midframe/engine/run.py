@@ -75,6 +75,7 @@ def run_video(
     repeat_at_cuts: bool = False,
     deinterlace: str = "off",
     dedupe: bool = False,
+    protect_overlays: bool = False,
     encode: EncodeOptions | None = None,
     progress: Callable[[Progress], None] | None = None,
     device: torch.device | None = None,
@@ -104,6 +105,7 @@ def run_video(
             last frame until the cut.
         deinterlace: `off`, or one frame for each of the `frames` or `fields` of an interlaced source.
         dedupe: Take near-equal frames out of the time base (`video.copies`) and fill their place with motion.
+        protect_overlays: Keep what stands still while its surroundings move from being warped (`engine.overlays`).
         encode: Codec, quality, pixel format.
         progress: Called in the calling thread after each gap; with a team now and then, in a thread of its own.
         device: Where the method runs; the CPU by default.
@@ -145,6 +147,7 @@ def run_video(
         cuts=cuts,
         repeat_at_cuts=repeat_at_cuts,
         dedupe=dedupe,
+        protect_overlays=protect_overlays,
         encode=encode,
         overwrite=overwrite or stopped,
     )
