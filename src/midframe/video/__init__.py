@@ -17,10 +17,11 @@ from midframe.video.grey import GreyWriter
 from midframe.video.hdr import HdrMetadata, carries_hdr
 from midframe.video.probe import OtherStream, VideoInfo, probe
 from midframe.video.read import TimedFrame, VideoReader, read_frame, read_frames_at, scan_times
+from midframe.video.request import WriteRequest, check_target
 from midframe.video.segment_file import SegmentFile, is_whole
 from midframe.video.streams import StreamFate, decide_streams
 from midframe.video.targets import open_writer
-from midframe.video.write import FrameEncoder, VideoWriter, WriteRequest, check_target
+from midframe.video.write import FrameEncoder, VideoWriter
 
 __all__ = [
     "Cadence",

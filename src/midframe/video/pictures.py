@@ -13,8 +13,8 @@ from types import TracebackType
 from midframe.core.errors import WriteError
 from midframe.video.formats import numbered_pictures, picture_path
 from midframe.video.probe import reason
+from midframe.video.request import WriteRequest, check_target
 from midframe.video.segment_file import read_index, read_packets
-from midframe.video.write import WriteRequest, check_target
 
 
 class PictureWriter:

@@ -15,7 +15,7 @@ from av.error import FFmpegError
 from midframe.core.errors import WriteError
 from midframe.video.probe import reason
 from midframe.video.render import FrameSink
-from midframe.video.write import WriteRequest
+from midframe.video.request import WriteRequest
 
 STANDARD_OUTPUT = 1
 

@@ -28,8 +28,8 @@ from midframe.core.errors import WriteError
 from midframe.video.colour import stored_codes
 from midframe.video.formats import format_of, muxer_options
 from midframe.video.probe import reason
+from midframe.video.request import WriteRequest, check_target
 from midframe.video.segment_file import read_index, read_packets
-from midframe.video.write import WriteRequest, check_target
 
 GIF_TICK = Fraction(1, 100)
 SHORTEST_GIF_TICKS = 2

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from midframe.core.errors import MediaError, WriteError
 from midframe.video.formats import PIPE
 from midframe.video.probe import reason
-from midframe.video.write import check_target
+from midframe.video.request import check_target
 
 STANDARD_INPUT = 0
 SUFFIX = ".midframe-input"

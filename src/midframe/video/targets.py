@@ -10,7 +10,8 @@ from midframe.video.formats import PIPE, format_of, is_pictures
 from midframe.video.pictures import PictureWriter
 from midframe.video.pipe import PipeWriter
 from midframe.video.render import RenderedWriter
-from midframe.video.write import VideoWriter, WriteRequest
+from midframe.video.request import WriteRequest
+from midframe.video.write import VideoWriter
 
 Writer: TypeAlias = VideoWriter | RenderedWriter | PictureWriter | PipeWriter
 """A context manager that makes the whole output out of segments; see `VideoWriter`."""

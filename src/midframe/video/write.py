@@ -6,7 +6,7 @@ import contextlib
 import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -18,79 +18,22 @@ from av.codec.context import Flags
 from av.error import FFmpegError
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
-from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from midframe.core.errors import MediaError, WriteError
-from midframe.video.alpha import from_rgba
-from midframe.video.colour import Colour, from_rgb, stored_codes
+from midframe.video.colour import stored_codes
 from midframe.video.display_size import state_display_size
-from midframe.video.encode import Encoding, lossless_encoding, states_aspect
+from midframe.video.encode import lossless_encoding, states_aspect
 from midframe.video.encoders import quiet
-from midframe.video.formats import PIPE, format_of, is_pictures, muxer_options, numbered_pictures
+from midframe.video.formats import format_of, muxer_options
 from midframe.video.hdr import add_described_stream, carries_hdr, with_hdr
-from midframe.video.probe import VideoInfo, open_video, reason
+from midframe.video.probe import open_video, reason
+from midframe.video.request import WriteRequest, check_target
 from midframe.video.segment_file import SegmentIndex, read_index, read_packets
-from midframe.video.streams import StreamCopy, StreamFate, copy_description
+from midframe.video.streams import StreamCopy, copy_description
 
 MOV_FAMILY = ("mp4", "mov")
 MATROSKA = ("matroska", "webm")
-
-
-def _at_its_own_speed(moment: Fraction) -> Fraction:
-    return moment
-
-
-@dataclass(frozen=True, kw_only=True)
-class WriteRequest:
-    """Everything that is fixed before the first frame is written.
-
-    Attributes:
-        source: Where colour, pixel aspect, rotation, tags and other streams come from.
-        target: The file to write; its suffix chooses the container.
-        encoding: Codec, pixel format, options.
-        streams: Which other streams are copied.
-        time_base: Seconds of one tick of the video's stamps.
-        rate: Nominal frames per second, for the encoder's rate control.
-        retime: Output seconds of a moment of the source, both since the first frame; for the chapters.
-        overwrite: Replace a file that is there.
-    """
-
-    source: VideoInfo
-    target: Path
-    encoding: Encoding
-    streams: StreamFate
-    time_base: Fraction
-    rate: Fraction
-    retime: Callable[[Fraction], Fraction] = _at_its_own_speed
-    overwrite: bool = False
-
-    @property
-    def turns(self) -> int:
-        """Quarter turns, counter-clockwise, for formats that cannot say how a player turns the picture."""
-        return 0 if format_of(self.target).is_video else self.source.rotation // 90
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the pictures as they are stored."""
-        width, height = self.source.width, self.source.height
-        return (height, width) if self.turns % 2 else (width, height)
-
-    @property
-    def colour(self) -> Colour:
-        """How the stored pixels are to be read."""
-        return format_of(self.target).colour or self.source.colour
-
-    def frame(self, pixels: np.ndarray) -> VideoFrame:
-        """Pixels as RGB or RGBA in the form that is stored, with its tags."""
-        pixel_format, colour = self.encoding.pixel_format, self.colour
-        if self.turns:
-            pixels = np.ascontiguousarray(np.rot90(pixels, self.turns))
-        convert = from_rgba if pixels.shape[2] == 4 else from_rgb
-        frame = convert(pixels, pixel_format, colour)
-        frame.colorspace, frame.color_range = stored_codes(pixel_format, colour)
-        frame.color_primaries, frame.color_trc = colour.primaries, colour.transfer
-        return frame
 
 
 class FrameEncoder:
@@ -368,33 +311,3 @@ def _describe(context: VideoCodecContext, request: WriteRequest) -> None:
     context.colorspace, context.color_range = stored_codes(encoding.pixel_format, request.colour)
     context.color_primaries, context.color_trc = request.colour.primaries, request.colour.transfer
     context.thread_type = "AUTO"
-
-
-def check_target(source: Path, target: Path, overwrite: bool) -> None:
-    """Refuse a target that must not or cannot be written.
-
-    Raises:
-        WriteError: It is the source, a folder, exists and may not be replaced, or its folder is not writable.
-    """
-    if target == PIPE:
-        return
-    folder = target.parent
-    if is_pictures(target):
-        if source.is_dir() and folder.is_dir() and folder.samefile(source):
-            raise WriteError(f"{folder} is the source itself; choose another folder.")
-        present = numbered_pictures(target)
-        if present and not overwrite:
-            first = present[min(present)]
-            raise WriteError(f"{first} exists already; choose another folder or allow its pictures to be replaced.")
-        if not folder.exists():
-            folder = folder.parent  # the folder of the pictures is made, those around it are not
-    if target.is_dir():
-        raise WriteError(f"{target} is a folder; name a file.")
-    if target.exists() and source.exists() and target.samefile(source):
-        raise WriteError(f"{target} is the source itself; choose another name.")
-    if target.exists() and not overwrite:
-        raise WriteError(f"{target} exists already; choose another name or allow it to be replaced.")
-    if not folder.is_dir():
-        raise WriteError(f"{target} cannot be written: there is no folder {folder}.")
-    if not os.access(folder, os.W_OK):
-        raise WriteError(f"{target} cannot be written: no permission in {folder}.")
