@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import resource
 import shutil
@@ -22,6 +23,8 @@ EXIT_CODES = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
 MOST_STOPS = 4
 """Of one run, before it is left in peace."""
 ROOM_BYTES = 64 * 2**20
+JOINED_BYTES = 10_000
+"""More than the header that is written once before the work, to see whether it can be."""
 
 
 @dataclass
@@ -127,24 +130,20 @@ def _anywhere(case: Prepared, rng: random.Random) -> Callable[[float], bool]:
 
 def _joining(case: Prepared, place: Path, rng: random.Random) -> Callable[[float], bool]:
     """Shortly after the parts are begun to be joined: the file under a temporary name grows."""
-    delay, begun = rng.uniform(0, 0.05), []
+    delay, begun = rng.uniform(0, 0.02), []
     folder = work_folder_of(place / case.case.output)
 
     def moment(elapsed: float) -> bool:
-        if not begun and any(folder.glob("*.segment")):
-            begun.extend(elapsed for path in _joined_files(place, folder) if path.stat().st_size > 10_000)
+        with contextlib.suppress(OSError):  # it is not there yet, or no longer
+            if (
+                not begun
+                and any(folder.glob("*.segment"))
+                and (folder / "joining.partial").stat().st_size > JOINED_BYTES
+            ):
+                begun.append(elapsed)
         return bool(begun) and elapsed >= begun[0] + delay
 
     return moment
-
-
-def _joined_files(place: Path, folder: Path) -> Iterator[Path]:
-    for path in (*place.glob(".*.partial"), *folder.glob("*.joining")):
-        try:
-            path.stat()
-        except OSError:
-            continue
-        yield path
 
 
 def _after_signal(case: Prepared, place: Path, ended: Ended) -> str:
@@ -178,7 +177,10 @@ def _after_full_disk(case: Prepared, place: Path, ended: Ended) -> str:
 def _is_over(case: Prepared, place: Path) -> bool:
     """Whether the run has tidied up: the same command would be right to refuse to replace its output."""
     target = place / case.case.output
-    return target.exists() and not work_folder_of(target).exists()
+    folder = work_folder_of(target)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()  # it was killed before its very last step, which the next run with this output would take
+    return target.exists() and not folder.exists()
 
 
 def _go_on(case: Prepared, place: Path) -> str:

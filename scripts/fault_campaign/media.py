@@ -112,8 +112,8 @@ def content_of(path: Path) -> Content:
     with av.open(str(path)) as container:
         video = container.streams.video[0]
         for packet in container.demux():
-            digest.update(f"{packet.stream_index} {packet.pts} {packet.dts} {packet.duration}".encode())
-            if packet.stream_index != video.index:
+            digest.update(f"{packet.stream.index} {packet.pts} {packet.dts} {packet.duration}".encode())
+            if packet.stream.index != video.index:
                 digest.update(bytes(packet))
                 continue
             if packet.pts is not None:

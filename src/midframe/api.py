@@ -223,6 +223,7 @@ def interpolate_video(
     slow: Number | None = None,
     vfr: bool = False,
     ramp: RampPoints | None = None,
+    repair: bool = False,
     cuts: str | Path = "auto",
     cut_style: str = "hold",
     deinterlace: str = "off",
@@ -261,6 +262,8 @@ def interpolate_video(
         vfr: Keep every instant of the source and add between them.
         ramp: Change the speed on the way: "0:1,5:0.25,8:1", or pairs of source seconds and the speed there. Between
             two points it changes evenly in output time; `fps` then is the rate at which the result is shown.
+        repair: Keep the source's frames, exactly where the codec loses nothing, and its rate; make anew only frames
+            that do not decode, or that are missing from an otherwise constant cadence. Goes on over damage.
         cuts: `auto` detects scene cuts; `off` looks for none; otherwise a file that lists them (see
             `video.read_cut_list`). Nothing is blended across a cut.
         cut_style: What is shown before a cut instead: `hold` keeps the old scene's last frame until the cut; `repeat`
@@ -299,7 +302,7 @@ def interpolate_video(
             path,
             target,
             interpolator,
-            rate_rule(fps=fps, multi=multi, slow=slow, vfr=vfr, ramp=ramp),
+            rate_rule(fps=fps, multi=multi, slow=slow, vfr=vfr, ramp=ramp, repair=repair),
             input_rate=source_rate,
             cuts=_cuts(cuts, path, source_rate),
             repeat_at_cuts=_repeat_at_cuts(cut_style),
@@ -333,6 +336,7 @@ def plan_video(
     slow: Number | None = None,
     vfr: bool = False,
     ramp: RampPoints | None = None,
+    repair: bool = False,
     cuts: str | Path = "auto",
     cut_style: str = "hold",
     deinterlace: str = "off",
@@ -359,7 +363,7 @@ def plan_video(
         plan = make_plan(
             deinterlaced(probe(path, source_rate), deinterlace),
             target,
-            rate_rule(fps=fps, multi=multi, slow=slow, vfr=vfr, ramp=ramp),
+            rate_rule(fps=fps, multi=multi, slow=slow, vfr=vfr, ramp=ramp, repair=repair),
             method=interpolator.spec,
             cuts=_cuts(cuts, path, source_rate),
             repeat_at_cuts=_repeat_at_cuts(cut_style),

@@ -6,10 +6,12 @@ import os
 import struct
 import subprocess
 import sys
+import time
 import zlib
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 
 from blend import Blend
@@ -99,6 +101,27 @@ def test_a_long_first_gap_leaves_the_duration_as_it_is(tmp_path: Path):
     source = with_stamps(tmp_path, [0, 160, 200, 240, 280], Fraction(1, 1000))
     result = run_video(source, tmp_path / "out.mp4", Blend(), Multiply(3))
     assert abs(probe(tmp_path / "out.mp4").duration - result.duration) <= Fraction(1, 1000)
+
+
+def test_a_plan_of_a_million_frames_takes_no_minute(tmp_path: Path):
+    source = with_stamps(tmp_path, [3600 * k for k in range(12)], Fraction(1))
+    started = time.monotonic()
+    plan = make_plan(probe(source), tmp_path / "out.mkv", ToRate(Fraction(60)))
+    assert time.monotonic() - started < 10
+    assert plan.frames_out > 11 * 3600 * 60
+    assert plan.frames_kept is None
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".webm"])
+def test_a_last_frame_below_a_millisecond_lasts_no_usual_duration(tmp_path: Path, suffix: str):
+    source = with_stamps(tmp_path, [0, 40_000, 80_000, 120_300], Fraction(1, 10**6))
+    result = run_video(source, tmp_path / f"out{suffix}", Blend(), ToRate(Fraction(25)))
+    assert abs(packet_end(tmp_path / f"out{suffix}") - result.duration) <= Fraction(1, 1000)
+
+
+def packet_end(path: Path) -> Fraction:
+    with av.open(str(path)) as container:
+        return max((p.pts + p.duration) * p.time_base for p in container.demux(video=0) if p.pts is not None)
 
 
 def test_a_duration_that_nobody_believes_is_named(tmp_path: Path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +26,7 @@ def interpolate(
     slow: options.Slow = None,
     vfr: options.Vfr = False,
     ramp: options.Ramp = None,
+    repair: options.Repair = False,
     cuts: options.Cuts = "auto",
     cut_style: options.CutStyle = "hold",
     deinterlace: options.Deinterlace = "off",
@@ -104,6 +105,7 @@ def interpolate(
             slow=slow,
             vfr=vfr,
             ramp=ramp,
+            repair=repair,
             cuts=cuts,
             cut_style=cut_style,
             deinterlace=deinterlace,
@@ -133,8 +135,11 @@ def _says_where_to_go_on(target: str) -> Iterator[None]:
         yield
     except BaseException:
         folder = work_folder_of(named_target(target))
-        if any(folder.glob("*.segment")):
-            typer.echo(f"midframe: finished parts wait in {folder}; the same command goes on from there.", err=True)
+        with suppress(OSError):  # a name that no folder can have
+            if any(folder.glob("*.segment")):
+                typer.echo(
+                    f"midframe: finished parts wait in {folder}; the same command goes on from there.", err=True
+                )
         raise
 
 
@@ -154,6 +159,7 @@ def _report(result: RunResult, console: Console) -> None:
             frames_repeated=result.copies,
             frames_resumed=result.resumed,
             cut_seconds=[float(time) for time in result.cut_times],
+            remade_seconds=[float(time) for time in result.remade],
             duration_seconds=float(result.duration),
             sidecar=None if result.sidecar is None else str(result.sidecar),
             seconds=round(result.seconds, 3),
@@ -166,5 +172,7 @@ def _report(result: RunResult, console: Console) -> None:
     )
     if result.resumed:
         console.print(f"Went on from an earlier run: {result.resumed} frames were there already.")
+    for time in result.remade:
+        console.print(f"Made anew: the frame at {float(time):.3f} s")
     for note in result.notes:
         console.print(f"Note: {note}")

@@ -56,6 +56,14 @@ Ramp: TypeAlias = Annotated[
         rich_help_panel=RATE,
     ),
 ]
+Repair: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--repair",
+        help="Keep all frames and the rate; make anew only what does not decode or is missing from the cadence.",
+        rich_help_panel=RATE,
+    ),
+]
 Cuts: TypeAlias = Annotated[
     str,
     typer.Option(

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from midframe.core.errors import UsageError
 from midframe.core.ramp import Ramp
+from midframe.core.repair import Repair
 from midframe.core.timeline import Multiply, RateRule, SlowDown, ToRate
 
 Number: TypeAlias = Fraction | int | float | str
@@ -53,6 +54,7 @@ def rate_rule(
     slow: Number | None = None,
     vfr: bool = False,
     ramp: RampPoints | None = None,
+    repair: bool = False,
 ) -> RateRule:
     """The rule that a combination of wishes means; twice the frames where none is stated.
 
@@ -62,10 +64,15 @@ def rate_rule(
         slow: Stretch time by this factor; `fps` then is the rate at which the result is shown.
         vfr: Keep every instant of the source and add between them: `multi`, which is 2 where not stated.
         ramp: Change the speed on the way (`core.ramp`); `fps` then is the rate at which the result is shown.
+        repair: Keep the source's frames and rate, and make only what is damaged or missing.
 
     Raises:
         UsageError: Wishes that contradict each other, or a number that cannot be.
     """
+    if repair:
+        if vfr or any(wish is not None for wish in (fps, multi, slow, ramp)):
+            raise UsageError("repair keeps the source's rate; it goes with none of fps, multi, slow, vfr and ramp.")
+        return Repair()
     if multi is not None and (fps is not None or slow is not None):
         raise UsageError("multi sets the number of frames by itself; it goes with neither fps nor slow.")
     if vfr and (fps is not None or slow is not None):

@@ -9,6 +9,7 @@ Every rule is a function of one gap alone, so a video of any length is planned w
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,6 +17,7 @@ from typing import TypeAlias
 
 from midframe.core.errors import UsageError
 from midframe.core.ramp import Ramp, first_shown_from
+from midframe.core.repair import Repair
 
 HALF = Fraction(1, 2)
 MOST_IN_GAP = 2**18
@@ -115,7 +117,7 @@ class SlowDown:
             raise UsageError(f"A frame rate must be positive; got {self.rate}.")
 
 
-RateRule: TypeAlias = ToRate | Multiply | SlowDown | Ramp
+RateRule: TypeAlias = ToRate | Multiply | SlowDown | Ramp | Repair
 
 
 def output_time(rule: RateRule, moment: Fraction) -> Fraction:
@@ -147,6 +149,8 @@ def output_rate(rule: RateRule, source_rate: Fraction | None) -> Fraction | None
     """
     if isinstance(rule, ToRate):
         return rule.rate
+    if isinstance(rule, Repair):
+        return source_rate
     if isinstance(rule, Multiply):
         return None if source_rate is None else source_rate * rule.factor
     rate = rule.rate or source_rate
@@ -180,10 +184,45 @@ def instants_in_gap(
         count = 1 if gap.is_last else rule.factor
         step = gap.duration / rule.factor
         return [Instant(gap.start + step * k, gap.index, Fraction(k, rule.factor)) for k in range(count)]
+    if isinstance(rule, Repair):
+        return _repaired(rule, gap, tolerance)
+    rate, tolerance = _rate_and_tolerance(rule, source_rate, tolerance)
+    first, stop = _numbers(rule, rate, gap, tolerance)
+    _check_count(gap, stop - first)
+    instants = []
+    for k in range(first, stop):
+        offset = source_time(rule, k / rate) - gap.start
+        held = gap.is_last or abs(offset) <= tolerance
+        instants.append(Instant(k / rate, gap.index, Fraction(0) if held else offset / gap.duration))
+    return instants
+
+
+def check_gap(rule: RateRule, gap: Gap, source_rate: Fraction | None = None) -> None:
+    """Refuse what `instants_in_gap` would refuse, without making a single instant.
+
+    Raises:
+        UsageError: More than `MOST_IN_GAP` of them.
+    """
+    if isinstance(rule, Multiply):
+        _check_count(gap, 1 if gap.is_last else rule.factor)
+    elif not isinstance(rule, Repair):
+        rate, tolerance = _rate_and_tolerance(rule, source_rate, Fraction(0))
+        first, stop = _numbers(rule, rate, gap, tolerance)
+        _check_count(gap, stop - first)
+
+
+def _rate_and_tolerance(
+    rule: ToRate | SlowDown | Ramp, source_rate: Fraction | None, tolerance: Fraction
+) -> tuple[Fraction, Fraction]:
+    """Output frames per second, and the part of a tolerance that counts."""
     rate = output_rate(rule, source_rate)
-    assert rate is not None  # `Multiply` alone has no rate of its own
+    assert rate is not None  # the other rules alone have no rate of their own
     slowest = rule.slowest if isinstance(rule, Ramp) else source_time(rule, Fraction(1))
-    tolerance = min(tolerance, slowest / (4 * rate))
+    return rate, min(tolerance, slowest / (4 * rate))
+
+
+def _numbers(rule: ToRate | SlowDown | Ramp, rate: Fraction, gap: Gap, tolerance: Fraction) -> tuple[int, int]:
+    """The first output frame of a gap, and the first behind it."""
     first = _first_from(rule, rate, gap.start - tolerance)
     if gap.is_last:
         stop = _first_from(rule, rate, gap.end, HALF)
@@ -191,12 +230,18 @@ def instants_in_gap(
             stop = max(stop, 1)
     else:
         stop = max(first, _first_from(rule, rate, gap.end - tolerance))
-    _check_count(gap, stop - first)
-    instants = []
-    for k in range(first, stop):
-        offset = source_time(rule, k / rate) - gap.start
-        held = gap.is_last or abs(offset) <= tolerance
-        instants.append(Instant(k / rate, gap.index, Fraction(0) if held else offset / gap.duration))
+    return first, stop
+
+
+def _repaired(rule: Repair, gap: Gap, tolerance: Fraction) -> list[Instant]:
+    """The gap's own frame, and whatever else was expected while it stands; behind the last frame it is held."""
+    after = bisect_right(rule.instants, gap.start + min(tolerance, gap.duration / 4))
+    instants = [Instant(gap.start, gap.index, Fraction(0))]
+    for place in range(after, len(rule.instants)):
+        time = rule.instants[place]
+        if not gap.is_last and time >= gap.end - min(tolerance, gap.duration / 4):
+            break
+        instants.append(Instant(time, gap.index, Fraction(0) if gap.is_last else (time - gap.start) / gap.duration))
     return instants
 
 
@@ -246,6 +291,8 @@ def count_frames(
     """
     if isinstance(rule, Multiply):
         return (source_frames - 1) * rule.factor + 1
+    if isinstance(rule, Repair):
+        return len(rule.instants)
     rate = output_rate(rule, source_rate)
     assert rate is not None  # `Multiply` alone has no rate of its own
     return max(1, _first_from(rule, rate, last_time), _first_from(rule, rate, duration, HALF))

@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 import torch
 
 from midframe.core.method import Interpolator
+from midframe.core.repair import Repair
 from midframe.core.timeline import HALF, Instant, output_time
 from midframe.engine.channel import Channel, Stopped, drain, feed
 from midframe.engine.confidence import ConfidenceRecord
@@ -94,6 +95,7 @@ class Filled:
         segments: Numbers of all segments that have frames, in order.
         cut_times: Source seconds at which scenes open.
         end: Output seconds at which the last frame ends.
+        remade: Output seconds of the frames that a repair put where none came out of the source.
         notes: What was found on the way.
     """
 
@@ -107,6 +109,7 @@ class Filled:
     segments: tuple[int, ...]
     cut_times: tuple[Fraction, ...]
     end: Fraction
+    remade: tuple[Fraction, ...]
     notes: tuple[str, ...]
 
     @property
@@ -149,7 +152,9 @@ def fill_segments(
     """
     plan = task.plan
     filler = GapFiller(interpolator, device, task.seed, uncertainty=confidence is not None)
-    reader = VideoReader(plan.source, task.skip_damaged, alpha=plan.keeps_alpha)
+    reader = VideoReader(
+        plan.source, task.skip_damaged, alpha=plan.keeps_alpha, keep_stored=isinstance(plan.rule, Repair)
+    )
     work = _Work(task, filler, store, count, record, interpolator)
     cadence = Cadence()
     frames = drop_copies(reader, cadence) if plan.dedupe else reader
@@ -196,6 +201,7 @@ class _Work:
         self._here = self._resumed = self._copies = 0
         self._segments: list[int] = []
         self._cut_times: list[Fraction] = []
+        self._remade: list[Fraction] = []
         self._end = Fraction(0)
 
     def frames(self, windows: Iterable[GapWindow]) -> Iterator[OutputFrame]:
@@ -210,6 +216,9 @@ class _Work:
             if window.content is Content.CUT:
                 self._cut_times.append(window.gap.end)
             instants = window_instants(plan.rule, window, plan.source.average_rate, plan.tolerance)
+            if isinstance(plan.rule, Repair):
+                self._remade += [instant.time for instant in instants if instant.time != window.gap.start]
+                self._end = max(self._end, plan.rule.end) if window.gap.is_last else self._end
             self._write_down(window.content, instants)
             inside = [instant.local for instant in instants if instant.local]
             self._count(window.content, len(inside), len(instants) - len(inside))
@@ -222,7 +231,7 @@ class _Work:
             elif instants:
                 between = self._between(window, inside)
                 for instant in instants:
-                    made = next(between) if instant.local else Made(window.before.pixels)
+                    made = next(between) if instant.local else Made(window.before.pixels, stored=window.before.stored)
                     yield OutputFrame(segment, made, instant.time)
                 self._here += len(instants)
             self._tell(self._here, self._resumed)
@@ -239,6 +248,7 @@ class _Work:
             segments=tuple(self._segments),
             cut_times=tuple(self._cut_times),
             end=self._end,
+            remade=tuple(self._remade),
             notes=notes,
         )
 
@@ -300,7 +310,7 @@ def _run_side_by_side(
     leaving: Channel[OutputFrame] = Channel(frames_waiting(info))
 
     def write(frame: OutputFrame) -> None:
-        output.write(frame.segment, frame.made.pixels, frame.time)
+        output.write(frame.segment, frame.made.pixels, frame.time, frame.made.stored)
         if confidence is not None:
             confidence.add(frame.made.uncertainty, frame.time)
 

@@ -15,10 +15,12 @@ import torch
 from midframe.core.errors import UsageError
 from midframe.core.method import AnyTime, Interpolator, MethodSpec
 from midframe.core.ramp import Ramp
+from midframe.core.repair import Repair, repaired
 from midframe.core.timeline import (
     Multiply,
     RateRule,
     TimedInstant,
+    check_gap,
     count_frames,
     fine_time_base,
     gaps,
@@ -56,12 +58,15 @@ from midframe.video.colour import has_alpha
 from midframe.video.copies import LONGEST_HOLD
 from midframe.video.cuts import LOOK_AHEAD
 from midframe.video.formats import check_rate, format_losses, format_notes, format_of
+from midframe.video.write import MATROSKA_TICK
 
 COARSEST_TICK = Fraction(1, 10_000)
 STAMP_ERROR = Fraction(1, 1000)
-MATROSKA_TICK = Fraction(1, 1000)
 MP4_TICK, LONGEST_TICKS = Fraction(1, 20_000), 2**31 - 1
 """The muxer refines a coarse clock up to this, and stores 31 bits of the distance of two packets."""
+MOST_COUNTED = 500_000
+"""Output frames up to which a plan looks at each of them: more than two hours at 60 fps. Beyond, a plan would take
+minutes; then it says how many there are, and not how many of them are kept."""
 LONGEST_FRAME_SECONDS = 24 * 3600
 """A declared end so far behind the last frame is not believed."""
 MOST_FRAMES = 10**8
@@ -83,7 +88,8 @@ class Plan:
         protect_overlays: What stands still while its surroundings move is not warped.
         frames_in: Frames of the source; None where it carries no time stamps and declares no number.
         frames_out: Frames of the output; None where `frames_in` is.
-        frames_kept: Output frames that fall on a source frame, or lie behind the last one.
+        frames_kept: Output frames that fall on a source frame, or lie behind the last one; None for more than
+            `MOST_COUNTED` frames too.
         rate: Nominal frames per second of the output.
         is_variable: The gaps between source frames differ by more than their stamps are rounded.
         duration: Seconds that the output lasts; None where the source does not say.
@@ -154,6 +160,7 @@ class Plan:
             ("duration", "unknown" if self.duration is None else f"{float(self.duration):.3f} s"),
             *([("speed", self.rule.sentence())] if isinstance(self.rule, Ramp) else []),
             *([("deinterlaced", f"one frame for each {info.deinterlace[:-1]}")] if info.deinterlace != "off" else []),
+            *([("repair", self.rule.sentence())] if isinstance(self.rule, Repair) else []),
             ("colour", info.colour.sentence()),
             *([("hdr", info.hdr.sentence())] if info.hdr else []),
             *([("transparency", "kept")] if self.keeps_alpha else []),
@@ -206,14 +213,24 @@ def make_plan(
     frames_in = len(times) if times else info.frame_count
     end = _end(info, times)
     tolerance = stamp_tolerance(info)
+    if isinstance(rule, Repair):
+        if times is None or end is None:
+            raise UsageError(f"{info.path} carries no time stamps: what is missing from it cannot be told.")
+        rule = repaired(times, end, info.time_base)
     time_base = _time_base(info, rule, end)
-    tally = None
+    tally = frames_out = None
     if isinstance(cuts, CutList) and times is not None and end is not None:
         cuts.check(times, end)
     if times is not None and end is not None:
-        _check_count(info, count_frames(rule, len(times), times[-1], end, info.average_rate))
-        tally = _tally(output_instants(gaps(times, end), rule, info.average_rate, tolerance), method)
-        _check_clock(info, target, tally, time_base)
+        frames_out = count_frames(rule, len(times), times[-1], end, info.average_rate)
+        _check_count(info, frames_out)
+        if frames_out <= MOST_COUNTED:
+            tally = _tally(output_instants(gaps(times, end), rule, info.average_rate, tolerance), method)
+            _check_clock(info, target, tally, time_base)
+            frames_out = tally.frames
+        else:
+            longest = max(gaps(times, end), key=lambda gap: gap.duration)
+            check_gap(rule, longest, info.average_rate)
     rate = _rate(info, rule, frames_in, end)
     check_rate(target, rate)
     lost = format_losses(target, info, _is_variable(times) and isinstance(rule, Multiply))
@@ -233,7 +250,7 @@ def make_plan(
         dedupe=dedupe,
         protect_overlays=protect_overlays,
         frames_in=frames_in,
-        frames_out=tally and tally.frames,
+        frames_out=frames_out,
         frames_kept=tally and tally.kept,
         rate=rate,
         is_variable=_is_variable(times),
@@ -243,7 +260,11 @@ def make_plan(
         encoding=encoding,
         streams=streams,
         memory_bytes=_memory(info, method.context if method else 1),
-        notes=(*_notes(info, encoding, streams, method, tally, times), *format_notes(target, info, rate)),
+        notes=(
+            *_notes(info, encoding, streams, method, tally, times),
+            *format_notes(target, info, rate),
+            *_notes_of_repair(rule, info, encoding),
+        ),
     )
 
 
@@ -374,8 +395,9 @@ def _rate(info: VideoInfo, rule: RateRule, frames_in: int | None, end: Fraction 
 
 def _time_base(info: VideoInfo, rule: RateRule, end: Fraction | None) -> Fraction:
     """A base in which all output instants and the end of the video are whole numbers."""
-    if isinstance(rule, Multiply):
-        return fine_time_base([info.time_base / rule.factor, info.start_time])
+    if isinstance(rule, Multiply | Repair):
+        factor = rule.factor if isinstance(rule, Multiply) else 1
+        return fine_time_base([info.time_base / factor, info.start_time])
     rate = output_rate(rule, info.average_rate)
     assert rate is not None  # `Multiply` alone has no rate of its own
     base = fine_time_base([1 / rate, info.start_time], output_time(rule, end or Fraction(0)))
@@ -442,6 +464,15 @@ def _notes(
             f"{method.name} offers {method.times}: instants move by up to {float(tally.moved):.3f} of a gap."
         )
     return notes
+
+
+def _notes_of_repair(rule: RateRule, info: VideoInfo, encoding: Encoding) -> list[str]:
+    if not isinstance(rule, Repair) or encoding.pixel_format == info.pixel_format:
+        return []
+    return [
+        f"Whole frames change a little on the way from {info.pixel_format} to {encoding.pixel_format}: to keep them "
+        f"exact, ask for a codec that stores {info.pixel_format}."
+    ]
 
 
 def _number(count: int | None) -> str:

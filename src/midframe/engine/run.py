@@ -14,6 +14,7 @@ import torch
 
 from midframe.core.errors import UsageError
 from midframe.core.method import Interpolator
+from midframe.core.repair import Repair
 from midframe.core.timeline import RateRule
 from midframe.engine.confidence import ConfidenceRecord, check_apart
 from midframe.engine.filling import Filled, Progress, SegmentTask, fill_segments, progress_teller
@@ -24,7 +25,7 @@ from midframe.engine.segments import frames_in_segment
 from midframe.engine.shares import SharedSegments, Team, fill_together
 from midframe.engine.work_folder import MADE, WorkFolder, work_folder_of
 from midframe.video import CutList, EncodeOptions, check_target, deinterlaced, open_writer, probe
-from midframe.video.formats import PIPE
+from midframe.video.formats import PIPE, check_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,7 @@ class RunResult:
         resumed: Output frames that an earlier run of the same request, which was stopped, had finished.
         seconds: Time that the run took.
         notes: The plan's notes, and what was found while reading.
+        remade: Output seconds of the frames that `Repair` put where none came out of the source.
         sidecar: The file that tells what was made, from what and with what; None where none was asked for.
     """
 
@@ -61,6 +63,7 @@ class RunResult:
     resumed: int
     seconds: float
     notes: tuple[str, ...]
+    remade: tuple[Fraction, ...] = ()
     sidecar: Path | None = None
 
 
@@ -133,11 +136,15 @@ def run_video(
         check_apart(confidence, (source, target))
         if team is not None:
             raise UsageError("A map of confidence is written by one job; leave out either of them.")
+    if isinstance(rule, Repair):
+        _check_repair(deinterlace, dedupe)
+        skip_damaged = True
     if target == PIPE:
         sidecar = False  # there is no file beside which it could lie
         if team is not None:
             raise UsageError("Standard output takes frames in order, from one job; name a file for several.")
     info = deinterlaced(probe(source, input_rate), deinterlace)
+    check_name(target)
     stopped = work_folder_of(target).is_dir()  # its output may be there already; that is settled below
     plan = make_plan(
         info,
@@ -213,8 +220,14 @@ def run_video(
         resumed=filled.resumed,
         seconds=time.monotonic() - started,
         notes=(*notes, *writer.notes()),
+        remade=filled.remade,
         sidecar=sidecar_of(target) if sidecar else None,
     )
+
+
+def _check_repair(deinterlace: str, dedupe: bool) -> None:
+    if deinterlace != "off" or dedupe:
+        raise UsageError("repair keeps all frames as they are; it goes neither with deinterlace nor with dedupe.")
 
 
 def _described(
@@ -232,6 +245,7 @@ def _described(
         "frames_held_between_equals": filled.held_between_equals,
         "frames_repeated": filled.copies,
         "cut_seconds": [str(time) for time in filled.cut_times],
+        "remade_seconds": [str(time) for time in filled.remade],
         "duration_seconds": str(filled.end),
         "notes": list(notes),
     }

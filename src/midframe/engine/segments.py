@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from midframe.engine.pixels import Pixels
 from midframe.engine.windows import Content
-from midframe.video import FrameEncoder, SegmentFile, WriteRequest
+from midframe.video import FrameEncoder, SegmentFile, StoredFrame, WriteRequest
 
 MOST_FRAMES, FEWEST_FRAMES = 240, 30
 """Output frames of a segment: each begins with a whole picture, so short ones cost bits; long ones cost work when a
@@ -87,13 +87,13 @@ class SegmentedOutput:
         self._request, self._store = request, store
         self._open: tuple[int, FrameEncoder, SegmentFile] | None = None
 
-    def write(self, number: int, pixels: Pixels, time: Fraction) -> None:
-        """Write one frame of a segment; segments and times ascend."""
+    def write(self, number: int, pixels: Pixels, time: Fraction, stored: StoredFrame | None = None) -> None:
+        """Write one frame of a segment; segments and times ascend. See `FrameEncoder.encode` for `stored`."""
         if self._open is None or self._open[0] != number:
             self.finish()
             self._open = number, FrameEncoder(self._request), SegmentFile(self._store.segment(number))
         _, encoder, file = self._open
-        for packet in encoder.encode(pixels, time):
+        for packet in encoder.encode(pixels, time, stored):
             file.add(packet)
 
     def finish(self) -> None:

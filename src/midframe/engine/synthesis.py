@@ -20,6 +20,7 @@ from midframe.engine.alpha import interpolate_with_alpha
 from midframe.engine.memory import times_per_call
 from midframe.engine.pixels import Pixels, to_pixels, to_tensor, to_window
 from midframe.ops.pad import pad_to_multiple
+from midframe.video import StoredFrame
 
 MIDPOINT_DEPTH = 3
 """Halvings that approximate an instant which no number of halvings reaches: off by at most 1/16 of a gap."""
@@ -55,10 +56,12 @@ class Made:
         pixels: The frame, of the type of the input.
         uncertainty: (height, width), the method's estimate of its mean absolute error, 0 to 1; None where it was not
             asked for, or the frame is one of the source.
+        stored: A frame of the source as its decoder gave it, where it is to be encoded as it is.
     """
 
     pixels: Pixels
     uncertainty: Float[np.ndarray, "height width"] | None = None
+    stored: StoredFrame | None = None
 
 
 class GapFiller:

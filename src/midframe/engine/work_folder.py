@@ -49,6 +49,7 @@ class WorkFolder:
 
     def __init__(self, target: Path, identity: Mapping[str, str], *, restart: bool = False) -> None:
         self.path = work_folder_of(target)
+        self._identity = dict(identity)
         self._lock = FileLock(self.path / LOCK)
         try:
             self.path.mkdir(exist_ok=True, parents=is_pictures(target))  # a folder of pictures is made, no other
@@ -86,14 +87,16 @@ class WorkFolder:
 
     def expect(self, output: Path) -> None:
         """Record what the output looks like, just before it gets its name."""
-        (self.path / JOINED).write_text(json.dumps(_looks(output)), encoding="utf-8")
+        joined = {"identity": self._identity, "looks": _looks(output)}
+        (self.path / JOINED).write_text(json.dumps(joined), encoding="utf-8")
 
     def has_joined(self, target: Path) -> bool:
         """Whether a file is the whole output of a run of the same identity, stopped before it could tidy up."""
         if is_pictures(target):
             return (self.path / JOINED).exists()  # pictures get their names one by one
         try:
-            return json.loads((self.path / JOINED).read_text(encoding="utf-8")) == _looks(target)
+            joined = json.loads((self.path / JOINED).read_text(encoding="utf-8"))
+            return joined == {"identity": self._identity, "looks": _looks(target)}
         except (OSError, ValueError):
             return False
 
@@ -102,7 +105,7 @@ class WorkFolder:
         self._lock.release()
         with contextlib.suppress(OSError):
             for left in self.path.glob("*"):
-                if left.name not in (JOINED, LOCK):
+                if left.name != JOINED:
                     left.unlink(missing_ok=True)
         shutil.rmtree(self.path, ignore_errors=True)
 
@@ -116,12 +119,15 @@ class WorkFolder:
             self.remove()  # nothing to go on from
         self._lock.release()
 
+    def _read(self, name: str) -> dict | None:
+        try:
+            return json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
     def _check(self, identity: Mapping[str, str], restart: bool) -> None:
         run = self.path / RUN
-        try:
-            before = json.loads(run.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            before = None
+        before = self._read(RUN) or (self._read(JOINED) or {}).get("identity")
         if before == dict(identity) and not restart:
             return
         if before is not None and not restart and any(self.path.glob(f"*{SEGMENT}")):

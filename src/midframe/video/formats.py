@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from midframe.core.errors import UsageError
+from midframe.core.errors import UsageError, WriteError
 from midframe.video.colour import FULL, MATRICES, Colour
 from midframe.video.probe import VideoInfo
 
@@ -26,6 +26,8 @@ Y4M_PIXELS = (
     *("gray10le", "gray12le", "gray16le"),
     *(f"yuv{chroma}p{depth}le" for depth in (9, 10, 12, 14, 16) for chroma in (420, 422, 444)),
 )
+LONGEST_NAME = 240
+"""Bytes; those of the files beside it are a little longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,8 +131,23 @@ PICTURES: Mapping[str, Format] = {
 }
 
 
+def check_name(target: Path) -> None:
+    """Refuse a name beside which no other could stand: file systems end names at 255 bytes.
+
+    Raises:
+        WriteError: It is too long.
+    """
+    if len(os.fsencode(target.name)) > LONGEST_NAME:
+        raise WriteError(f"{target} cannot be written: its name is longer than {LONGEST_NAME} bytes.")
+
+
 def named_target(target: Path | str) -> Path:
-    """The path that stands for an output: a folder, told by a slash or by being there, becomes its pattern."""
+    """The path that stands for an output: a folder, told by a slash or by being there, becomes its pattern.
+
+    Raises:
+        WriteError: The name is too long.
+    """
+    check_name(Path(target))
     text = os.fspath(target)
     ends_in_slash = text.endswith(("/", os.sep))
     path = Path(text)

@@ -11,6 +11,7 @@ from types import TracebackType
 
 import numpy as np
 from av.error import FFmpegError
+from av.video.frame import VideoFrame
 
 from midframe.core.errors import WriteError
 from midframe.video.probe import reason
@@ -32,14 +33,14 @@ class PipeOutput:
         self._file = os.fdopen(os.dup(STANDARD_OUTPUT), "wb", buffering=0)
         self._sink = FrameSink(request, self._file)
 
-    def write(self, number: int, pixels: np.ndarray, time: Fraction) -> None:
+    def write(self, number: int, pixels: np.ndarray, time: Fraction, stored: VideoFrame | None = None) -> None:
         """Write one frame; its segment and time do not matter, since y4m has one rate.
 
         Raises:
             WriteError: Nobody reads any more, or the disk behind is full.
         """
         try:
-            self._sink.write(self._request.frame(pixels))
+            self._sink.write(self._request.frame(pixels, stored))
         except (FFmpegError, OSError) as error:
             raise WriteError(f"Standard output cannot be written: {reason(error)}.") from error
 

@@ -231,6 +231,12 @@ def open_video(path: Path, input_rate: Fraction | None = None) -> Iterator[tuple
         MediaError: The file is missing, empty, not media, or without video; or there are no pictures.
         MissingExtraError: An animated WebP, without Pillow.
     """
+    try:
+        path.stat()
+    except FileNotFoundError:
+        pass  # a pattern of pictures, or what is said below
+    except (OSError, ValueError) as error:
+        raise MediaError(f"{path} cannot be read: {reason(error)}.") from error
     if is_picture_list(path) or is_animated_webp(path):
         opened = open_pictures(path, input_rate) if is_picture_list(path) else open_webp(path)
         with opened as pictures:

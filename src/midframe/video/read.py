@@ -6,9 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
+from av.codec.context import CodecContext
 from av.error import FFmpegError
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from midframe.core.errors import MediaError, UsageError
@@ -31,6 +34,10 @@ from midframe.video.probe import (
 # A file that ends earlier than it declares, by more than this, is taken for truncated.
 SHORTEST_TRUNCATION_SECONDS = Fraction(1, 10)
 LARGEST_FRAMES_MISSING = 2
+RENEWED_DECODERS = ("h264", "hevc")
+
+StoredFrame: TypeAlias = VideoFrame
+"""Planes as a decoder gives them. Whoever is not of this room hands them on, and does not look inside."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +52,7 @@ class TimedFrame:
             65535 for deeper ones, whatever their depth. With alpha as fourth channel where that was asked for.
         is_last: No frame follows.
         copies: Times of the frames that repeated this one, and were taken out of the time base (`video.copies`).
+        stored: The frame as its decoder gave it, where that was asked for.
     """
 
     index: int
@@ -53,6 +61,7 @@ class TimedFrame:
     pixels: np.ndarray
     is_last: bool
     copies: tuple[Fraction, ...] = ()
+    stored: StoredFrame | None = None
 
 
 @dataclass
@@ -64,6 +73,7 @@ class VideoReader:
         skip_damaged: Leave out frames that do not decode, and go on where the file is truncated; either is
             noted. Without it both raise.
         alpha: Give transparency too, as a fourth channel; colours are not weighed by it.
+        keep_stored: Give frames as they are stored too.
 
     Attributes:
         notes: Filled while reading: one sentence for each thing that was not as it should be.
@@ -72,6 +82,7 @@ class VideoReader:
     info: VideoInfo
     skip_damaged: bool = False
     alpha: bool = False
+    keep_stored: bool = False
     notes: list[str] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[TimedFrame]:
@@ -86,7 +97,8 @@ class VideoReader:
         """
         with open_video(self.info.path, self.info.input_rate) as (container, stream):
             decoder = open_decoder(stream)
-            decoder.thread_type = "AUTO"
+            # Threads that each decode a frame of their own tell of damage several packets later.
+            decoder.thread_type = "SLICE" if self.keep_stored else "AUTO"
             decoder.thread_count = decoder_threads(self.info)
             pending: tuple[int, Fraction, VideoFrame] | None = None
             step = self._usual_step()
@@ -107,13 +119,15 @@ class VideoReader:
 
     def _timed(self, index: int, time: Fraction, frame: VideoFrame, duration: Fraction, is_last: bool) -> TimedFrame:
         convert = to_rgba if self.alpha else to_rgb
-        return TimedFrame(index, time, duration, convert(frame, self.info.colour), is_last)
+        pixels = convert(frame, self.info.colour)
+        return TimedFrame(index, time, duration, pixels, is_last, stored=frame if self.keep_stored else None)
 
     def _usual_step(self) -> Fraction:
         return 1 / self.info.average_rate if self.info.average_rate else Fraction(1, 25)
 
     def _decoded(self, container: Container, stream: Stream, decoder: Decoder) -> Iterator[VideoFrame]:
         packets = container.demux(stream)
+        damaged = False
         while True:
             try:
                 packet = next(packets, None)
@@ -122,13 +136,18 @@ class VideoReader:
                 return
             if packet is None:
                 return
+            left: list[VideoFrame] = []
+            if damaged and self.keep_stored and packet.is_keyframe:
+                left, decoder, damaged = *_renewed(decoder), False
             try:
-                frames = decoder.decode(packet)
+                frames = left + decoder.decode(packet)
             except (FFmpegError, OSError) as error:
+                damaged = True
                 self._damage("A frame does not decode", _seconds(packet), reason(error))
-                continue
+                frames = left
             for frame in frames:
                 if frame.is_corrupt or packet.is_corrupt:
+                    damaged = True
                     self._damage("A frame is damaged", _seconds(frame), "the decoder reports missing data")
                 elif (frame.width, frame.height) != (self.info.width, self.info.height):
                     raise MediaError(
@@ -187,6 +206,27 @@ class VideoReader:
         if not self.skip_damaged:
             raise MediaError(f"{self.info.path}: {sentence} Skip damaged frames to go on without them.")
         self.notes.append(sentence)
+
+
+def _renewed(decoder: Decoder) -> tuple[list[VideoFrame], Decoder]:
+    """What a decoder still holds, and another one in its place.
+
+    FFmpeg's decoder of H.264 may give wrong frames behind a damaged one, even where they need no other frame, and
+    which ones depends on its threads. One that has not seen the damage gives what is stored.
+    """
+    if not isinstance(decoder, VideoCodecContext):
+        return [], decoder  # of pictures, each of which stands alone
+    try:
+        left = list(decoder.decode(None))
+    except (FFmpegError, OSError):
+        left = []
+    if decoder.codec.canonical_name not in RENEWED_DECODERS:
+        decoder.flush_buffers()  # it takes packets again
+        return left, decoder
+    fresh = CodecContext.create(decoder.codec.name, "r")
+    assert isinstance(fresh, VideoCodecContext)
+    fresh.extradata, fresh.thread_type, fresh.thread_count = decoder.extradata, "SLICE", decoder.thread_count
+    return left, fresh
 
 
 def read_frames_at(path: Path, indices: Sequence[int], *, alpha: bool = False) -> list[np.ndarray]:

@@ -9,13 +9,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from av.video.frame import VideoFrame
+from av.video.frame import PictureType, VideoFrame
 
 from midframe.core.errors import WriteError
 from midframe.video.alpha import from_rgba
 from midframe.video.colour import Colour, from_rgb, stored_codes
 from midframe.video.encode import Encoding
-from midframe.video.formats import PIPE, format_of, is_pictures, numbered_pictures
+from midframe.video.formats import PIPE, check_name, format_of, is_pictures, numbered_pictures
 from midframe.video.probe import VideoInfo
 from midframe.video.streams import StreamFate
 
@@ -64,13 +64,22 @@ class WriteRequest:
         """How the stored pixels are to be read."""
         return format_of(self.target).colour or self.source.colour
 
-    def frame(self, pixels: np.ndarray) -> VideoFrame:
-        """Pixels as RGB or RGBA in the form that is stored, with its tags."""
+    def frame(self, pixels: np.ndarray, stored: VideoFrame | None = None) -> VideoFrame:
+        """Pixels as RGB or RGBA in the form that is stored, with its tags.
+
+        Args:
+            pixels: (height, width, 3 or 4).
+            stored: The same frame as its decoder gave it; taken where its form is the one that is asked for.
+        """
         pixel_format, colour = self.encoding.pixel_format, self.colour
         if self.turns:
             pixels = np.ascontiguousarray(np.rot90(pixels, self.turns))
-        convert = from_rgba if pixels.shape[2] == 4 else from_rgb
-        frame = convert(pixels, pixel_format, colour)
+        as_it_is = not self.turns and colour == self.source.colour
+        if stored is not None and as_it_is and stored.format.name == pixel_format:
+            frame = stored
+            frame.pict_type = PictureType.NONE  # or the encoder would make it one of the kind that it was
+        else:
+            frame = (from_rgba if pixels.shape[2] == 4 else from_rgb)(pixels, pixel_format, colour)
         frame.colorspace, frame.color_range = stored_codes(pixel_format, colour)
         frame.color_primaries, frame.color_trc = colour.primaries, colour.transfer
         return frame
@@ -94,6 +103,7 @@ def check_target(source: Path, target: Path, overwrite: bool) -> None:
             raise WriteError(f"{first} exists already; choose another folder or allow its pictures to be replaced.")
         if not folder.exists():
             folder = folder.parent  # the folder of the pictures is made, those around it are not
+    check_name(target)
     if target.is_dir():
         raise WriteError(f"{target} is a folder; name a file.")
     if target.exists() and source.exists() and target.samefile(source):

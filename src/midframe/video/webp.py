@@ -43,12 +43,14 @@ class WebpFrame:
 
 def is_animated_webp(path: Path) -> bool:
     """Whether a file is a WebP with more than one picture."""
+    if not path.is_file():  # a pipe would block for ever
+        return False
     try:
         with path.open("rb") as file:
             head = file.read(21)
     except OSError:
         return False
-    return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(head[20] & ANIMATED)
+    return len(head) == 21 and head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(head[20] & ANIMATED)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -18,6 +19,7 @@ from av.codec.context import Flags
 from av.error import FFmpegError
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from midframe.core.errors import MediaError, WriteError
@@ -34,6 +36,7 @@ from midframe.video.streams import StreamCopy, copy_description
 
 MOV_FAMILY = ("mp4", "mov")
 MATROSKA = ("matroska", "webm")
+MATROSKA_TICK = Fraction(1, 1000)
 
 
 class FrameEncoder:
@@ -74,18 +77,20 @@ class FrameEncoder:
         context.extradata = self._context.extradata
         context.framerate = self._request.rate
 
-    def encode(self, pixels: np.ndarray, time: Fraction) -> list[Packet]:
+    def encode(self, pixels: np.ndarray, time: Fraction, stored: VideoFrame | None = None) -> list[Packet]:
         """Packets that are ready after one more frame; times are output seconds, ascending.
 
         Args:
             pixels: (height, width, 3) RGB, uint8 or uint16, as the reader gives them; or RGBA.
+            stored: The same frame as it came from its decoder: encoded as it is where the encoder stores what that
+                stores, so that nothing is rounded.
         """
         request = self._request
         pts = round(time / request.time_base)
         if self._last is not None and pts <= self._last:
             raise WriteError(f"A frame at {float(time):.6f} s is not later than the frame before it.")
         self._last = pts
-        frame = request.frame(pixels)
+        frame = request.frame(pixels, stored)
         frame.pts, frame.time_base = pts, request.time_base
         with self._failures():
             return self._stamped(self._context.encode(frame))
@@ -186,6 +191,9 @@ class VideoWriter:
             # There a track's length is the distance from its first to its last packet in decoding order, plus the
             # duration of the last packet, which with B-frames is not the last frame shown.
             durations[order[-1]] = max(1, stop - offset - (stamps[-1] - stamps[0]))
+        elif order and self._container.format.name in MATROSKA:
+            # A shorter one would count as none, in whose place players take the usual duration.
+            durations[shown[-1]] = max(durations[shown[-1]], ceil(MATROSKA_TICK / time_base))
         entries = (pair for path, index in zip(segments, indices, strict=True) for pair in read_packets(path, index))
         try:
             for (entry, packet), pts, dts in zip(entries, order, stamps, strict=True):
