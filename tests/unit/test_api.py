@@ -77,7 +77,7 @@ def test_a_factory_is_told_everything_resolved(told: list[LoadOptions], tmp_path
 def test_a_factory_is_told_the_shipped_weights(
     told: list[LoadOptions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "find", lambda name: tmp_path / name)
+    monkeypatch.setattr(api.loading, "find", lambda name: tmp_path / name)
     api.load("rife", device="cpu")
     assert told[0].weights == tmp_path / "rife"
     assert told[0].scale is None
@@ -89,7 +89,7 @@ def test_a_network_without_shipped_weights_is_refused(
     def find(name: str) -> Path:
         raise WeightsError(f"none for {name}")
 
-    monkeypatch.setattr(api, "find", find)
+    monkeypatch.setattr(api.loading, "find", find)
     with pytest.raises(WeightsError, match="none for rife"):
         api.load("rife")
     assert told == []
@@ -143,7 +143,7 @@ def test_input_goes_where_the_method_is(
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr(api, "run_video", run_video)
+    monkeypatch.setattr(api.videos, "run_video", run_video)
     with pytest.raises(Reached) as reached:
         api.interpolate_video(tmp_path / "a.mp4", tmp_path / "b.mp4", method=method, device=asked)
     assert reached.value.args == (torch.device(place),)

@@ -1,0 +1,192 @@
+"""Weights from clips, and weights fine-tuned on one video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from midframe.api.registry import DEFAULT_METHOD, REGISTRY, imported
+from midframe.core.errors import UnknownNameError, UsageError
+from midframe.core.recipe import write_recipe
+from midframe.core.task import Adaptation, AdaptOptions, AdaptResult, TrainOptions
+from midframe.recipes import find_recipe
+from midframe.weights import find
+
+
+def train(
+    name: str,
+    *,
+    recipe: str | Path | None = None,
+    data: Sequence[Path],
+    out: Path,
+    hours: float | None = None,
+    features: Path | None = None,
+    init: str | Path | None = None,
+    resume: bool = False,
+    until: int | None = None,
+    seed: int = 1,
+    workers: int = 1,
+    short_side: int = 288,
+    frames_per_clip: int = 120,
+    report: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """Train a method on folders of clips.
+
+    Args:
+        name: A method that can be trained.
+        recipe: Name of a shipped recipe, or a TOML file; by default the one with the method's name.
+        data: Folders of videos, decoded once into `out/bank`; or one such bank, made before.
+        out: Folder for the bank, checkpoints, logs and the finished weights; made if missing.
+        hours: Instead of a recipe, plan one that takes about this long, after the clips are decoded: some methods
+            measure the machine for it. The plan is written to `out/recipe.toml`, and kept when the run is resumed.
+        features: File of a network that a method's perceptual objective looks through, where it has one.
+        init: Weights to begin with: a file, or "shipped"; random ones by default.
+        resume: Go on from the newest checkpoint in `out`.
+        until: Stop, ready to resume, before this optimiser step.
+        seed: Of everything random.
+        workers: Processes that prepare batches.
+        short_side: Pixels of the decoded clips' shorter side.
+        frames_per_clip: Most frames kept of one clip.
+        report: Called with a line of progress now and then.
+
+    Returns:
+        The file of averaged weights, which `load(weights=...)` reads.
+
+    Raises:
+        UsageError: An unknown method, or one that is not trained; hours for a method that cannot plan, or beside a
+            recipe; or `out` holds a run and `resume` is off.
+        RecipeError: See `core.recipe.read_recipe`.
+        MediaError: A folder is missing or holds no video.
+    """
+    from midframe.training import run  # Training needs an extra; nothing else does.
+
+    if name not in REGISTRY:
+        raise UnknownNameError("method", name, REGISTRY)
+    if not REGISTRY[name].trainer:
+        raise UsageError(f"Method '{name}' is not trained: it has no weights.")
+    if not data:
+        raise UsageError("Training needs at least one folder of clips.")
+    if features is not None and not REGISTRY[name].looks:
+        raise UsageError(f"Method '{name}' has no perceptual term: features do not apply to it.")
+    if hours is not None:
+        _check_hours(name, hours, recipe)
+    recipe_file = None if hours is not None else find_recipe(recipe or name)
+    run.check_start(Path(out), resume=resume)
+    process, processes = run.place()
+    if process:
+        report = _say_nothing
+    bank = run.bank_for(
+        [Path(folder) for folder in data],
+        Path(out),
+        short_side=short_side,
+        frames_per_clip=frames_per_clip,
+        report=report,
+    )
+    if recipe_file is None:
+        assert hours is not None
+        recipe_file = _planned(name, Path(out) / "recipe.toml", hours, report)
+    options = TrainOptions(
+        recipe=recipe_file,
+        bank=bank,
+        seed=seed,
+        device=run.device(),
+        workers=workers,
+        process=process,
+        processes=processes,
+        init=find(name) if init == "shipped" else Path(init) if init else None,
+        features=features,
+    )
+    return run.run(REGISTRY[name].prepare(options), Path(out), seed=seed, resume=resume, until=until, report=report)
+
+
+def adapt(
+    source: Path | str,
+    target: Path | str,
+    *,
+    method: str = DEFAULT_METHOD,
+    weights: Path | None = None,
+    minutes: float = 10.0,
+    short_side: int = 540,
+    seed: int = 1,
+    overwrite: bool = False,
+    report: Callable[[str], None] = lambda line: None,
+) -> AdaptResult:
+    """Fine-tune a method's weights on one video's own frames, and keep them only if they measure better.
+
+    Frames set apart are never trained on. Half of them decide when to stop; the other half, which nothing was chosen
+    by, decide whether the adapted weights or the given ones are written.
+
+    Args:
+        source: Any video file that FFmpeg reads.
+        target: File of weights to write (`.safetensors`), for `load(weights=...)`.
+        method: A method that can adapt.
+        weights: Weights to begin with; by default the shipped ones.
+        minutes: Most time for training; it stops earlier when the frames set apart stop gaining.
+        short_side: Pixels of the shorter side that the frames are reduced to, where they are larger.
+        seed: Of everything random.
+        overwrite: Replace a target that exists.
+        report: Called with a line of progress now and then.
+
+    Raises:
+        UsageError: An unknown method, or one that does not adapt; a video too short or too small; no time.
+        MediaError: The video cannot be read.
+        WeightsError: There are no weights to begin with, or they do not fit.
+        WriteError: The target exists, or cannot be written.
+    """
+    from midframe.training import run  # Training needs an extra; nothing else does.
+    from midframe.training.adapt import AdaptRequest, adapt_video
+
+    if method not in REGISTRY:
+        raise UnknownNameError("method", method, REGISTRY)
+    if not REGISTRY[method].adapter:
+        able = ", ".join(name for name, entry in REGISTRY.items() if entry.adapter)
+        raise UsageError(f"Method '{method}' does not adapt to a video; these do: {able}.")
+    run.check_extra()
+    prepare = cast("Callable[[AdaptOptions], Adaptation]", imported(REGISTRY[method].adapter))
+    request = AdaptRequest(
+        source=Path(source),
+        target=Path(target),
+        weights=weights or find(method),
+        minutes=minutes,
+        short_side=short_side,
+        seed=seed,
+        overwrite=overwrite,
+    )
+    return adapt_video(request, prepare, report)
+
+
+def _say_nothing(line: str) -> None:
+    """Several processes train together, and one of them speaks."""
+
+
+def _check_hours(name: str, hours: float, recipe: str | Path | None) -> None:
+    if recipe is not None:
+        raise UsageError(f"A recipe says how long a run is: give either the recipe '{recipe}' or {hours:g} hours.")
+    if not REGISTRY[name].planner:
+        able = ", ".join(method for method, entry in REGISTRY.items() if entry.planner)
+        raise UsageError(
+            f"Method '{name}' does not plan by hours: its recipe says how many steps it trains. These do: {able}."
+        )
+    if hours <= 0:
+        raise UsageError(f"hours must be positive; got {hours:g}.")
+
+
+def _planned(name: str, path: Path, hours: float, report: Callable[[str], None]) -> Path:
+    """A recipe for so many hours, written to `path`; one that lies there already is kept."""
+    from midframe.training import run
+
+    if path.is_file():
+        report(f"keeping the plan in {path}")
+        return path
+    if run.place()[1] > 1:
+        raise UsageError("Several processes cannot plan by hours: plan in one, then use its recipe.toml.")
+    plan = cast(
+        "Callable[[float, torch.device, Callable[[str], None]], Mapping[str, object]]",
+        imported(REGISTRY[name].planner),
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_recipe(path, plan(hours, run.device(), report))
+    return path

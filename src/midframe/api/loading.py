@@ -1,0 +1,112 @@
+"""A name becomes a method with its weights, ready to use."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+import torch
+
+from midframe.api.registry import DEFAULT_METHOD, REGISTRY
+from midframe.core.errors import UnknownNameError, UsageError
+from midframe.core.file_hash import sha256_of
+from midframe.core.method import Interpolator
+from midframe.core.options import LoadOptions
+from midframe.engine.hardware import resolve_device, resolve_precision
+from midframe.weights import find
+
+SCALES = (Fraction(1, 4), Fraction(1, 2), Fraction(1))
+
+
+LOADED: WeakKeyDictionary[Interpolator, tuple[str, LoadOptions]] = WeakKeyDictionary()
+"""What each interpolator of `load` was made with: for the record of a run, and for workers, who make it again."""
+
+
+def load(
+    name: str = DEFAULT_METHOD,
+    *,
+    weights: Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    scale: str | float | Fraction = "auto",
+    tta: bool = False,
+    steps: int | None = None,
+) -> Interpolator:
+    """Build a method with its weights, ready to use.
+
+    Args:
+        name: A name from `methods()`.
+        weights: A file of your own; by default the weights that ship with the package.
+        device: `auto` (the first CUDA device, or else the CPU), `cpu`, `cuda` or `cuda:N`.
+        precision: `auto` (fp16 on CUDA, bf16 on a CPU that has it, else fp32), `fp32`, `bf16` or `fp16`.
+        scale: Resolution of the flow relative to the frame: 1, 1/2, 1/4, or `auto` for the method's choice.
+        tta: Average with the result for the mirrored frames.
+        steps: From noise to picture, for a method that samples; by default the number in its weights.
+
+    Raises:
+        UsageError: An unknown name or scale, or an option that the method does not have.
+        DeviceError: A device or precision that this machine does not have.
+        WeightsError: Weights that are missing, damaged or of another network.
+    """
+    if name not in REGISTRY:
+        raise UnknownNameError("method", name, REGISTRY)
+    registration = REGISTRY[name]
+    resolved_scale = _resolve_scale(scale)
+    if not registration.has_network and (weights is not None or resolved_scale is not None or tta):
+        raise UsageError(f"Method '{name}' has no network: weights, scale and tta do not apply to it.")
+    if steps is not None and not registration.samples:
+        able = ", ".join(method for method, entry in REGISTRY.items() if entry.samples)
+        raise UsageError(f"Method '{name}' does not sample in steps; these do: {able}.")
+    resolved_device = resolve_device(device)
+    options = LoadOptions(
+        weights=(weights or find(name)) if registration.has_network else None,
+        device=resolved_device,
+        precision=resolve_precision(precision, resolved_device),
+        scale=resolved_scale,
+        tta=tta,
+        steps=steps,
+    )
+    interpolator = registration.create(options)
+    LOADED[interpolator] = name, options
+    return interpolator
+
+
+def made_with(interpolator: Interpolator) -> dict[str, str]:
+    """What a method's frames depend on beside its name, as text."""
+    if interpolator not in LOADED:
+        return {"interpolator": type(interpolator).__qualname__}
+    _, options = LOADED[interpolator]
+    weights = "none"
+    if options.weights is not None:
+        weights = f"{options.weights.name}, SHA-256 {sha256_of(options.weights)}"
+    return {
+        "weights": weights,
+        "device": options.device.type,
+        "precision": str(options.precision).removeprefix("torch."),
+        "scale": str(options.scale or "auto"),
+        "tta": str(options.tta),
+        **({"steps": str(options.steps)} if options.steps else {}),
+    }
+
+
+def placed(method: str | Interpolator, device: str | None) -> tuple[Interpolator, torch.device]:
+    """A method ready to use, and where its input belongs."""
+    if isinstance(method, str):
+        place = resolve_device(device or "auto")
+        return load(method, device=str(place)), place
+    if device is not None:
+        return method, resolve_device(device)
+    return method, torch.device(getattr(method, "device", "cpu"))
+
+
+def _resolve_scale(scale: str | float | Fraction) -> Fraction | None:
+    if scale == "auto":
+        return None
+    try:
+        wanted = Fraction(str(scale))
+    except (ValueError, ZeroDivisionError):
+        wanted = None
+    if wanted not in SCALES:
+        raise UsageError(f"A scale is 'auto', 0.25, 0.5 or 1; got '{scale}'.")
+    return wanted

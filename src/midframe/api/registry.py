@@ -1,0 +1,110 @@
+"""All methods by name, and where each of them is made, trained and planned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import cast
+
+from midframe.core.method import Interpolator
+from midframe.core.options import LoadOptions
+from midframe.core.task import TrainingSetup, TrainOptions
+
+DEFAULT_METHOD = "rife"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registration:
+    """One method that can be asked for by name.
+
+    Attributes:
+        factory: "module:function"; the function takes `LoadOptions` and gives an `Interpolator`.
+        summary: What it is, in a line.
+        source: The paper or program behind it; empty for a formula.
+        has_network: It needs weights, and has a flow scale and test-time augmentation.
+        trainer: "module:function"; the function takes `TrainOptions` and gives a `TrainingSetup`.
+        planner: "module:function"; the function takes hours, a device and a report, and gives a recipe that fits,
+            as plain values.
+        adapter: "module:function"; the function takes `AdaptOptions` and gives an `Adaptation`.
+        looks: Its objective can look through a network that the user has.
+        samples: It goes from noise to picture in steps, whose number can be chosen.
+    """
+
+    factory: str
+    summary: str
+    source: str = ""
+    has_network: bool = True
+    trainer: str = ""
+    planner: str = ""
+    adapter: str = ""
+    looks: bool = False
+    samples: bool = False
+
+    def create(self, options: LoadOptions) -> Interpolator:
+        """Import the module, now and not before, and build the interpolator."""
+        return cast("Callable[[LoadOptions], Interpolator]", imported(self.factory))(options)
+
+    def prepare(self, options: TrainOptions) -> TrainingSetup:
+        """Import the module, and make a recipe ready to train."""
+        return cast("Callable[[TrainOptions], TrainingSetup]", imported(self.trainer))(options)
+
+
+REGISTRY: Mapping[str, Registration] = {
+    "rife": Registration(
+        factory="midframe.methods.rife.sample:create",
+        trainer="midframe.methods.rife.train:prepare",
+        adapter="midframe.methods.rife.adapting:prepare_adaptation",
+        summary="Flow from the new frame to both neighbours, found coarse to fine; any instant",
+        source="Huang et al., ECCV 2022, arXiv 2011.06294",
+    ),
+    "svmv": Registration(
+        factory="midframe.methods.svmv.sample:create",
+        trainer="midframe.methods.svmv.train:prepare",
+        summary="Four frames, several motions for each pixel, splatted; any instant, and a map of doubt",
+        source="Luo, Pan, Tang, ICASSP 2023 (after the poster)",
+    ),
+    "mivid": Registration(
+        factory="midframe.methods.mivid.sample:create",
+        trainer="midframe.methods.mivid.train:prepare",
+        planner="midframe.methods.mivid.planning:plan",
+        adapter="midframe.methods.mivid.adapting:prepare_adaptation",
+        looks=True,
+        samples=True,
+        summary="Masked video diffusion, learnt on a CPU from ordinary clips; the eighths of a gap",
+        source="Srivastava et al. 2025, arXiv 2511.06019 (after its abstract)",
+    ),
+    "blend": Registration(
+        factory="midframe.methods.baseline:create_blend",
+        summary="Mean of the two neighbours, weighted by time: motion shows as a double image",
+        has_network=False,
+    ),
+    "nearest": Registration(
+        factory="midframe.methods.baseline:create_nearest",
+        summary="The closer of the two neighbours: motion stutters",
+        has_network=False,
+    ),
+    "classical": Registration(
+        factory="midframe.methods.baseline:create_classical",
+        summary="OpenCV's dense inverse search both ways, both frames moved along it; any instant",
+        source="Kroeger et al., ECCV 2016, arXiv 1603.03590",
+        has_network=False,
+    ),
+    "minterpolate": Registration(
+        factory="midframe.methods.baseline:create_minterpolate",
+        summary="FFmpeg's filter: block matching, motion compensation by overlapped blocks; any instant",
+        source="FFmpeg, libavfilter",
+        has_network=False,
+    ),
+}
+
+
+def methods() -> Mapping[str, Registration]:
+    """All methods by name, the default first. Imports none of them."""
+    return REGISTRY
+
+
+def imported(place: str) -> object:
+    """What "module:name" stands for."""
+    module, name = place.split(":")
+    return getattr(import_module(module), name)
