@@ -190,6 +190,26 @@ def test_a_run_stopped_before_it_could_tidy_up_ends_well_with_the_same_command(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4", "out.mp4.midframe.jsonl"]
 
 
+def test_a_run_stopped_there_twice_ends_well_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    target = tmp_path / "out.mp4"
+    source = stopped_before_it_could_tidy_up(target, monkeypatch)
+    before = shown(target)
+    expect = WorkFolder.expect
+
+    def expect_and_stop(folder: WorkFolder, output: Path) -> None:
+        os.utime(output, ns=(1, 1))  # another file than the one that is there
+        expect(folder, output)
+        raise Stopped
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WorkFolder, "expect", expect_and_stop)
+        with pytest.raises(Stopped):
+            run(source, target)
+    assert run(source, target).made > 0
+    assert shown(target) == before
+    assert not work_folder_of(target).exists()
+
+
 def test_another_file_in_the_place_of_a_finished_output_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     target = tmp_path / "out.mp4"
     source = stopped_before_it_could_tidy_up(target, monkeypatch)

@@ -86,18 +86,25 @@ class WorkFolder:
         return self.path / "joining.partial"
 
     def expect(self, output: Path) -> None:
-        """Record what the output looks like, just before it gets its name."""
-        joined = {"identity": self._identity, "looks": _looks(output)}
-        (self.path / JOINED).write_text(json.dumps(joined), encoding="utf-8")
+        """Record what the output looks like, just before it gets its name.
+
+        What was recorded before stays: where a run is stopped right after this, the file that it was to replace is
+        one of those.
+        """
+        known = (self._read(JOINED) or {}).get("looks", [])
+        joined = {"identity": self._identity, "looks": [*known, _looks(output)]}
+        partial = self.path / f"{JOINED}.partial"
+        partial.write_text(json.dumps(joined), encoding="utf-8")
+        partial.replace(self.path / JOINED)
 
     def has_joined(self, target: Path) -> bool:
         """Whether a file is the whole output of a run of the same identity, stopped before it could tidy up."""
         if is_pictures(target):
             return (self.path / JOINED).exists()  # pictures get their names one by one
+        joined = self._read(JOINED) or {}
         try:
-            joined = json.loads((self.path / JOINED).read_text(encoding="utf-8"))
-            return joined == {"identity": self._identity, "looks": _looks(target)}
-        except (OSError, ValueError):
+            return joined.get("identity") == self._identity and _looks(target) in joined["looks"]
+        except OSError:
             return False
 
     def remove(self) -> None:
