@@ -49,7 +49,7 @@ class WorkFolder:
 
     def __init__(self, target: Path, identity: Mapping[str, str], *, restart: bool = False) -> None:
         self.path = work_folder_of(target)
-        self._identity = dict(identity)
+        self._target, self._identity = target, dict(identity)
         self._lock = FileLock(self.path / LOCK)
         try:
             self.path.mkdir(exist_ok=True, parents=is_pictures(target))  # a folder of pictures is made, no other
@@ -86,26 +86,21 @@ class WorkFolder:
         return self.path / "joining.partial"
 
     def expect(self, output: Path) -> None:
-        """Record what the output looks like, just before it gets its name.
-
-        What was recorded before stays: where a run is stopped right after this, the file that it was to replace is
-        one of those.
-        """
-        known = (self._read(JOINED) or {}).get("looks", [])
-        joined = {"identity": self._identity, "looks": [*known, _looks(output)]}
-        partial = self.path / f"{JOINED}.partial"
-        partial.write_text(json.dumps(joined), encoding="utf-8")
-        partial.replace(self.path / JOINED)
+        """Record what the output looks like, just before it gets its name."""
+        # One that this run has given its name before stays known until the new one replaces it.
+        known = [_looks(self._target)] if self.has_joined(self._target) else []
+        self._write(JOINED, {"identity": self._identity, "looks": [*known, _looks(output)]})
 
     def has_joined(self, target: Path) -> bool:
         """Whether a file is the whole output of a run of the same identity, stopped before it could tidy up."""
         if is_pictures(target):
             return (self.path / JOINED).exists()  # pictures get their names one by one
-        joined = self._read(JOINED) or {}
         try:
-            return joined.get("identity") == self._identity and _looks(target) in joined["looks"]
+            looks = _looks(target)
         except OSError:
             return False
+        joined = self._read(JOINED) or {}
+        return joined.get("identity") == self._identity and looks in joined.get("looks", [])
 
     def remove(self) -> None:
         """Remove the folder and all in it; what says that the output is whole goes last."""
@@ -132,8 +127,15 @@ class WorkFolder:
         except (OSError, ValueError):
             return None
 
+    def _write(self, name: str, content: dict) -> None:
+        partial = self.path / f"{name}.partial"
+        with partial.open("w", encoding="utf-8") as file:
+            json.dump(content, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(self.path / name)
+
     def _check(self, identity: Mapping[str, str], restart: bool) -> None:
-        run = self.path / RUN
         before = self._read(RUN) or (self._read(JOINED) or {}).get("identity")
         if before == dict(identity) and not restart:
             return
@@ -149,12 +151,7 @@ class WorkFolder:
             )
         for stale in (*self.path.glob(f"*{SEGMENT}"), self.path / JOINED):
             stale.unlink(missing_ok=True)
-        partial = self.path / f"{RUN}.partial"
-        with partial.open("w", encoding="utf-8") as file:
-            json.dump(dict(identity), file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(run)
+        self._write(RUN, self._identity)
 
 
 def work_folder_of(target: Path) -> Path:
