@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -111,12 +112,14 @@ def _be_child(
         os.write(writing, json.dumps(value).encode())
         code = 0
     except SystemExit as leaving:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except BaseException:
         traceback.print_exc()
     finally:
-        import sys
-
+        # What the work has come to stands: a signal that comes now is late.
+        for late in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(late, signal.SIG_IGN)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         UnknownNameError,
         UsageError,
         WeightsError,
+        WorkerError,
         WriteError,
     )
     from midframe.core.method import Interpolator, MethodSpec
@@ -47,6 +48,7 @@ __all__ = [
     "UnknownNameError",
     "UsageError",
     "WeightsError",
+    "WorkerError",
     "WriteError",
     "__version__",
     "interpolate_pictures",

@@ -83,7 +83,7 @@ def test_missing_numbers_are_named(tmp_path):
 def test_pictures_become_pictures(tmp_path):
     expected = pictures(tmp_path / "in", [f"{number}.png" for number in range(3)])
     result = api.interpolate_video(f"{tmp_path}/in", f"{tmp_path}/out/", method="blend")
-    written = sorted((tmp_path / "out").iterdir())
+    written = sorted((tmp_path / "out").glob("*.png"))
     assert len(written) == result.frames_out == 5
     assert all((frames(path)[0].pixels == pixels).all() for path, pixels in zip(written[::2], expected, strict=True))
     with pytest.raises(WriteError, match="is the source itself"):

@@ -214,8 +214,8 @@ def test_a_folder_or_a_pattern_means_a_picture_for_each_frame(tmp_path, target, 
     (tmp_path / "there").mkdir()
     source = clip(tmp_path, audio=1.0)
     result = api.interpolate_video(source, f"{tmp_path}/{target}", method="blend")
-    assert result.sidecar == result.target.parent.with_name(result.target.parent.name + ".midframe.jsonl")
-    files = sorted(result.target.parent.iterdir())
+    assert result.sidecar == result.target.with_name(result.target.name + ".midframe.jsonl")
+    files = sorted(path for path in result.target.parent.iterdir() if path != result.sidecar)
     assert files[0].name == first
     expected = reference(source)
     assert len(files) == len(expected) == result.frames_out == 23

@@ -148,3 +148,33 @@ def test_the_place_is_where_the_method_put_the_frame(tmp_path: Path):
 def test_no_sidecar_where_none_is_wanted(tmp_path: Path):
     assert run(clip(tmp_path), tmp_path / "out.mp4", sidecar=False).sidecar is None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
+
+
+def test_the_sidecar_of_an_output_that_is_replaced_goes_with_it(tmp_path: Path):
+    source, target = clip(tmp_path), tmp_path / "out.mp4"
+    run(source, target)
+    run(source, target, sidecar=False, overwrite=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
+
+
+def test_source_frames_in_the_place_of_new_ones_are_not_called_new(tmp_path: Path):
+    class Eighths(Blend):
+        def __init__(self) -> None:
+            super().__init__()
+            self.spec = MethodSpec(name="eighths", times=midframe.core.method.Grid(8))
+
+    target = tmp_path / "out.mp4"
+    result = midframe.interpolate_video(clip(tmp_path), target, method=Eighths(), multi=20, encode=FAST)
+    places = [Fraction(line["place"]) for line in lines(target)[1:]]
+    assert len(places) == result.made
+    assert all(0 < place < 1 for place in places)
+
+
+def test_an_error_of_any_kind_comes_back_from_a_worker():
+    import pickle
+
+    from midframe.core.errors import MissingExtraError, UnknownNameError
+
+    for error in (MissingExtraError("This", "that", "extra"), UnknownNameError("method", "a", ["b"])):
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), str(again)) == (type(error), str(error))

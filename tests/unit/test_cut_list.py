@@ -131,3 +131,10 @@ def test_the_start_of_the_video_is_no_cut() -> None:
 def test_a_list_of_another_video_is_refused(place: Fraction | int, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         CutList("cuts.txt", (place,)).check([k / FILM for k in range(24)], 24 / FILM)
+
+
+def test_numbers_become_the_times_of_their_frames():
+    times = [Fraction(k, 25) for k in range(5)]
+    cuts = CutList("cuts.txt", (2, Fraction(1, 25), 9))
+    assert cuts.timed(times).places == (times[2], Fraction(1, 25))
+    assert cuts.timed(None) is cuts

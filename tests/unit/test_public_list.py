@@ -38,6 +38,7 @@ def test_the_public_list_is_what_it_was() -> None:
         "UnknownNameError",
         "UsageError",
         "WeightsError",
+        "WorkerError",
         "WriteError",
     }
 

@@ -128,7 +128,7 @@ def interpolate_video(
         memory: Most that the whole process may take: "4GB", "800MB", "2GiB" or bytes. By default what is free here,
             with a margin.
         executor: Makes parts of the video side by side, such as `backends.local.LocalExecutor(4)` in four processes,
-            with the same frames. They share the memory.
+            with the same frames. They share the memory. In a script, under `if __name__ == "__main__":`.
         sidecar: Write `NAME.midframe.jsonl` beside the target: source, options, weights' hash, and a line for each
             synthesised frame.
         progress: Called after each gap; with an executor now and then, in a thread of its own.

@@ -20,6 +20,8 @@ from midframe.core.executor import Item, Result
 class LocalExecutor:
     """An `Executor` of fresh processes, which share the cores of this machine.
 
+    Each of them reads the script that was started anew: use it under `if __name__ == "__main__":`.
+
     Args:
         workers: Number of processes.
 
@@ -37,7 +39,7 @@ class LocalExecutor:
         # Not forked: a copy of this process may hold locks of threads that it does not have.
         context = multiprocessing.get_context("spawn")
         alive, leash = context.Pipe(duplex=False)
-        threads = max(1, (os.cpu_count() or 1) // self.workers)
+        threads = max(1, torch.get_num_threads() // self.workers)
         with ProcessPoolExecutor(self.workers, context, _begin, (alive, threads)) as pool:
             try:
                 futures = [pool.submit(job, item) for item in items]
@@ -46,7 +48,8 @@ class LocalExecutor:
                 yield from (future.result() for future in futures)
             except BrokenProcessPool:
                 raise WorkerError(
-                    "One of the worker processes ended without a word, as when memory runs out. Use fewer jobs."
+                    "One of the worker processes ended without a word, as when memory runs out. Use fewer jobs. A "
+                    "script that starts workers does so under `if __name__ == '__main__':`, since each reads it anew."
                 ) from None
             except BaseException:
                 leash.close()  # what the others do is of no use any more

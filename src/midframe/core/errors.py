@@ -24,6 +24,16 @@ from collections.abc import Iterable
 class MidframeError(Exception):
     """Base of every error that midframe raises on purpose."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # By its message: those that make their own from other arguments could not come back from another process.
+        return _with_message, (type(self), str(self))
+
+
+def _with_message(kind: type[MidframeError], message: str) -> MidframeError:
+    error = kind.__new__(kind, message)
+    error.args = (message,)
+    return error
+
 
 class UsageError(MidframeError):
     """A request that cannot be carried out as it was made."""

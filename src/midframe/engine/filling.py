@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Protocol, runtime_checkable
 
@@ -32,6 +32,7 @@ from midframe.video import (
     drop_copies,
     mark_cuts,
     mark_listed_cuts,
+    scan_times,
 )
 from midframe.video.formats import PIPE
 from midframe.video.pipe import PipeOutput
@@ -158,7 +159,7 @@ def fill_segments(
     work = _Work(task, filler, store, count, record, interpolator)
     cadence = Cadence()
     frames = drop_copies(reader, cadence) if plan.dedupe else reader
-    windows = gap_windows(_marked(frames, plan.cuts), interpolator.spec.context)
+    windows = gap_windows(_marked(frames, plan.cuts, plan.source), interpolator.spec.context)
     to_pipe = task.request.target == PIPE
     with PipeOutput(task.request) if to_pipe else SegmentedOutput(task.request, store) as output:
         _run_side_by_side(windows, work, output, confidence, plan.source)
@@ -221,7 +222,7 @@ class _Work:
                 self._end = max(self._end, plan.rule.end) if window.gap.is_last else self._end
             self._write_down(window.content, instants)
             inside = [instant.local for instant in instants if instant.local]
-            self._count(window.content, len(inside), len(instants) - len(inside))
+            self._count(window.content, inside, len(instants) - len(inside))
             segment = counter.place(window.content, len(instants))
             if instants and segment not in self._segments[-1:]:
                 self._segments.append(segment)
@@ -252,22 +253,26 @@ class _Work:
             notes=notes,
         )
 
-    def _count(self, content: Content, inside: int, kept: int) -> None:
+    def _count(self, content: Content, inside: Sequence[Fraction], kept: int) -> None:
         self._kept += kept
         if content is Content.MOTION:
-            self._made += inside
+            # A method that does not offer an instant may show the source frame next to it.
+            made = sum(0 < nearest_offered(self._offer, place) < 1 for place in inside)
+            self._made += made
+            self._kept += len(inside) - made
         elif content is Content.CUT:
-            self._held_at_cuts += inside
+            self._held_at_cuts += len(inside)
         else:
-            self._held_between_equals += inside
+            self._held_between_equals += len(inside)
 
     def _write_down(self, content: Content, instants: list[Instant]) -> None:
         if self._record is None or content is not Content.MOTION:
             return
         first = self._made + self._kept + self._held_at_cuts + self._held_between_equals
         for number, instant in enumerate(instants, start=first):
-            if instant.local:
-                self._record.add(number, instant, nearest_offered(self._offer, instant.local))
+            place = nearest_offered(self._offer, instant.local)
+            if 0 < place < 1:
+                self._record.add(number, instant, place)
 
     def _between(self, window: GapWindow, times: list[Fraction]) -> Iterator[Made]:
         if window.content is Content.MOTION and times:
@@ -328,8 +333,11 @@ def _run_side_by_side(
             thread.join()
 
 
-def _marked(frames: Iterable[TimedFrame], cuts: bool | CutList) -> Iterator[tuple[TimedFrame, bool]]:
+def _marked(
+    frames: Iterable[TimedFrame], cuts: bool | CutList, source: VideoInfo
+) -> Iterator[tuple[TimedFrame, bool]]:
     """Frames, each with whether it opens a scene."""
     if isinstance(cuts, CutList):
-        return mark_listed_cuts(frames, cuts)
+        # Numbers count the frames that the source holds, and not its fields, nor those of them that decode.
+        return mark_listed_cuts(frames, cuts.timed(scan_times(replace(source, deinterlace="off"))))
     return mark_cuts(frames) if cuts else ((frame, False) for frame in frames)

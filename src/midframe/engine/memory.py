@@ -146,9 +146,11 @@ def fit(
     Raises:
         UsageError: Nothing fits into a bound that was asked for; says what would.
     """
-    limit = None if limit_bytes is None else limit_bytes // workers
+    limit = limit_bytes
     if limit is None and (free := free_bytes()) is not None:
-        limit = (int(MARGIN * free) + resident_bytes()) // workers
+        limit = int(MARGIN * free) + resident_bytes()
+    if limit is not None and workers > 1:
+        limit = max(0, limit - resident_bytes()) // workers  # this process stays beside them
     choices = list(_choices(interpolator, info, encoding, on_cpu))
     fitting = [choice for choice in choices if limit is None or choice.total <= limit]
     least = min(choices, key=lambda choice: choice.total)

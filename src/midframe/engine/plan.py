@@ -136,8 +136,7 @@ class Plan:
         """What turned out otherwise than planned: one sentence for each.
 
         Args:
-            protect_overlays: What stands still while its surroundings move is not warped.
-        frames_in: Frames that were read.
+            frames_in: Frames that were read.
             end: Output seconds that the result lasts.
         """
         found = []
@@ -207,6 +206,8 @@ def make_plan(
         WriteError: The target must not or cannot be written.
     """
     check_target(info.path, target, overwrite)
+    if isinstance(rule, Repair) and (info.deinterlace != "off" or dedupe):
+        raise UsageError("repair keeps all frames as they are; it goes neither with deinterlace nor with dedupe.")
     encode = encode or EncodeOptions()
     encoding = resolve_encoding(info, target, encode)
     times = scan_times(info)

@@ -19,15 +19,12 @@ from types import TracebackType
 
 from midframe.core.errors import WriteError
 from midframe.core.timeline import Instant
-from midframe.video.formats import is_pictures
 
 SUFFIX = ".midframe.jsonl"
 
 
 def sidecar_of(target: Path) -> Path:
-    """The sidecar's name; that of a folder of pictures lies beside the folder."""
-    if is_pictures(target):
-        target = target.parent.absolute()
+    """The sidecar's name, beside the output; that of pictures has the name of their pattern."""
     return target.with_name(target.name + SUFFIX)
 
 

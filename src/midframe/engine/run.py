@@ -137,7 +137,6 @@ def run_video(
         if team is not None:
             raise UsageError("A map of confidence is written by one job; leave out either of them.")
     if isinstance(rule, Repair):
-        _check_repair(deinterlace, dedupe)
         skip_damaged = True
     if target == PIPE:
         sidecar = False  # there is no file beside which it could lie
@@ -201,6 +200,8 @@ def run_video(
             if sidecar:
                 described = _described(identity, target, filled, (*notes, *writer.notes()))
                 write_sidecar(target, described, folder.path / MADE)
+            elif target != PIPE:
+                sidecar_of(target).unlink(missing_ok=True)  # that of another output, which this one replaces
             folder.expect(output)
 
         with open_writer(request, folder.joining, when_whole) as writer:
@@ -223,11 +224,6 @@ def run_video(
         remade=filled.remade,
         sidecar=sidecar_of(target) if sidecar else None,
     )
-
-
-def _check_repair(deinterlace: str, dedupe: bool) -> None:
-    if deinterlace != "off" or dedupe:
-        raise UsageError("repair keeps all frames as they are; it goes neither with deinterlace nor with dedupe.")
 
 
 def _described(

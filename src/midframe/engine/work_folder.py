@@ -88,7 +88,7 @@ class WorkFolder:
     def expect(self, output: Path) -> None:
         """Record what the output looks like, just before it gets its name."""
         # One that this run has given its name before stays known until the new one replaces it.
-        known = [_looks(self._target)] if self.has_joined(self._target) else []
+        known = [] if is_pictures(self._target) or not self.has_joined(self._target) else [_looks(self._target)]
         self._write(JOINED, {"identity": self._identity, "looks": [*known, _looks(output)]})
 
     def has_joined(self, target: Path) -> bool:
@@ -104,11 +104,11 @@ class WorkFolder:
 
     def remove(self) -> None:
         """Remove the folder and all in it; what says that the output is whole goes last."""
+        before = [left for left in self.path.glob("*") if left.name not in (LOCK, JOINED)]
+        for left in (*before, self.path / JOINED):
+            with contextlib.suppress(OSError):
+                shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
         self._lock.release()
-        with contextlib.suppress(OSError):
-            for left in self.path.glob("*"):
-                if left.name != JOINED:
-                    left.unlink(missing_ok=True)
         shutil.rmtree(self.path, ignore_errors=True)
 
     def __enter__(self) -> WorkFolder:
@@ -147,7 +147,7 @@ class WorkFolder:
             )
             raise WriteError(
                 f"{self.path} holds the finished part of a run of other options ({changes}). Give those options "
-                "again to go on, or begin anew with --restart."
+                "again to go on (--memory and --jobs decide those that save memory), or begin anew with --restart."
             )
         for stale in (*self.path.glob(f"*{SEGMENT}"), self.path / JOINED):
             stale.unlink(missing_ok=True)

@@ -59,6 +59,23 @@ class CutList:
                     "is it the list of another video?"
                 )
 
+    def timed(self, times: Sequence[Fraction] | None) -> CutList:
+        """The list by times alone; as it is where the times of the frames are unknown.
+
+        Args:
+            times: Of all frames that the source holds, in seconds since the first.
+        """
+        if times is None:
+            return self
+        places = (
+            times[place] if isinstance(place, int) else place for place in self.places if self._is_in(place, times)
+        )
+        return CutList(self.name, tuple(dict.fromkeys(places)))
+
+    @staticmethod
+    def _is_in(place: Fraction | int, times: Sequence[Fraction]) -> bool:
+        return not isinstance(place, int) or place < len(times)
+
     def sentence(self, most: int = 8) -> str:
         """The list for a person."""
         shown = [f"frame {place}" if isinstance(place, int) else f"{float(place):.3f} s" for place in self.places]

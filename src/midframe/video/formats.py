@@ -170,14 +170,16 @@ def picture_path(target: Path, number: int) -> Path:
 
 
 def numbered_pictures(target: Path) -> dict[int, Path]:
-    """Files that are there under the names of a pattern, by their number."""
+    """Files that are there under names that a pattern gives, by their number."""
     match = NUMBERED.search(target.name)
     if match is None or not target.parent.is_dir():
         return {}
     before, after = target.name[: match.start()], target.name[match.end() :]
-    name = re.compile(re.escape(before) + r"\s*(\d+)" + re.escape(after))
+    name = re.compile(re.escape(before) + r"\s*([0-9]+)" + re.escape(after))
     found = ((name.fullmatch(path.name), path) for path in target.parent.iterdir())
-    return {int(match[1]): path for match, path in sorted(found, key=lambda pair: pair[1].name) if match}
+    numbered = sorted((int(match[1]), path) for match, path in found if match and path.is_file())
+    # A name of another width is of another pattern: `img_7.png` is none of `img_%04d.png`.
+    return {number: path for number, path in numbered if picture_path(target, number) == path}
 
 
 def format_of(target: Path) -> Format:

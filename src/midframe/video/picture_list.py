@@ -18,7 +18,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from midframe.core.errors import MediaError, UsageError
-from midframe.video.sequence import PictureContainer, decode_file
+from midframe.video.sequence import PictureContainer, check_size, decode_file
 
 USUAL_RATE = Fraction(25)
 NUMBERED = re.compile(r"%(0?)(\d*)d")
@@ -73,7 +73,12 @@ def list_pictures(path: Path) -> list[Path]:
             pattern = fnmatch.translate(path.name)
         matches = re.compile(pattern).fullmatch
         entries = path.parent.iterdir() if path.parent.is_dir() else ()
-        found = [entry for entry in entries if matches(entry.name) and entry.is_file()]
+        hidden = path.name.startswith(".")
+        found = [
+            entry
+            for entry in entries
+            if matches(entry.name) and entry.is_file() and (hidden or not entry.name.startswith("."))
+        ]
     if not found:
         raise MediaError(f"There are no pictures {'in' if path.is_dir() else 'that are named as in'} {path}.")
     return sorted(found, key=_as_counted)
@@ -122,6 +127,7 @@ def open_pictures(path: Path, rate: Fraction | None) -> Iterator[PictureContaine
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream) or stream.codec_context is None:
             raise MediaError(f"{files[0]} holds no picture that can be decoded.")
+        check_size(files[0], stream.codec_context.width, stream.codec_context.height)
         first = stream.codec_context, stream.sample_aspect_ratio
         base = 1 / (rate or USUAL_RATE)
         yield PictureContainer("pictures", [FilePicture(file) for file in files], [1] * len(files), base, first)
@@ -139,4 +145,4 @@ def check_input_rate(path: Path, rate: Fraction | None) -> None:
 
 def _as_counted(path: Path) -> list[tuple[bool, int, str]]:
     """A key that sorts numbers in names by their value."""
-    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in DIGITS.split(path.name)]
+    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in DIGITS.split(path.name)]

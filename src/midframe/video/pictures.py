@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
 import shutil
@@ -67,9 +68,10 @@ class PictureWriter:
             self._when_whole(self._partial)
             for number in range(1, written + 1):
                 (self._partial / f"{number}").replace(picture_path(target, number))
-            for number, left in numbered_pictures(target).items():
-                if not 1 <= number <= written:
-                    left.unlink()
+            # Those that go on where the row ends; others may be pictures of a person's own.
+            there = numbered_pictures(target)
+            for number in itertools.takewhile(there.__contains__, itertools.count(written + 1)):
+                there[number].unlink()
         except OSError as error:
             raise WriteError(f"{target} cannot be completed: {reason(error)}.") from error
         self._made_folder = False

@@ -30,7 +30,9 @@ class PipeOutput:
     def __init__(self, request: WriteRequest) -> None:
         self._request = request
         # A copy: Python's own standard output stays open, and nothing that it holds back gets in between.
-        self._file = os.fdopen(os.dup(STANDARD_OUTPUT), "wb", buffering=0)
+        place = os.dup(STANDARD_OUTPUT)
+        os.set_blocking(place, True)  # else a slow reader would lose what does not fit into its pipe
+        self._file = os.fdopen(place, "wb", buffering=0)
         self._sink = FrameSink(request, self._file)
 
     def write(self, number: int, pixels: np.ndarray, time: Fraction, stored: VideoFrame | None = None) -> None:

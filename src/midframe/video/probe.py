@@ -33,15 +33,12 @@ from midframe.video.picture_list import (
     missing_numbers,
     open_pictures,
 )
-from midframe.video.sequence import PictureContainer, PictureDecoder, PicturePacket, PictureStream
+from midframe.video.sequence import PictureContainer, PictureDecoder, PicturePacket, PictureStream, check_size
 from midframe.video.webp import is_animated_webp, open_webp
 
 OPENING_PIXELS = 10**7
 """Of the frames at the start of a video that tell whether it is interlaced: 24 of 576 lines, or 5 of 1080."""
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
-LARGEST_SIDE = 32_768
-LARGEST_PIXELS = 2**28
-"""Eight times 8K."""
 
 
 # To the type checker, pictures that stand for a file look like one.
@@ -175,7 +172,7 @@ def probe(path: Path, input_rate: Fraction | None = None) -> VideoInfo:
             height=frame.height,
             pixel_format=frame.format.name,
             bit_depth=bit_depth(frame.format.name),
-            has_alpha=has_alpha(frame.format.name) and not _is_opaque_gif(context, frame),
+            has_alpha=_has_alpha(context, frame),
             time_base=time_base,
             start_time=start_time,
             duration=None if end is None else end - start_time,
@@ -208,9 +205,19 @@ def probe(path: Path, input_rate: Fraction | None = None) -> VideoInfo:
         )
 
 
+def _has_alpha(context: VideoCodecContext | Decoder, frame: VideoFrame) -> bool:
+    if frame.format.name == "pal8":  # which does not tell whether some of its colours are transparent
+        return _is_transparent(frame)
+    return has_alpha(frame.format.name) and not _is_opaque_gif(context, frame)
+
+
 def _is_opaque_gif(context: VideoCodecContext | Decoder, frame: VideoFrame) -> bool:
     """A GIF declares transparency whether it has any or not; where it has, its first frame shows it."""
-    return context.codec.canonical_name == "gif" and bool((frame.to_ndarray(format="rgba")[..., 3] == 255).all())
+    return context.codec.canonical_name == "gif" and not _is_transparent(frame)
+
+
+def _is_transparent(frame: VideoFrame) -> bool:
+    return bool((frame.to_ndarray(format="rgba")[..., 3] < 255).any())
 
 
 def _picture_notes(path: Path, input_rate: Fraction | None) -> Iterator[str]:
@@ -257,7 +264,7 @@ def open_video(path: Path, input_rate: Fraction | None = None) -> Iterator[tuple
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream) or stream.codec_context is None:
             raise MediaError(f"{path} has no video stream that can be decoded.")
-        _check_size(path, stream.codec_context.width, stream.codec_context.height)
+        check_size(path, stream.codec_context.width, stream.codec_context.height)
         yield container, stream
 
 
@@ -277,15 +284,6 @@ def open_decoder(stream: Stream) -> Decoder:
     assert isinstance(decoder, VideoCodecContext)
     decoder.extradata = own.extradata
     return decoder
-
-
-def _check_size(path: Path, width: int, height: int) -> None:
-    """Refuse a picture before a decoder takes memory for it: a few bytes of a header can ask for gigabytes."""
-    if max(width, height) > LARGEST_SIDE or width * height > LARGEST_PIXELS:
-        raise MediaError(
-            f"{path} declares pictures of {width}x{height}; midframe takes at most {LARGEST_SIDE} pixels a side and "
-            f"{LARGEST_PIXELS // 10**6} million in all."
-        )
 
 
 def _start_time(frame: VideoFrame | None, stream: Stream) -> Fraction:

@@ -17,8 +17,9 @@ from av.video.frame import VideoFrame
 from midframe.core.errors import MediaError, UsageError
 from midframe.video.alpha import to_rgba
 from midframe.video.buffers import decoder_threads
-from midframe.video.colour import to_rgb
+from midframe.video.colour import FULL, bit_depth, has_alpha, is_grey, is_rgb, to_rgb
 from midframe.video.deinterlace import deinterlace, field_times
+from midframe.video.picture_list import is_picture_list
 from midframe.video.probe import (
     AnyPacket,
     Container,
@@ -156,7 +157,27 @@ class VideoReader:
                         f"{frame.width}x{frame.height} at {_clock(_seconds(frame))}; one size is needed."
                     )
                 else:
-                    yield frame
+                    yield self._alike(frame)
+
+    def _alike(self, frame: VideoFrame) -> VideoFrame:
+        """A picture of a list as the first one is stored, where that is a matter of form.
+
+        Raises:
+            MediaError: It has another depth, or transparency where the first has none.
+        """
+        found, first = frame.format.name, self.info.pixel_format
+        if found == first or not is_picture_list(self.info.path):
+            return frame
+        if bit_depth(found) != self.info.bit_depth or has_alpha(found) != has_alpha(first):
+            raise MediaError(
+                f"The pictures of {self.info.path} change from {first} to {found} at {_clock(_seconds(frame))}; "
+                "bring them to one depth, all with transparency or all without."
+            )
+        if is_rgb(first) and is_grey(found):  # tools store frames without colour so; they are of full range here
+            stamp = frame.pts, frame.time_base
+            frame = frame.reformat(format=first, src_color_range=FULL, dst_color_range=FULL)
+            frame.pts, frame.time_base = stamp
+        return frame
 
     def _in_order(self, frames: Iterator[VideoFrame]) -> Iterator[tuple[Fraction, VideoFrame]]:
         """Frames with their times since the first; gaps in the stamps filled, steps back left out."""

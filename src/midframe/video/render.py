@@ -186,7 +186,8 @@ class FrameSink:
         assert isinstance(stream, VideoStream)  # `resolve_encoding` checked the codec
         stream.width, stream.height = frame.width, frame.height
         stream.pix_fmt = request.encoding.pixel_format
-        stream.codec_context.sample_aspect_ratio = request.source.sample_aspect_ratio
+        aspect = request.source.sample_aspect_ratio
+        stream.codec_context.sample_aspect_ratio = 1 / aspect if request.turns % 2 else aspect
         stream.codec_context.color_range = stored_codes(request.encoding.pixel_format, request.colour)[1]
         base = frame.time_base if self._kind.holds_times and frame.time_base else 1 / request.rate
         stream.codec_context.time_base = stream.time_base = base

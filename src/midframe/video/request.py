@@ -16,6 +16,7 @@ from midframe.video.alpha import from_rgba
 from midframe.video.colour import Colour, from_rgb, stored_codes
 from midframe.video.encode import Encoding
 from midframe.video.formats import PIPE, check_name, format_of, is_pictures, numbered_pictures
+from midframe.video.picture_list import is_picture_list, list_pictures
 from midframe.video.probe import VideoInfo
 from midframe.video.streams import StreamFate
 
@@ -98,6 +99,10 @@ def check_target(source: Path, target: Path, overwrite: bool) -> None:
         if source.is_dir() and folder.is_dir() and folder.samefile(source):
             raise WriteError(f"{folder} is the source itself; choose another folder.")
         present = numbered_pictures(target)
+        if is_picture_list(source) and not source.is_dir():
+            own = {path.resolve() for path in list_pictures(source)}
+            if any(path.resolve() in own for path in present.values()):
+                raise WriteError(f"{target} names pictures of the source itself; choose another folder or pattern.")
         if present and not overwrite:
             first = present[min(present)]
             raise WriteError(f"{first} exists already; choose another folder or allow its pictures to be replaced.")

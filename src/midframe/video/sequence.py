@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,6 +18,12 @@ import av
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
+
+from midframe.core.errors import MediaError
+
+LARGEST_SIDE = 32_768
+LARGEST_PIXELS = 2**28
+"""Eight times 8K."""
 
 
 @runtime_checkable
@@ -46,6 +53,7 @@ class PicturePacket:
     duration: int
     time_base: Fraction
     is_corrupt: bool = False
+    is_keyframe: bool = True
     is_discard: bool = False
 
     @property
@@ -158,3 +166,12 @@ def decode_file(path: str) -> VideoFrame:
     except (FFmpegError, OSError, IndexError, StopIteration) as error:
         why = getattr(error, "strerror", None) or "it holds no picture"
         raise OSError(f"{path}: {why}") from error
+
+
+def check_size(path: Path, width: int, height: int) -> None:
+    """Refuse a picture before a decoder takes memory for it: a few bytes of a header can ask for gigabytes."""
+    if max(width, height) > LARGEST_SIDE or width * height > LARGEST_PIXELS:
+        raise MediaError(
+            f"{path} declares pictures of {width}x{height}; midframe takes at most {LARGEST_SIDE} pixels a side and "
+            f"{LARGEST_PIXELS // 10**6} million in all."
+        )

@@ -49,7 +49,8 @@ def spooled(source: Path, target: Path, overwrite: bool) -> Iterator[Path]:
             yield _filled(Path(folder) / SUFFIX)
         return
     folder = target.parent if target.parent.is_dir() else target.parent.parent  # that of pictures is made later
-    path = folder / f".{target.name}{SUFFIX}"
+    own = target.name if folder == target.parent else f"{target.parent.name} {target.name}"
+    path = folder / f".{own}{SUFFIX}"
     check_target(path, target, overwrite)
     lock = FileLock(path.with_name(path.name + ".lock"))
     try:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
@@ -15,12 +15,14 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from midframe.core.errors import MediaError, MissingExtraError
-from midframe.video.sequence import PictureContainer
+from midframe.video.sequence import PictureContainer, check_size
 
 MILLISECOND = Fraction(1, 1000)
 UNSTATED_MILLISECONDS = 100
 """How long players show a frame that says nothing."""
-ANIMATED = 0x02
+ANIMATED, TRANSPARENT = 0x02, 0x10
+CLEARED, UNBLENDED = 0x01, 0x02
+"""Flags of a frame: its place is cleared after it; it replaces what was there and is not laid over it."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,16 @@ def is_animated_webp(path: Path) -> bool:
     if not path.is_file():  # a pipe would block for ever
         return False
     try:
-        with path.open("rb") as file:
-            head = file.read(21)
+        return bool(_flags(path) & ANIMATED)
     except OSError:
         return False
-    return len(head) == 21 and head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(head[20] & ANIMATED)
+
+
+def _flags(path: Path) -> int:
+    """What a file says of itself in its extended header; 0 where it is no WebP, or has none."""
+    with path.open("rb") as file:
+        head = file.read(21)
+    return head[20] if len(head) == 21 and head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" else 0
 
 
 @contextmanager
@@ -73,9 +80,14 @@ def open_webp(path: Path) -> Iterator[PictureContainer]:
     with image:
         if not frames or len(frames) != getattr(image, "n_frames", 1):
             raise MediaError(f"{path} is damaged: its frames cannot be counted.")
+        check_size(path, *image.size)
         # Later frames may be transparent where they leave those before them as they are.
-        first = np.asarray(image.convert("RGBA"))[..., 3]
-        mode = "RGBA" if (first < 255).any() or any(clears for _, _, clears in frames) else "RGB"
+        try:
+            first = np.asarray(image.convert("RGBA"))[..., 3]
+        except (OSError, EOFError, ValueError, SyntaxError) as error:
+            raise MediaError(f"{path} cannot be read as an animation: {error}.") from error
+        may_uncover = _flags(path) & TRANSPARENT and any(uncovers for _, _, uncovers in frames)
+        mode = "RGBA" if (first < 255).any() or may_uncover else "RGB"
         pictures = [WebpFrame(image, number, mode, size) for number, (_, size, _) in enumerate(frames)]
         context = av.CodecContext.create("webp", "r")
         assert isinstance(context, VideoCodecContext)
@@ -84,8 +96,25 @@ def open_webp(path: Path) -> Iterator[PictureContainer]:
         yield PictureContainer("webp", pictures, durations, MILLISECOND, (context, None))
 
 
+def replace_frames(file: BinaryIO) -> None:
+    """Say of each frame of a finished animation that it replaces the picture, not that it is laid over it.
+
+    FFmpeg writes whole frames and says the second: what is transparent would show all frames before.
+    """
+    file.seek(12)
+    while len(header := file.read(8)) == 8:
+        name, length = header[:4], int.from_bytes(header[4:], "little")
+        start = file.tell()
+        if name == b"ANMF" and length >= 16:
+            file.seek(start + 15)
+            flags = file.read(1)[0]
+            file.seek(start + 15)
+            file.write(bytes([flags | UNBLENDED]))
+        file.seek(start + length + length % 2)
+
+
 def _frames(path: Path) -> Iterator[tuple[int, int, bool]]:
-    """Milliseconds and bytes of each frame, and whether it is cleared after it, from the chunks of the file."""
+    """Milliseconds and bytes of each frame, and whether it may leave less than was there, from the file's chunks."""
     with path.open("rb") as file:
         file.seek(12)
         while len(header := file.read(8)) == 8:
@@ -93,4 +122,4 @@ def _frames(path: Path) -> Iterator[tuple[int, int, bool]]:
             body = file.read(min(length, 16))
             file.seek(length + length % 2 - len(body), 1)
             if name == b"ANMF" and len(body) == 16:
-                yield int.from_bytes(body[12:15], "little"), length, bool(body[15] & 1)
+                yield int.from_bytes(body[12:15], "little"), length, bool(body[15] & (CLEARED | UNBLENDED))

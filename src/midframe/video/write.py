@@ -33,6 +33,7 @@ from midframe.video.probe import open_video, reason
 from midframe.video.request import WriteRequest, check_target
 from midframe.video.segment_file import SegmentIndex, read_index, read_packets
 from midframe.video.streams import StreamCopy, copy_description
+from midframe.video.webp import replace_frames
 
 MOV_FAMILY = ("mp4", "mov")
 MATROSKA = ("matroska", "webm")
@@ -205,6 +206,8 @@ class VideoWriter:
             self._open_files.close()
             with self._partial.open("rb+") as written:
                 self._state_shape(written)
+                if self._container.format.name == "webp" and self._request.source.has_alpha:
+                    replace_frames(written)
                 written.flush()
                 os.fsync(written.fileno())
             self._when_whole(self._partial)
@@ -315,7 +318,7 @@ def _describe(context: VideoCodecContext, request: WriteRequest) -> None:
     context.pix_fmt = encoding.pixel_format
     if context.is_encoder:  # PyAV lets no other have one
         context.time_base = request.time_base
-    context.sample_aspect_ratio = info.sample_aspect_ratio
+    context.sample_aspect_ratio = 1 / info.sample_aspect_ratio if request.turns % 2 else info.sample_aspect_ratio
     context.colorspace, context.color_range = stored_codes(encoding.pixel_format, request.colour)
     context.color_primaries, context.color_trc = request.colour.primaries, request.colour.transfer
     context.thread_type = "AUTO"
