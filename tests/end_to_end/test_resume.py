@@ -202,6 +202,21 @@ def test_stopped_again_before_the_joined_file_got_its_name(tmp_path: Path, monke
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4", "out.mp4.midframe.jsonl"]
 
 
+def test_tidying_up_ends_with_what_says_that_the_output_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    removed: list[str] = []
+    unlink = Path.unlink
+
+    def noting(path: Path, missing_ok: bool = False) -> None:
+        removed.append(path.name)
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", noting)
+    target = tmp_path / "out.mp4"
+    run(clip(tmp_path), target)
+    assert removed[-1] == "joined.json"
+    assert not work_folder_of(target).exists()
+
+
 def test_another_file_in_the_place_of_a_finished_output_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     target = tmp_path / "out.mp4"
     source = stopped_before_it_could_tidy_up(target, monkeypatch)

@@ -105,11 +105,15 @@ class WorkFolder:
     def remove(self) -> None:
         """Remove the folder and all in it; what says that the output is whole goes last."""
         before = [left for left in self.path.glob("*") if left.name not in (LOCK, JOINED)]
-        for left in (*before, self.path / JOINED):
+        # The lock is held until all is gone. What tells of the whole output goes last, in one step with the run.
+        for left in (*before, self.path / LOCK, self.path / JOINED):
             with contextlib.suppress(OSError):
                 shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
         self._lock.release()
-        shutil.rmtree(self.path, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another run may be there already
+            if os.name == "nt":  # where a file that is open stays
+                (self.path / LOCK).unlink(missing_ok=True)
+            self.path.rmdir()
 
     def __enter__(self) -> WorkFolder:
         return self
