@@ -128,7 +128,7 @@ class TrainOptions:
 
 @dataclass(frozen=True, eq=False)
 class Inspection:
-    """What a task shows of itself at a validation, with its averaged weights in place.
+    """What a task shows of what its averaged weights made at a validation.
 
     Attributes:
         scores: Further numbers worth a curve.
@@ -152,7 +152,7 @@ class TrainingSetup:
         validation: Batches with a `target`.
         resolved: The recipe with all defaults filled in, as plain values.
         export: Writes averaged weights, by network name, as the file that `--weights` reads.
-        inspect: Called at each validation, while the networks carry the averaged weights.
+        inspect: Called at each validation with what the averaged weights made of each batch of `validation`.
     """
 
     task: TrainTask
@@ -161,7 +161,7 @@ class TrainingSetup:
     validation: Sequence[Batch]
     resolved: Mapping[str, Any]
     export: Callable[[Mapping[str, Mapping[str, Tensor]], Path], None]
-    inspect: Callable[[], Inspection] | None = None
+    inspect: Callable[[Sequence[Tensor]], Inspection] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

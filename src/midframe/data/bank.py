@@ -156,6 +156,11 @@ def _index(bank: Path) -> dict[str, Any]:
     return json.loads((bank / INDEX).read_text())
 
 
+def spread(runs: Sequence[Run], count: int) -> list[Run]:
+    """At most `count` of some runs, evenly spread."""
+    return [runs[number] for number in np.linspace(0, len(runs) - 1, min(count, len(runs))).astype(int)]
+
+
 def drawing_weights(runs: Sequence[Run]) -> np.ndarray:
     """How often to draw from each run: those that move count for more than still ones, long ones for more than short
     ones; both sublinearly."""
@@ -163,7 +168,7 @@ def drawing_weights(runs: Sequence[Run]) -> np.ndarray:
 
 
 def load_frames(
-    bank: Path, runs: list[Run], device: torch.device
+    bank: Path, runs: Sequence[Run], device: torch.device
 ) -> dict[str, UInt8[Tensor, "frame rows columns 3"]]:
     """The frames of every file that the runs name.
 

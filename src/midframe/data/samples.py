@@ -10,7 +10,7 @@ for the synthetic part exact motion in pixels with a weight, which is zero for s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,16 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from midframe.core.errors import RecipeError
-from midframe.data.bank import MOTION_CELL, Run, drawing_weights, load_frames, load_motion, open_bank, split_by_scene
+from midframe.data.bank import (
+    MOTION_CELL,
+    Run,
+    drawing_weights,
+    load_frames,
+    load_motion,
+    open_bank,
+    split_by_scene,
+    spread,
+)
 from midframe.data.synthetic import SceneStyle, random_scenes, render_triplets, render_windows
 from midframe.data.textures import TexturePool
 
@@ -29,6 +38,8 @@ REFERENCE_SIDE = 192
 """Side of the crop for which a recipe's `motion_pixels` holds; other crops move in proportion."""
 HIDDEN_FLOW_WEIGHT = 0.2
 """Weight of the exact flow where its goal is hidden: right as an extrapolation, useless for blending."""
+CROP_MULTIPLE = 64
+"""Sides of fixed crops are multiples of it, which suits every layout."""
 FRAME_NAMES = {1: ("before", "target", "after"), 2: ("earlier", "before", "target", "after", "later")}
 """Frames of a sample, in order of time, by how many inputs lie on each side of the target."""
 
@@ -275,7 +286,7 @@ def validation_samples(
     Args:
         bank: Folder of a bank (`midframe.data.bank`).
         count: Most samples; evenly spread over the scenes.
-        size: Side of the crop; smaller pictures are cropped to a multiple of 64, which suits every layout.
+        size: Side of the crop; smaller pictures are cropped to a multiple of `CROP_MULTIPLE`.
         stride: Frames between target and input; fewer where a run is too short.
         context: Input frames on each side of the target, 1 or 2.
 
@@ -285,12 +296,21 @@ def validation_samples(
     held = sorted(split_by_scene(open_bank(bank))[1], key=lambda run: (run.scene, run.first))
     if not held:
         raise RecipeError(f"{bank} leaves no scene for validation; it needs at least six scenes.")
-    frames = load_frames(bank, held, torch.device("cpu"))
+    return centre_samples(bank, held, count=count, size=size, stride=stride, context=context)
+
+
+def centre_samples(
+    bank: Path, runs: Sequence[Run], *, count: int, size: int, stride: int, context: int = 1
+) -> list[dict[str, Tensor]]:
+    """Crops of the middle of some runs, one batch a run; arguments as of `validation_samples`.
+
+    Runs whose pictures are smaller than `CROP_MULTIPLE` are left out.
+    """
+    frames = load_frames(bank, runs, torch.device("cpu"))
     samples = []
-    for number in np.linspace(0, len(held) - 1, min(count, len(held))).astype(int):
-        run = held[number]
+    for run in spread(runs, count):
         video = frames[run.file]
-        height, width = (min(side // 64 * 64, size) for side in video.shape[1:3])
+        height, width = (min(side // CROP_MULTIPLE * CROP_MULTIPLE, size) for side in video.shape[1:3])
         if not height or not width:
             continue
         top, left = (video.shape[1] - height) // 2, (video.shape[2] - width) // 2

@@ -19,7 +19,7 @@ from torch.utils.data import IterableDataset
 
 from midframe.core.errors import RecipeError
 from midframe.core.task import Batch, TrainOptions
-from midframe.data.bank import Run, drawing_weights, load_frames, open_bank, split_by_scene
+from midframe.data.bank import Run, drawing_weights, load_frames, open_bank, split_by_scene, spread
 from midframe.data.sharing import loader, share_of_batch
 
 LENGTH = 9
@@ -190,13 +190,16 @@ def validation_segments(bank: Path, *, count: int, size: int) -> list[dict[str, 
         raise RecipeError(
             f"{bank} leaves no scene for validation; it needs at least six scenes of {LENGTH} frames or more."
         )
-    frames = load_frames(bank, held, torch.device("cpu"))
-    batches = []
-    for number in np.linspace(0, len(held) - 1, min(count, len(held))).astype(int):
-        run = held[number]
-        first = run.first + (run.length - LENGTH) // 2
-        batches.append(segment_batch(cut_segment(frames[run.file], first, 1, size)))
-    return batches
+    return centre_segments(bank, held, count=count, size=size)
+
+
+def centre_segments(bank: Path, runs: Sequence[Run], *, count: int, size: int) -> list[dict[str, Tensor]]:
+    """The middle of some runs, one batch a segment; the rest as `validation_segments`."""
+    frames = load_frames(bank, runs, torch.device("cpu"))
+    return [
+        segment_batch(cut_segment(frames[run.file], run.first + (run.length - LENGTH) // 2, 1, size))
+        for run in spread(runs, count)
+    ]
 
 
 def segment_batch(segment: Tensor) -> dict[str, Tensor]:

@@ -32,7 +32,7 @@ def train(
     out: Path,
     *,
     validation: Sequence[Batch] = (),
-    inspect: Callable[[], Inspection] | None = None,
+    inspect: Callable[[Sequence[Tensor]], Inspection] | None = None,
     resume: bool = False,
     until: int | None = None,
     report: Callable[[str], None] = lambda line: None,
@@ -45,7 +45,7 @@ def train(
         schedule: Schedule and optimiser.
         out: Folder for `checkpoints/`, `best.pt`, `log.jsonl` and TensorBoard files.
         validation: Batches with a `target`; their mean PSNR decides which weights are `best.pt`.
-        inspect: Called at each validation, while the networks carry the averaged weights; what it shows goes into
+        inspect: Called at each validation with what the averaged weights made of each batch; what it shows goes into
             `samples.png`, a row for each validation below the truth.
         resume: Continue from the newest checkpoint in `out`, if there is one.
         until: Stop (with a checkpoint) before this step; by default at `schedule.steps`.
@@ -92,10 +92,10 @@ def train(
             finished = state.step >= last
             validating = state.step % schedule.validate_every == 0 or finished
             if validation and validating and accelerator.is_main_process:
-                scores = validate(task, state.averages, validation, device)
-                if inspect is not None:
-                    with averaged(task, state.averages):
-                        shown = inspect()
+                made: list[Tensor] | None = None if inspect is None else []
+                scores = validate(task, state.averages, validation, device, made)
+                if inspect is not None and made is not None:
+                    shown = inspect(made)
                     scores |= shown.scores
                     grow_strip(out / "samples.png", shown.truth, shown.made)
                 log.write(state.step, scores)
@@ -123,9 +123,16 @@ def averaged(task: TrainTask, averages: Mapping[str, Average]) -> Iterator[None]
 
 @torch.no_grad()
 def validate(
-    task: TrainTask, averages: Mapping[str, Average], batches: Sequence[Batch], device: torch.device
+    task: TrainTask,
+    averages: Mapping[str, Average],
+    batches: Sequence[Batch],
+    device: torch.device,
+    kept: list[Tensor] | None = None,
 ) -> dict[str, float]:
     """Mean PSNR of the averaged weights, over all samples and by how far inputs differ.
+
+    Args:
+        kept: Takes what was made of each batch, rounded to 8 bits, where somebody wants to look at it.
 
     Returns:
         `validation_psnr`, and `validation_psnr_small`, `_medium`, `_large`: thirds by blending error.
@@ -136,6 +143,8 @@ def validate(
             batch = {name: value.to(device) for name, value in batch.items()}
             target = batch["target"].float() / 255
             made = (task.predict(batch) * 255).round() / 255
+            if kept is not None:
+                kept.append(made)
             blend = (batch["before"].float() + batch["after"].float()) / 510
             scores.append(-10 * math.log10(max(float((made - target).square().mean()), 1e-10)))
             difficulty.append(float((blend - target).abs().mean()))

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from midframe.engine.pixels import to_pixels
 from midframe.video.picture import read_picture, write_picture
 
 GAP = 2
@@ -27,7 +28,11 @@ def grow_strip(path: Path, truth: Float[Tensor, "3 height width"], made: Float[T
     Raises:
         WriteError: The file cannot be written.
     """
-    rows = [_bytes(truth), *_rows(path, (truth.shape[1], truth.shape[2])), _bytes(made)]
+    rows = [
+        to_pixels(truth, np.dtype(np.uint8)),
+        *_rows(path, (truth.shape[1], truth.shape[2])),
+        to_pixels(made, np.dtype(np.uint8)),
+    ]
     if len(rows) > MOST_ROWS:
         rows = [rows[0], *rows[1:-1:2], rows[-1]]
     gap = np.full((GAP, rows[0].shape[1], 3), 255, np.uint8)
@@ -46,7 +51,3 @@ def _rows(path: Path, size: tuple[int, int]) -> list[np.ndarray]:
         return []
     starts = (number * (height + GAP) for number in range(1, count))
     return [picture[start : start + height] for start in starts]
-
-
-def _bytes(row: Tensor) -> np.ndarray:
-    return (row.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()

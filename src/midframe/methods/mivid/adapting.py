@@ -10,8 +10,8 @@ from torch import Tensor
 
 from midframe.core.task import Adaptation, AdaptOptions, Schedule
 from midframe.data.bank import open_bank
-from midframe.data.holdout import held_segments, hold_out_segments
-from midframe.data.segments import SegmentRecipe, SegmentStream
+from midframe.data.holdout import hold_out_segments
+from midframe.data.segments import SegmentRecipe, SegmentStream, centre_segments
 from midframe.methods.mivid.train import MividRecipe, MividTask
 from midframe.methods.mivid.weights_file import load_network, save_network
 
@@ -42,7 +42,7 @@ def prepare_adaptation(options: AdaptOptions) -> Adaptation:
     return Adaptation(
         task=task,
         batches=SegmentStream(options.bank, segments, options.seed, runs=open_bank(options.bank)),
-        held=held_segments(options.bank, held, count=HELD, size=config.size),
+        held=centre_segments(options.bank, held, count=HELD, size=config.size),
         learning_rate=LEARNING_RATE,
         export=export,
     )

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def set_up(recipe: MividRecipe, options: TrainOptions) -> TrainingSetup:
         validation=validation,
         resolved=asdict(recipe),
         export=export,
-        inspect=lambda: task.inspect(validation),
+        inspect=partial(task.inspect, validation),
     )
 
 
@@ -174,14 +175,18 @@ class MividTask:
         return (made.transpose(1, 2)[:, 1:-1] * 0.5 + 0.5).clamp(0, 1)
 
     @torch.no_grad()
-    def inspect(self, validation: Sequence[Batch]) -> Inspection:
-        """The network against the temporal blend, on all pixels and on those that move most; and pictures."""
+    def inspect(self, validation: Sequence[Batch], predictions: Sequence[Tensor]) -> Inspection:
+        """What the network made against the temporal blend, on all pixels and on those that move most; and pictures.
+
+        Args:
+            validation: Batches.
+            predictions: What `predict` made of each, rounded to 8 bits.
+        """
         device = next(self.network.parameters()).device
         found: dict[str, list[float]] = {"blend": [], "moving": [], "blend_moving": []}
         truths, makings = [], []
-        for number, batch in enumerate(validation):
-            batch = {name: value.to(device) for name, value in batch.items()}
-            clip, made = _clip(batch), (self.predict(batch) * 255).round() / 255
+        for number, (batch, made) in enumerate(zip(validation, predictions, strict=True)):
+            clip = _clip({name: value.to(device) for name, value in batch.items()})
             visible = ends_visible(len(clip), *clip.shape[-2:]).to(device)
             blend, truth = (
                 (x.transpose(1, 2)[:, 1:-1] * 0.5 + 0.5) for x in (temporal_blend(clip * visible, visible), clip)
