@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 
 from blend import Blend
 from clips import HEIGHT, WIDTH, Recipe, flat, make_clip
+from midframe import interpolate_video
 from midframe.cli.app import app
-from midframe.core.errors import UnknownNameError
+from midframe.core.errors import UnknownNameError, UsageError
 from midframe.core.timeline import Multiply, ToRate
 from midframe.engine import make_plan, run_video
 from midframe.video import EncodeOptions, VideoReader, deinterlaced, probe
@@ -159,6 +160,16 @@ def test_a_source_that_does_not_say_so_is_taken_at_its_word(tmp_path):
     assert any("does not say that it is interlaced" in note for note in plan.notes)
     for frame in list(VideoReader(info))[1:-1]:
         assert np.abs(np.diff(frame.pixels[12:-12].astype(int), axis=0)).max() <= STEP
+
+
+def test_numbers_of_listed_cuts_count_frames_and_not_fields(tmp_path):
+    source = interlaced_clip(tmp_path / "in.mkv", fields(8))
+    (tmp_path / "cuts.txt").write_text("#6\n")
+    options = {"method": Blend(), "deinterlace": "fields", "cuts": tmp_path / "cuts.txt", "encode": LOSSLESS}
+    assert interpolate_video(source, tmp_path / "out.mkv", **options).cut_times == (Fraction(6, RATE),)
+    (tmp_path / "cuts.txt").write_text("#8\n")  # there are 16 fields
+    with pytest.raises(UsageError, match="cut at frame 8, and the video has 8 frames"):
+        interpolate_video(source, tmp_path / "other.mkv", **options)
 
 
 def test_another_way_to_deinterlace_is_refused(tmp_path):

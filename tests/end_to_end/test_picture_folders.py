@@ -102,3 +102,15 @@ def test_transparent_webp_shows_one_frame_at_a_time(tmp_path: Path):
         alpha = np.asarray(image.convert("RGBA"))[..., 3]
     assert alpha[:, 45].min() > 200
     assert alpha[:, [5, 25]].max() < 55
+
+
+def test_a_run_that_fails_leaves_no_new_folder(tmp_path: Path):
+    folder = row(tmp_path / "shots", 4)
+    damaged = folder / "0002.png"
+    damaged.write_bytes(damaged.read_bytes()[:60])
+    with pytest.raises(MediaError, match=r"0002\.png"):
+        run(folder, f"{tmp_path}/new/")
+    (tmp_path / "there").mkdir()
+    with pytest.raises(MediaError, match=r"0002\.png"):
+        run(folder, f"{tmp_path}/there/")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["shots", "there"]

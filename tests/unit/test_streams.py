@@ -15,7 +15,7 @@ from midframe.core.timeline import Multiply, SlowDown
 from midframe.engine import run_video
 from midframe.video import EncodeOptions, decide_streams, probe
 from midframe.video.picture import write_pictures
-from midframe.video.streams import container_of
+from midframe.video.streams import codecs_of
 
 MILLISECOND = Fraction(1, 1000)
 SUBTITLES = [(100, 200, b"Hello"), (300, 150, b"World")]
@@ -115,4 +115,4 @@ def test_slow_motion_keeps_the_cover(tmp_path):
 @pytest.mark.parametrize("name", ["out.avi", "out.png", "out"])
 def test_a_name_without_a_known_container_is_refused(name):
     with pytest.raises(UsageError, match=r"names no container .* Known: \.mp4"):
-        container_of(Path(name))
+        codecs_of(Path(name))

@@ -8,8 +8,8 @@ from typing import cast
 
 import torch
 
-from midframe.api.registry import DEFAULT_METHOD, REGISTRY, imported
-from midframe.core.errors import UnknownNameError, UsageError
+from midframe.api.registry import DEFAULT_METHOD, able_to, imported, registered
+from midframe.core.errors import UsageError
 from midframe.core.recipe import write_recipe
 from midframe.core.task import Adaptation, AdaptOptions, AdaptResult, TrainOptions
 from midframe.recipes import find_recipe
@@ -63,13 +63,12 @@ def train(
     """
     from midframe.training import run  # Training needs an extra; nothing else does.
 
-    if name not in REGISTRY:
-        raise UnknownNameError("method", name, REGISTRY)
-    if not REGISTRY[name].trainer:
+    registration = registered(name)
+    if not registration.trainer:
         raise UsageError(f"Method '{name}' is not trained: it has no weights.")
     if not data:
         raise UsageError("Training needs at least one folder of clips.")
-    if features is not None and not REGISTRY[name].looks:
+    if features is not None and not registration.looks:
         raise UsageError(f"Method '{name}' has no perceptual term: features do not apply to it.")
     if hours is not None:
         _check_hours(name, hours, recipe)
@@ -99,7 +98,7 @@ def train(
         init=find(name) if init == "shipped" else Path(init) if init else None,
         features=features,
     )
-    return run.run(REGISTRY[name].prepare(options), Path(out), seed=seed, resume=resume, until=until, report=report)
+    return run.run(registration.prepare(options), Path(out), seed=seed, resume=resume, until=until, report=report)
 
 
 def adapt(
@@ -139,13 +138,11 @@ def adapt(
     from midframe.training import run  # Training needs an extra; nothing else does.
     from midframe.training.adapt import AdaptRequest, adapt_video
 
-    if method not in REGISTRY:
-        raise UnknownNameError("method", method, REGISTRY)
-    if not REGISTRY[method].adapter:
-        able = ", ".join(name for name, entry in REGISTRY.items() if entry.adapter)
-        raise UsageError(f"Method '{method}' does not adapt to a video; these do: {able}.")
+    registration = registered(method)
+    if not registration.adapter:
+        raise UsageError(f"Method '{method}' does not adapt to a video; these do: {able_to('adapter')}.")
     run.check_extra()
-    prepare = cast("Callable[[AdaptOptions], Adaptation]", imported(REGISTRY[method].adapter))
+    prepare = cast("Callable[[AdaptOptions], Adaptation]", imported(registration.adapter))
     request = AdaptRequest(
         source=Path(source),
         target=Path(target),
@@ -165,10 +162,10 @@ def _say_nothing(line: str) -> None:
 def _check_hours(name: str, hours: float, recipe: str | Path | None) -> None:
     if recipe is not None:
         raise UsageError(f"A recipe says how long a run is: give either the recipe '{recipe}' or {hours:g} hours.")
-    if not REGISTRY[name].planner:
-        able = ", ".join(method for method, entry in REGISTRY.items() if entry.planner)
+    if not registered(name).planner:
         raise UsageError(
-            f"Method '{name}' does not plan by hours: its recipe says how many steps it trains. These do: {able}."
+            f"Method '{name}' does not plan by hours: its recipe says how many steps it trains. These do: "
+            f"{able_to('planner')}."
         )
     if hours <= 0:
         raise UsageError(f"hours must be positive; got {hours:g}.")
@@ -185,7 +182,7 @@ def _planned(name: str, path: Path, hours: float, report: Callable[[str], None])
         raise UsageError("Several processes cannot plan by hours: plan in one, then use its recipe.toml.")
     plan = cast(
         "Callable[[float, torch.device, Callable[[str], None]], Mapping[str, object]]",
-        imported(REGISTRY[name].planner),
+        imported(registered(name).planner),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_recipe(path, plan(hours, run.device(), report))

@@ -8,8 +8,8 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from midframe.api.registry import DEFAULT_METHOD, REGISTRY
-from midframe.core.errors import UnknownNameError, UsageError
+from midframe.api.registry import DEFAULT_METHOD, able_to, registered
+from midframe.core.errors import UsageError
 from midframe.core.file_hash import sha256_of
 from midframe.core.method import Interpolator
 from midframe.core.options import LoadOptions
@@ -49,15 +49,12 @@ def load(
         DeviceError: A device or precision that this machine does not have.
         WeightsError: Weights that are missing, damaged or of another network.
     """
-    if name not in REGISTRY:
-        raise UnknownNameError("method", name, REGISTRY)
-    registration = REGISTRY[name]
+    registration = registered(name)
     resolved_scale = _resolve_scale(scale)
     if not registration.has_network and (weights is not None or resolved_scale is not None or tta):
         raise UsageError(f"Method '{name}' has no network: weights, scale and tta do not apply to it.")
     if steps is not None and not registration.samples:
-        able = ", ".join(method for method, entry in REGISTRY.items() if entry.samples)
-        raise UsageError(f"Method '{name}' does not sample in steps; these do: {able}.")
+        raise UsageError(f"Method '{name}' does not sample in steps; these do: {able_to('samples')}.")
     resolved_device = resolve_device(device)
     options = LoadOptions(
         weights=(weights or find(name)) if registration.has_network else None,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import cast
 
+from midframe.core.errors import UnknownNameError
 from midframe.core.method import Interpolator
 from midframe.core.options import LoadOptions
 from midframe.core.task import TrainingSetup, TrainOptions
@@ -97,6 +98,22 @@ REGISTRY: Mapping[str, Registration] = {
         has_network=False,
     ),
 }
+
+
+def registered(name: str) -> Registration:
+    """The method of a name.
+
+    Raises:
+        UnknownNameError: There is none.
+    """
+    if name not in REGISTRY:
+        raise UnknownNameError("method", name, REGISTRY)
+    return REGISTRY[name]
+
+
+def able_to(ability: str) -> str:
+    """Names of all methods whose registration has an attribute set, for a sentence."""
+    return ", ".join(name for name, entry in REGISTRY.items() if getattr(entry, ability))
 
 
 def methods() -> Mapping[str, Registration]:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from midframe.api.loading import LOADED, made_with, placed
-from midframe.api.registry import DEFAULT_METHOD, REGISTRY
+from midframe.api.registry import DEFAULT_METHOD, registered
 from midframe.core.errors import UnknownNameError, UsageError
 from midframe.core.executor import Executor
 from midframe.core.method import Interpolator
@@ -49,7 +49,7 @@ class VideoShare:
 
     def __call__(self, number: int) -> Filled:
         """Make what is left for the worker of that number."""
-        interpolator = REGISTRY[self.method].create(self.options)
+        interpolator = registered(self.method).create(self.options)
         size = self.task.plan.memory.size if self.task.plan.memory else None
         if size is not None and isinstance(interpolator, Resizable):
             interpolator = interpolator.resized(size)

@@ -128,7 +128,7 @@ def interpolate(
 @contextmanager
 def _says_where_to_go_on(target: str) -> Iterator[None]:
     """When the block is left early, say that what is finished waits."""
-    from midframe.engine.work_folder import work_folder_of
+    from midframe.engine.work_folder import holds_segments, work_folder_of
     from midframe.video.formats import named_target
 
     try:
@@ -136,7 +136,7 @@ def _says_where_to_go_on(target: str) -> Iterator[None]:
     except BaseException:
         folder = work_folder_of(named_target(target))
         with suppress(OSError):  # a name that no folder can have
-            if any(folder.glob("*.segment")):
+            if holds_segments(folder):
                 typer.echo(
                     f"midframe: finished parts wait in {folder}; the same command goes on from there.", err=True
                 )

@@ -180,8 +180,8 @@ def instants_in_gap(
         UsageError: More than `MOST_IN_GAP` of them.
     """
     if isinstance(rule, Multiply):
-        _check_count(gap, 1 if gap.is_last else rule.factor)
         count = 1 if gap.is_last else rule.factor
+        _check_count(gap, count)
         step = gap.duration / rule.factor
         return [Instant(gap.start + step * k, gap.index, Fraction(k, rule.factor)) for k in range(count)]
     if isinstance(rule, Repair):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol, runtime_checkable
 
@@ -32,7 +32,7 @@ from midframe.video import (
     drop_copies,
     mark_cuts,
     mark_listed_cuts,
-    scan_times,
+    scan_held,
 )
 from midframe.video.formats import PIPE
 from midframe.video.pipe import PipeOutput
@@ -339,5 +339,6 @@ def _marked(
     """Frames, each with whether it opens a scene."""
     if isinstance(cuts, CutList):
         # Numbers count the frames that the source holds, and not its fields, nor those of them that decode.
-        return mark_listed_cuts(frames, cuts.timed(scan_times(replace(source, deinterlace="off"))))
+        numbered = any(isinstance(place, int) for place in cuts.places)
+        return mark_listed_cuts(frames, cuts.timed(scan_held(source)) if numbered else cuts)
     return mark_cuts(frames) if cuts else ((frame, False) for frame in frames)

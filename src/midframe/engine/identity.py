@@ -11,7 +11,6 @@ from midframe.engine.plan import Plan
 from midframe.video import VideoInfo
 from midframe.video.libraries import describe_libraries
 from midframe.video.picture_list import is_picture_list, list_pictures
-from midframe.video.spool import is_spooled
 
 
 def run_identity(plan: Plan, *, seed: int, skip_damaged: bool, made_with: Mapping[str, str]) -> dict[str, str]:
@@ -49,7 +48,7 @@ def run_identity(plan: Plan, *, seed: int, skip_damaged: bool, made_with: Mappin
 def _source_identity(info: VideoInfo) -> str:
     """What tells a source from any other, or from itself when it has changed."""
     path = info.path
-    if is_spooled(path):
+    if info.is_spooled:
         return f"standard input, {path.stat().st_size} bytes, SHA-256 {sha256_of(path)}"
     if is_picture_list(path):
         digest = hashlib.sha256()

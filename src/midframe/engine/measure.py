@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 
 import torch
 
@@ -16,7 +17,7 @@ from midframe.engine.segments import frames_in_segment
 from midframe.engine.span import SpanFrame, fill_span
 from midframe.engine.synthesis import GapFiller
 from midframe.video import FrameEncoder
-from midframe.video.span import read_frames
+from midframe.video.span import frame_times, read_frames
 
 PLACES = (Fraction(1, 4), Fraction(1, 2), Fraction(3, 4))
 """Parts of the video at which is measured: its beginning and end are often black."""
@@ -42,16 +43,17 @@ def measure(plan: Plan, interpolator: Interpolator, device: torch.device | None 
     frames_in, frames_out = plan.frames_in, plan.frames_out
     if frames_in is None or frames_out is None or frames_in < 2:
         return None
-    filler = GapFiller(interpolator, device)
+    output = partial(_output, plan, GapFiller(interpolator, device), interpolator, frame_times(plan.source))
     starts = sorted({min(int(place * frames_in), max(0, frames_in - FRAMES_AT_PLACE)) for place in PLACES})
-    _warm_up(plan, filler, interpolator, starts[0])
+    # The first call of a network is slower than all others.
+    next((frame for frame in output(starts[0], starts[0] + 2) if frame.is_made), None)
     spent = 0.0
     count = 0
     opening: list[int] = []
     others: list[int] = []
     for start in starts:
         began = time.monotonic()
-        made = list(_output(plan, filler, interpolator, start, min(start + FRAMES_AT_PLACE, frames_in)))
+        made = list(output(start, min(start + FRAMES_AT_PLACE, frames_in)))
         sizes = _encoded_sizes(plan, made)
         spent += time.monotonic() - began
         count += len(made)
@@ -71,16 +73,11 @@ def measure(plan: Plan, interpolator: Interpolator, device: torch.device | None 
     )
 
 
-def _warm_up(plan: Plan, filler: GapFiller, interpolator: Interpolator, start: int) -> None:
-    """The first call of a network is slower than all others."""
-    for frame in _output(plan, filler, interpolator, start, start + 2):
-        if frame.is_made:
-            return
-
-
-def _output(plan: Plan, filler: GapFiller, interpolator: Interpolator, start: int, stop: int) -> Iterator[SpanFrame]:
+def _output(
+    plan: Plan, filler: GapFiller, interpolator: Interpolator, times: Sequence[Fraction], start: int, stop: int
+) -> Iterator[SpanFrame]:
     """Output frames of the gaps that begin with some source frames."""
-    frames = list(read_frames(plan.source, start, stop))
+    frames = list(read_frames(plan.source, start, stop, times))
     return fill_span(((frame, False) for frame in frames), filler, interpolator.spec, plan.rule, plan.source)
 
 

@@ -52,6 +52,7 @@ from midframe.video import (
     check_target,
     decide_streams,
     resolve_encoding,
+    scan_held,
     scan_times,
 )
 from midframe.video.colour import has_alpha
@@ -220,8 +221,9 @@ def make_plan(
         rule = repaired(times, end, info.time_base)
     time_base = _time_base(info, rule, end)
     tally = frames_out = None
+    is_variable = _is_variable(times)
     if isinstance(cuts, CutList) and times is not None and end is not None:
-        cuts.check(times, end)
+        cuts.check(times if info.deinterlace != "fields" else scan_held(info) or times, end)
     if times is not None and end is not None:
         frames_out = count_frames(rule, len(times), times[-1], end, info.average_rate)
         _check_count(info, frames_out)
@@ -234,7 +236,7 @@ def make_plan(
             check_gap(rule, longest, info.average_rate)
     rate = _rate(info, rule, frames_in, end)
     check_rate(target, rate)
-    lost = format_losses(target, info, _is_variable(times) and isinstance(rule, Multiply))
+    lost = format_losses(target, info, is_variable and isinstance(rule, Multiply))
     if lost and not encode.allow_loss:
         raise UsageError(
             f"{target} would lose something: {'; '.join(lost)}. Choose another format, or allow the loss."
@@ -254,7 +256,7 @@ def make_plan(
         frames_out=frames_out,
         frames_kept=tally and tally.kept,
         rate=rate,
-        is_variable=_is_variable(times),
+        is_variable=is_variable,
         duration=None if end is None else output_time(rule, end),
         time_base=time_base,
         tolerance=tolerance,
@@ -262,7 +264,7 @@ def make_plan(
         streams=streams,
         memory_bytes=_memory(info, method.context if method else 1),
         notes=(
-            *_notes(info, encoding, streams, method, tally, times),
+            *_notes(info, encoding, streams, method, tally, times, is_variable),
             *format_notes(target, info, rate),
             *_notes_of_repair(rule, info, encoding),
         ),
@@ -429,6 +431,7 @@ def _notes(
     method: MethodSpec | None,
     tally: _Tally | None,
     times: list[Fraction] | None,
+    is_variable: bool,
 ) -> list[str]:
     notes = [*info.notes, *(f"Lost: {loss}." for loss in encoding.losses)]
     notes += [f"Lost: {stream.sentence()}, since {cause}." for stream, cause in streams.lost]
@@ -451,7 +454,7 @@ def _notes(
         )
     if info.hdr is not None and not carries_hdr(encoding.codec):
         notes.append(f"Lost: HDR metadata ({info.hdr.sentence()}), for which {encoding.codec} has no place here.")
-    if _is_variable(times):
+    if is_variable:
         notes.append("The source has a variable frame rate.")
     if times is not None and info.duration is not None and _ends_early(info, times):
         notes.append(

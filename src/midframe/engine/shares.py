@@ -20,7 +20,7 @@ from midframe.core.executor import Executor
 from midframe.core.method import Interpolator
 from midframe.engine.filling import Filled, Progress, SegmentTask, fill_segments
 from midframe.engine.provenance import FrameLog
-from midframe.engine.work_folder import MADE, SEGMENT
+from midframe.engine.work_folder import MADE, segment_file
 
 SECONDS_BETWEEN_COUNTS = 0.5
 CLAIM, COUNT = ".claim", ".count"
@@ -40,7 +40,7 @@ class SharedSegments:
 
     def segment(self, number: int) -> Path:
         """The file of a segment."""
-        return self.path / f"{number:06}{SEGMENT}"
+        return segment_file(self.path, number)
 
     def claim(self, number: int) -> bool:
         """Whether the caller, and nobody else, is to make a segment."""

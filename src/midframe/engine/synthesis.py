@@ -119,8 +119,7 @@ class GapFiller:
             UsageError: A window of the wrong length, or times outside (0, 1) or out of order.
             ShapeError: Frames of different sizes.
         """
-        self._check(window, times)
-        return (made.pixels for made in self._filled(window, times, gap))
+        return (made.pixels for made in self.fill_with_uncertainty(window, times, gap))
 
     def fill_with_uncertainty(
         self, window: Sequence[Pixels], times: Sequence[Fraction], gap: int = 0

@@ -50,6 +50,7 @@ class WorkFolder:
     def __init__(self, target: Path, identity: Mapping[str, str], *, restart: bool = False) -> None:
         self.path = work_folder_of(target)
         self._target, self._identity = target, dict(identity)
+        self._made_parent = not target.parent.exists()
         self._lock = FileLock(self.path / LOCK)
         try:
             self.path.mkdir(exist_ok=True, parents=is_pictures(target))  # a folder of pictures is made, no other
@@ -74,7 +75,7 @@ class WorkFolder:
 
     def segment(self, number: int) -> Path:
         """The file of a segment."""
-        return self.path / f"{number:06}{SEGMENT}"
+        return segment_file(self.path, number)
 
     def claim(self, number: int) -> bool:
         """Whether a segment is still to be made."""
@@ -114,6 +115,8 @@ class WorkFolder:
             if os.name == "nt":  # where a file that is open stays
                 (self.path / LOCK).unlink(missing_ok=True)
             self.path.rmdir()
+            if self._made_parent:
+                self.path.parent.rmdir()  # where nothing came into it
 
     def __enter__(self) -> WorkFolder:
         return self
@@ -121,7 +124,7 @@ class WorkFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is not None and not any(self.path.glob(f"*{SEGMENT}")):
+        if kind is not None and not holds_segments(self.path):
             self.remove()  # nothing to go on from
         self._lock.release()
 
@@ -143,7 +146,7 @@ class WorkFolder:
         before = self._read(RUN) or (self._read(JOINED) or {}).get("identity")
         if before == dict(identity) and not restart:
             return
-        if before is not None and not restart and any(self.path.glob(f"*{SEGMENT}")):
+        if before is not None and not restart and holds_segments(self.path):
             changes = "; ".join(
                 f"{name} was {before.get(name, 'not set')}, is {value}"
                 for name, value in identity.items()
@@ -156,6 +159,16 @@ class WorkFolder:
         for stale in (*self.path.glob(f"*{SEGMENT}"), self.path / JOINED):
             stale.unlink(missing_ok=True)
         self._write(RUN, self._identity)
+
+
+def segment_file(folder: Path, number: int) -> Path:
+    """The file of a segment in a work folder."""
+    return folder / f"{number:06}{SEGMENT}"
+
+
+def holds_segments(folder: Path) -> bool:
+    """Whether there is anything to go on from in a work folder."""
+    return any(folder.glob(f"*{SEGMENT}"))
 
 
 def work_folder_of(target: Path) -> Path:

@@ -42,9 +42,6 @@ class Box:
         """This box as seen from the corner of one that holds it."""
         return Box(self.top - outer.top, self.left - outer.left, self.bottom - outer.top, self.right - outer.left)
 
-    def moved(self, rows: int, columns: int) -> Box:
-        return Box(self.top + rows, self.left + columns, self.bottom + rows, self.right + columns)
-
     def holds(self, inner: Box) -> bool:
         return (
             self.top <= inner.top

@@ -16,7 +16,15 @@ from midframe.video.encode import EncodeOptions, Encoding, resolve_encoding
 from midframe.video.grey import GreyWriter
 from midframe.video.hdr import HdrMetadata, carries_hdr
 from midframe.video.probe import OtherStream, VideoInfo, probe
-from midframe.video.read import StoredFrame, TimedFrame, VideoReader, read_frame, read_frames_at, scan_times
+from midframe.video.read import (
+    StoredFrame,
+    TimedFrame,
+    VideoReader,
+    read_frame,
+    read_frames_at,
+    scan_held,
+    scan_times,
+)
 from midframe.video.request import WriteRequest, check_target
 from midframe.video.segment_file import SegmentFile, is_whole
 from midframe.video.streams import StreamFate, decide_streams
@@ -58,6 +66,7 @@ __all__ = [
     "read_frames_at",
     "reader_bytes",
     "resolve_encoding",
+    "scan_held",
     "scan_times",
     "smaller_encodings",
 ]

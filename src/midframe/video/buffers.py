@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import av
 
+from midframe.video.colour import bit_depth
 from midframe.video.encode import Encoding
 from midframe.video.probe import VideoInfo
 
@@ -35,9 +36,8 @@ FULL_FRAMES = 124
 def stored_bytes(pixel_format: str, width: int, height: int) -> int:
     """A frame in a codec's own format."""
     described = av.VideoFormat(pixel_format, 64, 64)
-    deep = max(component.bits for component in described.components) > 8
     samples = sum(component.width * component.height / 64**2 for component in described.components)
-    return int(width * height * samples * (2 if deep else 1))
+    return int(width * height * samples * (2 if bit_depth(pixel_format) > 8 else 1))
 
 
 def frame_bytes(info: VideoInfo) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from hashlib import sha256
@@ -67,14 +67,9 @@ class CutList:
         """
         if times is None:
             return self
-        places = (
-            times[place] if isinstance(place, int) else place for place in self.places if self._is_in(place, times)
-        )
-        return CutList(self.name, tuple(dict.fromkeys(places)))
-
-    @staticmethod
-    def _is_in(place: Fraction | int, times: Sequence[Fraction]) -> bool:
-        return not isinstance(place, int) or place < len(times)
+        known = (place for place in self.places if isinstance(place, Fraction) or place < len(times))
+        moments = (times[place] if isinstance(place, int) else place for place in known)
+        return CutList(self.name, tuple(dict.fromkeys(moments)))
 
     def sentence(self, most: int = 8) -> str:
         """The list for a person."""
@@ -172,7 +167,6 @@ def _not_negative(place):
 def _of_edl(path: Path, lines: Iterable[str], rate: Fraction | None) -> list[int]:
     if rate is None:
         raise UsageError(f"{path} is in time code, and the video does not state its rate: list seconds instead.")
-    count = _frame_counter(round(rate))
     opened: list[tuple[int, bool]] = []
     for number, line in enumerate(lines, start=1):
         words = line.split()
@@ -184,7 +178,7 @@ def _of_edl(path: Path, lines: Iterable[str], rate: Fraction | None) -> list[int
             raise UsageError(
                 f"{path}, line {number}: an event ends in two time codes such as 01:00:05:10; got '{line}'."
             )
-        start, stop = (count(code) for code in codes if code)
+        start, stop = (_frame_number(code, round(rate)) for code in codes if code)
         if stop > start:  # the event of no length before a dissolve is no picture
             opened.append((start, words[3] == "C"))
     if not opened:
@@ -193,13 +187,9 @@ def _of_edl(path: Path, lines: Iterable[str], rate: Fraction | None) -> list[int
     return [start - first for start, is_cut in opened if is_cut]
 
 
-def _frame_counter(nominal: int) -> Callable[[re.Match[str]], int]:
+def _frame_number(code: re.Match[str], nominal: int) -> int:
     """Time code to frames; `;` before the frames drops two numbers a minute (of 30), except every tenth."""
-
-    def count(code: re.Match[str]) -> int:
-        hours, minutes, seconds, frames = int(code[1]), int(code[2]), int(code[3]), int(code[5])
-        minutes += 60 * hours
-        dropped = nominal // 15 * (minutes - minutes // 10) if code[4] == ";" and nominal % 30 == 0 else 0
-        return (minutes * 60 + seconds) * nominal + frames - dropped
-
-    return count
+    hours, minutes, seconds, frames = int(code[1]), int(code[2]), int(code[3]), int(code[5])
+    minutes += 60 * hours
+    dropped = nominal // 15 * (minutes - minutes // 10) if code[4] == ";" and nominal % 30 == 0 else 0
+    return (minutes * 60 + seconds) * nominal + frames - dropped

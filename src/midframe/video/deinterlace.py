@@ -12,12 +12,11 @@ from dataclasses import replace
 from fractions import Fraction
 
 import av
-from av.error import BlockingIOError as NotReadyError
-from av.error import EOFError as EndError
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
 from midframe.core.errors import UnknownNameError
+from midframe.video.filters import ready
 from midframe.video.probe import VideoInfo
 
 MODES = {"off": "", "frames": "send_frame", "fields": "send_field"}
@@ -89,12 +88,7 @@ def _graph(frame: VideoFrame, time_base: Fraction, info: VideoInfo) -> Graph:
 
 
 def _ready(graph: Graph, first: Fraction) -> Iterator[tuple[Fraction, VideoFrame]]:
-    while True:
-        try:
-            frame = graph.vpull()
-        except (NotReadyError, EndError):
-            return
-        assert isinstance(frame, VideoFrame)
+    for frame in ready(graph.vpull):
         assert frame.pts is not None  # what went in had one
         assert frame.time_base is not None
         yield frame.pts * frame.time_base - first, frame

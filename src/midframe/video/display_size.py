@@ -17,8 +17,8 @@ HEADER_BYTES = 1 << 20
 SEGMENT, SEEK_HEAD, TRACKS, TRACK, PICTURE = 0x18538067, 0x114D9B74, 0x1654AE6B, 0xAE, 0xE0
 SEEK, SEEK_POSITION, TRACK_TYPE = 0x4DBB, 0x53AC, 0x83
 WIDTH, HEIGHT, UNIT = 0x54B0, 0x54BA, 0x54B2
-PIXELS, RATIO = 0, 3
-"""What the two sides are given in."""
+RATIO = 3
+"""What the two sides are given in: neither pixels nor centimetres."""
 
 
 def state_display_size(file: BinaryIO, size: tuple[int, int], aspect: Fraction, *, webm: bool) -> None:

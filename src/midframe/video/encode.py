@@ -14,7 +14,7 @@ from midframe.video.colour import bit_depth, has_alpha, is_grey, is_rgb
 from midframe.video.encoders import encoder_named, memory_formats, quality_scale
 from midframe.video.formats import Format, format_of
 from midframe.video.probe import VideoInfo
-from midframe.video.streams import container_of
+from midframe.video.streams import codecs_of
 
 RATE_CONTROLS = frozenset(
     ("crf", "quality", "qp", "cq", "b", "rc", "rc_mode", "qp_i", "qp_p", "lossless", "qscale", "global_quality")
@@ -104,9 +104,8 @@ def resolve_encoding(info: VideoInfo, target: Path, options: EncodeOptions) -> E
         raise UsageError(f"There is no encoder '{name}' in this build of FFmpeg.") from error
     if codec.type != "video":
         raise UsageError(f"'{name}' encodes {codec.type}, not video.")
-    container = container_of(target)
-    if codec.canonical_name not in container.codecs:
-        raise UsageError(f"{container.name} cannot hold what {name} encodes; choose another codec or container.")
+    if codec.canonical_name not in codecs_of(target):
+        raise UsageError(f"{kind.name} cannot hold what {name} encodes; choose another codec or container.")
     offered = [name for name in memory_formats(codec) if not kind.pixel_formats or name in kind.pixel_formats]
     offered = offered or list(kind.pixel_formats)
     if codec.video_formats and not offered:

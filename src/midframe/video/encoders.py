@@ -84,11 +84,10 @@ def encoder_named(name: str) -> str:
     choices = SHORT_NAMES.get(OTHER_NAMES.get(name, name))
     if choices is None:
         return name
-    present = [choice for choice in choices if has_encoder(choice)]
-    usable = [choice for choice in present if not is_hardware(choice) or is_usable(choice)]
-    if not usable:
-        raise UsageError(f"This build of FFmpeg has no encoder of {name} that works here: {', '.join(choices)}.")
-    return usable[0]
+    for choice in choices:
+        if has_encoder(choice) and (not is_hardware(choice) or is_usable(choice)):
+            return choice
+    raise UsageError(f"This build of FFmpeg has no encoder of {name} that works here: {', '.join(choices)}.")
 
 
 def quality_scale(encoder: str) -> QualityScale | None:

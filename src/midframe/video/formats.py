@@ -11,12 +11,12 @@ from pathlib import Path
 
 from midframe.core.errors import UsageError, WriteError
 from midframe.video.colour import FULL, MATRICES, Colour
+from midframe.video.picture_list import NUMBERED
 from midframe.video.probe import VideoInfo
 
 PIPE = Path("-")
 """Stands for standard input or standard output."""
 PICTURES_IN_FOLDER = "%06d.png"
-NUMBERED = re.compile(r"%(0?)(\d*)d")
 SHORTEST_IN_BROWSERS = Fraction(11, 1000)
 """Seconds; browsers show frames of animations that are shorter for a tenth of a second."""
 RGB = ("rgb24", "rgb48le", "rgba", "rgba64le")

@@ -31,6 +31,12 @@ DYNAMIC = {
 """Side data that changes from frame to frame, by the names that people know. It is not carried."""
 CHROMATICITY, LUMINANCE = 50_000, 10_000
 """Steps of one in the coded streams of H.264, H.265 and AV1."""
+# Encoder -> the option that holds its parameters, and those of mastering display and light levels.
+PARAMETERS = {
+    "libx264": ("x264-params", "mastering-display", "cll"),
+    "libx265": ("x265-params", "master-display", "max-cll"),
+    "libsvtav1": ("svtav1-params", "mastering-display", "content-light"),
+}
 # Codec -> its name in Matroska, for the description of a stream.
 MATROSKA_CODECS = {
     "h264": "V_MPEG4/ISO/AVC",
@@ -91,30 +97,17 @@ def read_hdr(side_data: Iterable[SideData]) -> HdrMetadata | None:
     return HdrMetadata(primaries=primaries, luminance=luminance, light=light)
 
 
-def encoder_options(codec: str, hdr: HdrMetadata | None) -> tuple[str, dict[str, str]]:
-    """How an encoder is told: the option that holds its parameters, and what belongs in it.
-
-    Returns:
-        An empty name for an encoder that has no words for it.
-    """
-    key, display, light = {
-        "libx264": ("x264-params", "mastering-display", "cll"),
-        "libx265": ("x265-params", "master-display", "max-cll"),
-        "libsvtav1": ("svtav1-params", "mastering-display", "content-light"),
-    }.get(codec, ("", "", ""))
-    told: dict[str, str] = {}
-    if key and hdr is not None:
-        if hdr.primaries and hdr.luminance is not None:
-            told[display] = _display(hdr.primaries, hdr.luminance, exact=codec == "libsvtav1")
-        if hdr.light is not None:
-            told[light] = f"{hdr.light[0]},{hdr.light[1]}"
-    return (key, told) if told else ("", {})
-
-
 def with_hdr(codec: str, options: dict[str, str], hdr: HdrMetadata | None) -> dict[str, str]:
     """An encoder's options, with what it is told of HDR; what was set by name is kept."""
-    key, told = encoder_options(codec, hdr)
-    if not key:
+    if hdr is None or codec not in PARAMETERS:
+        return options
+    key, display, light = PARAMETERS[codec]
+    told: dict[str, str] = {}
+    if hdr.primaries and hdr.luminance is not None:
+        told[display] = _display(hdr.primaries, hdr.luminance, exact=codec == "libsvtav1")
+    if hdr.light is not None:
+        told[light] = f"{hdr.light[0]},{hdr.light[1]}"
+    if not told:
         return options
     own = options.get(key, "")
     added = [f"{name}={value}" for name, value in told.items() if f"{name}=" not in own]

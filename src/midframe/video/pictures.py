@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -31,17 +30,15 @@ class PictureWriter:
     def __init__(
         self,
         request: WriteRequest,
-        partial: Path | None = None,
-        when_whole: Callable[[Path], None] = lambda partial: None,
+        partial: Path,
+        when_whole: Callable[[Path], None],
     ) -> None:
         check_target(request.source.path, request.target, request.overwrite)
         self._request = request
-        folder = request.target.parent
-        self._made_folder = not folder.exists()
-        self._partial = partial or folder / f".{secrets.token_hex(4)}.partial"
+        self._partial = partial
         self._when_whole = when_whole
         try:
-            self._partial.mkdir(parents=True)
+            self._partial.mkdir()
         except OSError as error:
             raise WriteError(f"{request.target} cannot be written: {reason(error)}.") from error
 
@@ -74,7 +71,6 @@ class PictureWriter:
                 there[number].unlink()
         except OSError as error:
             raise WriteError(f"{target} cannot be completed: {reason(error)}.") from error
-        self._made_folder = False
 
     def notes(self) -> list[str]:
         """Nothing is found out on the way."""
@@ -87,5 +83,3 @@ class PictureWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         shutil.rmtree(self._partial, ignore_errors=True)
-        if self._made_folder and not any(self._partial.parent.iterdir()):
-            self._partial.parent.rmdir()

@@ -38,6 +38,8 @@ from midframe.video.webp import is_animated_webp, open_webp
 
 OPENING_PIXELS = 10**7
 """Of the frames at the start of a video that tell whether it is interlaced: 24 of 576 lines, or 5 of 1080."""
+SPOOLED = ".midframe-input"
+"""End of the name of a file that holds what was read from standard input."""
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 
@@ -140,9 +142,14 @@ class VideoInfo:
     notes: tuple[str, ...] = ()
 
     @property
+    def is_spooled(self) -> bool:
+        """The file is what was read from standard input (see `video.spool`)."""
+        return self.path.name.endswith(SPOOLED)
+
+    @property
     def name(self) -> str:
         """What the source is called before a person."""
-        return "standard input" if self.path.name.endswith(".midframe-input") else str(self.path)
+        return "standard input" if self.is_spooled else str(self.path)
 
 
 def probe(path: Path, input_rate: Fraction | None = None) -> VideoInfo:
@@ -172,7 +179,7 @@ def probe(path: Path, input_rate: Fraction | None = None) -> VideoInfo:
             height=frame.height,
             pixel_format=frame.format.name,
             bit_depth=bit_depth(frame.format.name),
-            has_alpha=_has_alpha(context, frame),
+            has_alpha=_has_alpha(context.codec.canonical_name, frame),
             time_base=time_base,
             start_time=start_time,
             duration=None if end is None else end - start_time,
@@ -205,19 +212,12 @@ def probe(path: Path, input_rate: Fraction | None = None) -> VideoInfo:
         )
 
 
-def _has_alpha(context: VideoCodecContext | Decoder, frame: VideoFrame) -> bool:
-    if frame.format.name == "pal8":  # which does not tell whether some of its colours are transparent
-        return _is_transparent(frame)
-    return has_alpha(frame.format.name) and not _is_opaque_gif(context, frame)
-
-
-def _is_opaque_gif(context: VideoCodecContext | Decoder, frame: VideoFrame) -> bool:
-    """A GIF declares transparency whether it has any or not; where it has, its first frame shows it."""
-    return context.codec.canonical_name == "gif" and not _is_transparent(frame)
-
-
-def _is_transparent(frame: VideoFrame) -> bool:
-    return bool((frame.to_ndarray(format="rgba")[..., 3] < 255).any())
+def _has_alpha(codec: str, frame: VideoFrame) -> bool:
+    name = frame.format.name
+    # A palette does not say whether it has any; a GIF always says so, and its first frame shows it.
+    if name == "pal8" or (has_alpha(name) and codec == "gif"):
+        return bool((frame.to_ndarray(format="rgba")[..., 3] < 255).any())
+    return has_alpha(name)
 
 
 def _picture_notes(path: Path, input_rate: Fraction | None) -> Iterator[str]:
@@ -244,8 +244,12 @@ def open_video(path: Path, input_rate: Fraction | None = None) -> Iterator[tuple
         pass  # a pattern of pictures, or what is said below
     except (OSError, ValueError) as error:
         raise MediaError(f"{path} cannot be read: {reason(error)}.") from error
-    if is_picture_list(path) or is_animated_webp(path):
-        opened = open_pictures(path, input_rate) if is_picture_list(path) else open_webp(path)
+    opened = None
+    if is_picture_list(path):
+        opened = open_pictures(path, input_rate)
+    elif is_animated_webp(path):
+        opened = open_webp(path)
+    if opened is not None:
         with opened as pictures:
             yield cast("Container", pictures), cast("Stream", pictures.stream)
         return

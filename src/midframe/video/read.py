@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TypeAlias
@@ -174,9 +174,7 @@ class VideoReader:
                 "bring them to one depth, all with transparency or all without."
             )
         if is_rgb(first) and is_grey(found):  # tools store frames without colour so; they are of full range here
-            stamp = frame.pts, frame.time_base
-            frame = frame.reformat(format=first, src_color_range=FULL, dst_color_range=FULL)
-            frame.pts, frame.time_base = stamp
+            return frame.reformat(format=first, src_color_range=FULL, dst_color_range=FULL)
         return frame
 
     def _in_order(self, frames: Iterator[VideoFrame]) -> Iterator[tuple[Fraction, VideoFrame]]:
@@ -284,6 +282,11 @@ def read_frames_at(path: Path, indices: Sequence[int], *, alpha: bool = False) -
 def read_frame(path: Path, index: int, *, alpha: bool = False) -> np.ndarray:
     """One frame of a video by its number; see `read_frames_at`."""
     return read_frames_at(path, [index], alpha=alpha)[0]
+
+
+def scan_held(info: VideoInfo) -> list[Fraction] | None:
+    """As `scan_times`, of the frames that the source holds, whatever is to be made of their fields."""
+    return scan_times(replace(info, deinterlace="off"))
 
 
 def scan_times(info: VideoInfo) -> list[Fraction] | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -14,8 +13,6 @@ from typing import BinaryIO
 
 import av
 from av.container import OutputContainer
-from av.error import BlockingIOError as NothingYet
-from av.error import EOFError as NothingLeft
 from av.error import FFmpegError
 from av.filter import Graph
 from av.filter.context import FilterContext
@@ -26,6 +23,7 @@ from av.video.stream import VideoStream
 
 from midframe.core.errors import WriteError
 from midframe.video.colour import stored_codes
+from midframe.video.filters import ready
 from midframe.video.formats import format_of, muxer_options
 from midframe.video.probe import reason
 from midframe.video.request import WriteRequest, check_target
@@ -51,12 +49,12 @@ class RenderedWriter:
     def __init__(
         self,
         request: WriteRequest,
-        partial: Path | None = None,
-        when_whole: Callable[[Path], None] = lambda partial: None,
+        partial: Path,
+        when_whole: Callable[[Path], None],
     ) -> None:
         check_target(request.source.path, request.target, request.overwrite)
         self._request = request
-        self._partial = partial or request.target.with_name(f".{request.target.stem}.{secrets.token_hex(4)}.partial")
+        self._partial = partial
         self._when_whole = when_whole
         self._moved = 0
         try:
@@ -146,9 +144,7 @@ class FrameSink:
         if not self._kind.holds_times:
             frame.pts, frame.time_base = self._count, 1 / request.rate
         if frame.format.name != pixel_format:
-            stamp, base = frame.pts, frame.time_base
             frame = frame.reformat(format=pixel_format)
-            frame.pts, frame.time_base = stamp, base
         self._mux(frame)
         self._count += 1
 
@@ -186,8 +182,7 @@ class FrameSink:
         assert isinstance(stream, VideoStream)  # `resolve_encoding` checked the codec
         stream.width, stream.height = frame.width, frame.height
         stream.pix_fmt = request.encoding.pixel_format
-        aspect = request.source.sample_aspect_ratio
-        stream.codec_context.sample_aspect_ratio = 1 / aspect if request.turns % 2 else aspect
+        stream.codec_context.sample_aspect_ratio = request.sample_aspect_ratio
         stream.codec_context.color_range = stored_codes(request.encoding.pixel_format, request.colour)[1]
         base = frame.time_base if self._kind.holds_times and frame.time_base else 1 / request.rate
         stream.codec_context.time_base = stream.time_base = base
@@ -263,18 +258,8 @@ def _paletted(frames: Iterator[VideoFrame], palette: VideoFrame, request: WriteR
     colours.push(None)
     for frame in itertools.chain([first], frames, [None]):
         source.push(frame)
-        yield from _ready(sink)
+        yield from ready(sink.pull)
 
 
 def _source(graph: Graph, frame: VideoFrame, request: WriteRequest) -> FilterContext:
     return graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=request.time_base)
-
-
-def _ready(sink: FilterContext) -> Iterator[VideoFrame]:
-    while True:
-        try:
-            frame = sink.pull()
-        except (NothingYet, NothingLeft):
-            return
-        assert isinstance(frame, VideoFrame)  # of a filter for pictures
-        yield frame

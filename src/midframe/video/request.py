@@ -61,6 +61,12 @@ class WriteRequest:
         return (height, width) if self.turns % 2 else (width, height)
 
     @property
+    def sample_aspect_ratio(self) -> Fraction:
+        """Width of a pixel over its height, as it is stored."""
+        aspect = self.source.sample_aspect_ratio
+        return 1 / aspect if self.turns % 2 else aspect
+
+    @property
     def colour(self) -> Colour:
         """How the stored pixels are to be read."""
         return format_of(self.target).colour or self.source.colour

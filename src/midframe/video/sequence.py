@@ -57,10 +57,6 @@ class PicturePacket:
     is_discard: bool = False
 
     @property
-    def dts(self) -> int:
-        return self.pts
-
-    @property
     def size(self) -> int:
         return self.picture.size
 
@@ -76,10 +72,8 @@ class PictureDecoder:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._first, name)
 
-    def decode(self, packet: PicturePacket | None = None) -> list[VideoFrame]:
+    def decode(self, packet: PicturePacket) -> list[VideoFrame]:
         """The picture of a packet, with its time."""
-        if packet is None:
-            return []
         frame = packet.picture.decode()
         frame.pts, frame.time_base, frame.duration = packet.pts, packet.time_base, packet.duration
         return [frame]

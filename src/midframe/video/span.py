@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from av.error import FFmpegError
@@ -36,21 +36,26 @@ def read_span(info: VideoInfo, span: Span, margin: int = 0) -> Iterator[TimedFra
     start, end = span
     if not 0 <= start < end:
         raise UsageError(f"A span starts at 0 or later and ends after its start; got {_text(span)}.")
-    times = _times(info)
+    times = frame_times(info)
     if start > times[-1] and (info.duration is None or start >= info.duration):
         raise UsageError(f"{info.path} ends before {_text(span)}: its last frame is at {float(times[-1]):g} s.")
     first, stop = bisect_right(times, start) - 1 - margin, bisect_left(times, end) + margin
     yield from _read(info, times, range(max(0, first), min(len(times), stop)))
 
 
-def read_frames(info: VideoInfo, first: int, stop: int) -> Iterator[TimedFrame]:
+def read_frames(
+    info: VideoInfo, first: int, stop: int, times: Sequence[Fraction] | None = None
+) -> Iterator[TimedFrame]:
     """Yield the frames whose numbers, from 0, are `first` or more and below `stop`; otherwise as `read_span`.
+
+    Args:
+        times: What `frame_times` gives, where it is known: finding them takes a pass over the file.
 
     Raises:
         UsageError: There are no such frames.
         MediaError: A frame is damaged.
     """
-    times = _times(info)
+    times = frame_times(info) if times is None else times
     if not 0 <= first < stop <= len(times):
         raise UsageError(
             f"{info.path} has {len(times)} frames; numbers {first} to {stop - 1} were asked for, from 0."
@@ -58,12 +63,12 @@ def read_frames(info: VideoInfo, first: int, stop: int) -> Iterator[TimedFrame]:
     yield from _read(info, times, range(first, stop))
 
 
-def _times(info: VideoInfo) -> list[Fraction]:
+def frame_times(info: VideoInfo) -> list[Fraction]:
     """Times of all frames, by decoding where the packets do not tell."""
     return scan_times(info) or [frame.time for frame in VideoReader(info)]
 
 
-def _read(info: VideoInfo, times: list[Fraction], wanted: range) -> Iterator[TimedFrame]:
+def _read(info: VideoInfo, times: Sequence[Fraction], wanted: range) -> Iterator[TimedFrame]:
     position = wanted.start
     for frame in _read_from_key_frame(info, times, wanted):
         yield frame
@@ -72,7 +77,7 @@ def _read(info: VideoInfo, times: list[Fraction], wanted: range) -> Iterator[Tim
         yield from (frame for frame in VideoReader(info) if position <= frame.index < wanted.stop)
 
 
-def _read_from_key_frame(info: VideoInfo, times: list[Fraction], wanted: range) -> Iterator[TimedFrame]:
+def _read_from_key_frame(info: VideoInfo, times: Sequence[Fraction], wanted: range) -> Iterator[TimedFrame]:
     """The wanted frames in order, up to the first that does not come out whole."""
     numbers = {time: number for number, time in enumerate(times)}
     position = wanted.start
@@ -103,7 +108,7 @@ def _read_from_key_frame(info: VideoInfo, times: list[Fraction], wanted: range) 
             return
 
 
-def _end(info: VideoInfo, times: list[Fraction]) -> Fraction:
+def _end(info: VideoInfo, times: Sequence[Fraction]) -> Fraction:
     """When the last frame ends: as declared, or one average frame after it starts."""
     if info.duration is not None and info.duration > times[-1]:
         return info.duration

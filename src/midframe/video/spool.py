@@ -13,17 +13,11 @@ from filelock import FileLock, Timeout
 
 from midframe.core.errors import MediaError, WriteError
 from midframe.video.formats import PIPE
-from midframe.video.probe import reason
+from midframe.video.probe import SPOOLED, reason
 from midframe.video.request import check_target
 
 STANDARD_INPUT = 0
-SUFFIX = ".midframe-input"
 BLOCK_BYTES = 1 << 20
-
-
-def is_spooled(path: Path) -> bool:
-    """Whether a file is what `spooled` made of standard input."""
-    return path.name.endswith(SUFFIX)
 
 
 @contextmanager
@@ -46,11 +40,11 @@ def spooled(source: Path, target: Path, overwrite: bool) -> Iterator[Path]:
         return
     if target == PIPE:
         with TemporaryDirectory() as folder:
-            yield _filled(Path(folder) / SUFFIX)
+            yield _filled(Path(folder) / SPOOLED)
         return
     folder = target.parent if target.parent.is_dir() else target.parent.parent  # that of pictures is made later
     own = target.name if folder == target.parent else f"{target.parent.name} {target.name}"
-    path = folder / f".{own}{SUFFIX}"
+    path = folder / f".{own}{SPOOLED}"
     check_target(path, target, overwrite)
     lock = FileLock(path.with_name(path.name + ".lock"))
     try:

@@ -17,8 +17,7 @@ from av.stream import AttachmentStream, Disposition, Stream
 
 from midframe.core.errors import MediaError
 from midframe.video.formats import format_of
-from midframe.video.probe import Container as Source
-from midframe.video.probe import OtherStream, VideoInfo, reason
+from midframe.video.probe import Container, OtherStream, VideoInfo, reason
 
 TIMED_KINDS = ("audio", "subtitle", "video")
 # Written anew by the muxer, or true of the source file alone.
@@ -48,30 +47,17 @@ class StreamFate:
     lost: tuple[tuple[OtherStream, str], ...]
 
 
-@dataclass(frozen=True)
-class Container:
-    """A kind of file.
-
-    Attributes:
-        name: FFmpeg's name of its muxer, where one is needed.
-        codecs: Codecs that it can hold.
-    """
-
-    name: str
-    codecs: frozenset[str]
-
-
-def container_of(target: Path) -> Container:
-    """The container that a file name asks for.
+def codecs_of(target: Path) -> frozenset[str]:
+    """Codecs that the container of a file name can hold, by FFmpeg's names.
 
     Raises:
         UsageError: A suffix of none that keeps exact times: AVI, for one, knows no variable frame rate.
     """
     kind = format_of(target)
     if kind.codecs:
-        return Container(kind.name, kind.codecs)
+        return kind.codecs
     with av.open(io.BytesIO(), "w", format=kind.muxer) as container:
-        return Container(container.format.name, frozenset(container.supported_codecs))
+        return frozenset(container.supported_codecs)
 
 
 def decide_streams(info: VideoInfo, target: Path, keeps_time: bool) -> StreamFate:
@@ -81,11 +67,12 @@ def decide_streams(info: VideoInfo, target: Path, keeps_time: bool) -> StreamFat
         keeps_time: The output runs at the speed of the source throughout. At another no timed stream would stay
             in sync, so none is kept; a cover has no time.
     """
-    container = container_of(target)
-    if not format_of(target).is_video:
+    container = format_of(target)
+    if not container.is_video:
         return StreamFate(
             (), tuple((stream, f"{container.name} cannot hold {stream.kind}") for stream in info.streams)
         )
+    codecs = codecs_of(target)
     chapters = " (chapters are)" if info.chapter_count else ""
     kept, lost = [], []
     for stream in info.streams:
@@ -95,7 +82,7 @@ def decide_streams(info: VideoInfo, target: Path, keeps_time: bool) -> StreamFat
             cause = f"{stream.kind} streams are not carried{chapters}"
         elif not keeps_time and not stream.is_cover:
             cause = "it would not stay in sync with pictures at another speed"
-        elif stream.codec not in container.codecs:
+        elif stream.codec not in codecs:
             cause = f"{container.name} cannot hold {stream.codec}"
         else:
             cause = None
@@ -203,7 +190,7 @@ class StreamCopy:
             raise MediaError(f"A stream beside the video cannot be read further: {reason(error)}.") from error
 
 
-def copy_description(source: Source, output: OutputContainer, when_shown: Callable[[Fraction], Fraction]) -> None:
+def copy_description(source: Container, output: OutputContainer, when_shown: Callable[[Fraction], Fraction]) -> None:
     """Copy title and other tags, and the chapters.
 
     Args:

@@ -19,7 +19,7 @@ Writer: TypeAlias = VideoWriter | RenderedWriter | PictureWriter | PipeWriter
 
 def open_writer(
     request: WriteRequest,
-    partial: Path | None = None,
+    partial: Path,
     when_whole: Callable[[Path], None] = lambda partial: None,
 ) -> Writer:
     """What joins the segments of a video. To open and leave it says whether the target can be written.

@@ -21,6 +21,8 @@ MILLISECOND = Fraction(1, 1000)
 UNSTATED_MILLISECONDS = 100
 """How long players show a frame that says nothing."""
 ANIMATED, TRANSPARENT = 0x02, 0x10
+FLAGS_AT = 15
+"""Bytes of a frame's chunk before its flags; the three before these are its duration."""
 CLEARED, UNBLENDED = 0x01, 0x02
 """Flags of a frame: its place is cleared after it; it replaces what was there and is not laid over it."""
 
@@ -101,25 +103,30 @@ def replace_frames(file: BinaryIO) -> None:
 
     FFmpeg writes whole frames and says the second: what is transparent would show all frames before.
     """
-    file.seek(12)
-    while len(header := file.read(8)) == 8:
-        name, length = header[:4], int.from_bytes(header[4:], "little")
-        start = file.tell()
-        if name == b"ANMF" and length >= 16:
-            file.seek(start + 15)
-            flags = file.read(1)[0]
-            file.seek(start + 15)
-            file.write(bytes([flags | UNBLENDED]))
-        file.seek(start + length + length % 2)
+    for start, _ in _frame_chunks(file):
+        file.seek(start + FLAGS_AT)
+        flags = file.read(1)[0]
+        file.seek(start + FLAGS_AT)
+        file.write(bytes([flags | UNBLENDED]))
 
 
 def _frames(path: Path) -> Iterator[tuple[int, int, bool]]:
     """Milliseconds and bytes of each frame, and whether it may leave less than was there, from the file's chunks."""
     with path.open("rb") as file:
-        file.seek(12)
-        while len(header := file.read(8)) == 8:
-            name, length = header[:4], int.from_bytes(header[4:], "little")
-            body = file.read(min(length, 16))
-            file.seek(length + length % 2 - len(body), 1)
-            if name == b"ANMF" and len(body) == 16:
-                yield int.from_bytes(body[12:15], "little"), length, bool(body[15] & (CLEARED | UNBLENDED))
+        for start, length in _frame_chunks(file):
+            file.seek(start + FLAGS_AT - 3)
+            body = file.read(4)
+            if len(body) == 4:
+                yield int.from_bytes(body[:3], "little"), length, bool(body[3] & (CLEARED | UNBLENDED))
+
+
+def _frame_chunks(file: BinaryIO) -> Iterator[tuple[int, int]]:
+    """Where the content of each frame's chunk begins, and its length in bytes."""
+    start = 12
+    file.seek(start)
+    while len(header := file.read(8)) == 8:
+        length = int.from_bytes(header[4:], "little")
+        if header[:4] == b"ANMF" and length > FLAGS_AT:
+            yield start + 8, length
+        start += 8 + length + length % 2
+        file.seek(start)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -124,7 +123,7 @@ class VideoWriter:
 
     Args:
         request: What to write.
-        partial: Where the file grows until it is whole, on the same file system; by default beside the target.
+        partial: Where the file grows until it is whole, on the target's file system.
         when_whole: Called with `partial` when that is whole and on the disk, before it gets its name.
 
     Raises:
@@ -135,12 +134,12 @@ class VideoWriter:
     def __init__(
         self,
         request: WriteRequest,
-        partial: Path | None = None,
-        when_whole: Callable[[Path], None] = lambda partial: None,
+        partial: Path,
+        when_whole: Callable[[Path], None],
     ) -> None:
         check_target(request.source.path, request.target, request.overwrite)
         self._request = request
-        self._partial = partial or request.target.with_name(f".{request.target.stem}.{secrets.token_hex(4)}.partial")
+        self._partial = partial
         self._when_whole = when_whole
         self._finished = False
         self._open_files = contextlib.ExitStack()
@@ -240,8 +239,7 @@ class VideoWriter:
         request = self._request
         info, encoding = request.source, request.encoding
         if info.hdr is not None and carries_hdr(encoding.codec):
-            size = (info.width, info.height)
-            stream = add_described_stream(self._container, encoding.codec, size, info.hdr)
+            stream = add_described_stream(self._container, encoding.codec, request.size, info.hdr)
             FrameEncoder(request).describe(stream.codec_context)
         else:
             options = quiet(encoding.codec, dict(encoding.options))
@@ -313,12 +311,12 @@ def decoding_stamps(order: Sequence[int]) -> list[int]:
 
 def _describe(context: VideoCodecContext, request: WriteRequest) -> None:
     """What an encoder is told of the pictures."""
-    info, encoding = request.source, request.encoding
+    encoding = request.encoding
     context.width, context.height = request.size
     context.pix_fmt = encoding.pixel_format
     if context.is_encoder:  # PyAV lets no other have one
         context.time_base = request.time_base
-    context.sample_aspect_ratio = 1 / info.sample_aspect_ratio if request.turns % 2 else info.sample_aspect_ratio
+    context.sample_aspect_ratio = request.sample_aspect_ratio
     context.colorspace, context.color_range = stored_codes(encoding.pixel_format, request.colour)
     context.color_primaries, context.color_trc = request.colour.primaries, request.colour.transfer
     context.thread_type = "AUTO"
