@@ -8,13 +8,17 @@ import pytest
 import torch
 
 from midframe.core.errors import UsageError
-from midframe.diffusion.levels import NoiseLevels, cosine_levels, linear_levels
+from midframe.diffusion.levels import NoiseLevels, cosine_levels, linear_levels, root_linear_levels
 from midframe.diffusion.prediction import clean_from, diffuse, noise_in, target_of
-from midframe.diffusion.sampler import sample_ddim, sampling_steps
+from midframe.diffusion.sampler import ddim_jumps, sample_ddim, sampling_steps
 
 STEPS = 1000
 MEAN, SPREAD = 0.7, 0.4
-SCHEDULES = {"cosine": cosine_levels(STEPS), "linear": linear_levels(STEPS)}
+SCHEDULES = {
+    "cosine": cosine_levels(STEPS),
+    "linear": linear_levels(STEPS),
+    "root linear": root_linear_levels(STEPS),
+}
 
 
 @pytest.fixture(params=SCHEDULES.values(), ids=SCHEDULES.keys())
@@ -36,7 +40,7 @@ def exact_denoiser(levels: NoiseLevels):
 def test_levels_run_from_clean_to_noise_at_unit_variance(levels: NoiseLevels):
     assert len(levels) == STEPS
     assert levels.signal[0] > 0.999
-    assert levels.signal[-1] < 0.01
+    assert levels.signal[-1] < 0.015
     assert (levels.signal.diff() <= 0).all()
     assert torch.allclose(levels.signal**2 + levels.noise**2, torch.ones(STEPS), atol=1e-5)
 
@@ -53,6 +57,17 @@ def test_the_cosine_schedule_is_the_published_formula():
 def test_the_linear_schedule_multiplies_what_each_step_keeps():
     found = linear_levels(3, first=0.1, last=0.3).signal.square()
     assert found.tolist() == pytest.approx([0.9, 0.9 * 0.8, 0.9 * 0.8 * 0.7], abs=1e-5)
+
+
+def test_the_root_linear_schedule_adds_squares_of_evenly_spaced_numbers():
+    found = root_linear_levels(3, first=0.01, last=0.09).signal.square()
+    assert found.tolist() == pytest.approx([0.99, 0.99 * 0.96, 0.99 * 0.96 * 0.91], abs=1e-5)
+
+
+@pytest.mark.parametrize("schedule", [linear_levels, root_linear_levels])
+def test_added_variances_that_fall_are_refused(schedule):
+    with pytest.raises(UsageError, match=r"must ascend inside \(0, 1\); got 0\.2 to 0\.1"):
+        schedule(10, first=0.2, last=0.1)
 
 
 @pytest.mark.parametrize("kind", ["x0", "eps", "v"])
@@ -84,7 +99,7 @@ def test_samples_have_the_mean_and_the_variance_of_the_target(levels: NoiseLevel
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(20_000, generator=generator)
     made = sample_ddim(
-        exact_denoiser(levels), noise, levels, sampling_steps(STEPS, 250), eta=eta, generator=generator
+        exact_denoiser(levels), noise, levels, sampling_steps(STEPS, 500), eta=eta, generator=generator
     )
     assert float(made.mean()) == pytest.approx(MEAN, abs=0.015)
     assert float(made.std()) == pytest.approx(SPREAD, rel=0.04)
@@ -102,6 +117,51 @@ def test_steps_begin_at_pure_noise_and_descend():
     assert sampling_steps(1000, 1) == [999]
     assert sampling_steps(1000, 4) == [999, 749, 499, 249]
     assert sampling_steps(4, 4) == [3, 2, 1, 0]
+
+
+def test_leading_steps_are_those_of_latent_diffusion():
+    assert sampling_steps(1000, 200, "leading") == [*range(996, 0, -5)]
+    assert sampling_steps(1000, 3, "leading") == [667, 334, 1]
+    assert sampling_steps(4, 4, "leading") == [3, 2, 1, 0]
+
+
+def test_a_walk_may_end_at_the_first_level_with_its_noise():
+    levels, quantiles = SCHEDULES["root linear"], torch.tensor([-1.0, 0.5])
+    steps = sampling_steps(STEPS, 500, "leading")
+    made = sample_ddim(exact_denoiser(levels), quantiles, levels, steps, end="first level")
+    spread = (levels.signal[0] ** 2 * SPREAD**2 + levels.noise[0] ** 2).sqrt()
+    assert torch.allclose(made, levels.signal[0] * MEAN + spread * quantiles, atol=0.02)
+
+
+@pytest.mark.parametrize("end", ["clean", "first level"])
+def test_with_the_true_noise_every_estimate_is_the_clean_sample(levels: NoiseLevels, end):
+    clean, epsilon = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    jumps = ddim_jumps(levels, sampling_steps(STEPS, 50), end=end)
+    noisy = diffuse(clean, epsilon, jumps[0].signal, jumps[0].noise)
+    for jump in jumps:
+        estimate = clean_from("eps", epsilon, noisy, jump.signal, jump.noise)
+        assert torch.allclose(estimate, clean, atol=1e-4)
+        noisy = jump.land(noisy, estimate)
+    assert torch.allclose(noisy, diffuse(clean, epsilon, jumps[-1].next_signal, jumps[-1].next_noise), atol=1e-4)
+
+
+def test_fresh_noise_comes_from_the_generator_and_not_from_the_global_one():
+    levels, noisy = SCHEDULES["root linear"], torch.zeros(6)
+
+    def sampled(seed: int, world: int) -> torch.Tensor:
+        torch.manual_seed(world)
+        generator = torch.Generator().manual_seed(seed)
+        steps = sampling_steps(STEPS, 5)
+        return sample_ddim(exact_denoiser(levels), noisy, levels, steps, eta=1.0, generator=generator)
+
+    assert torch.equal(sampled(1, world=0), sampled(1, world=1))
+    assert not torch.equal(sampled(1, world=0), sampled(2, world=0))
+
+
+@pytest.mark.parametrize("eta", [-0.1, 1.5])
+def test_a_share_of_fresh_noise_outside_zero_and_one_is_refused(levels: NoiseLevels, eta: float):
+    with pytest.raises(UsageError, match=r"eta is a share in \[0, 1\]"):
+        ddim_jumps(levels, [1, 0], eta=eta)
 
 
 @pytest.mark.parametrize("count", [0, 11])

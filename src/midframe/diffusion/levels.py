@@ -70,15 +70,33 @@ def linear_levels(steps: int, first: float = 1e-4, last: float = 0.02) -> NoiseL
 
     Source: Ho et al. 2020, section 4.
     """
-    _check(steps)
-    if not 0 < first <= last < 1:
-        raise UsageError(f"Added variances must ascend inside (0, 1); got {first} to {last}.")
+    _check(steps, first, last)
     return _preserving((1 - torch.linspace(first, last, steps, dtype=torch.float64)).cumprod(0))
 
 
-def _check(steps: int) -> None:
+def root_linear_levels(steps: int, first: float = 0.0015, last: float = 0.0195) -> NoiseLevels:
+    """The schedule of latent diffusion: the square root of the added variance grows linearly.
+
+    Args:
+        steps: Number of levels.
+        first: Variance added by the first step.
+        last: Variance added by the last one.
+
+    Raises:
+        UsageError: Less than one step, or variances outside (0, 1).
+
+    Source: Rombach et al. 2022 (their code calls it "linear", diffusers "scaled_linear").
+    """
+    _check(steps, first, last)
+    added = torch.linspace(math.sqrt(first), math.sqrt(last), steps, dtype=torch.float64).square()
+    return _preserving((1 - added).cumprod(0))
+
+
+def _check(steps: int, first: float = 0.5, last: float = 0.5) -> None:
     if steps < 1:
         raise UsageError(f"A diffusion needs at least one step; got {steps}.")
+    if not 0 < first <= last < 1:
+        raise UsageError(f"Added variances must ascend inside (0, 1); got {first} to {last}.")
 
 
 def _preserving(share: Tensor) -> NoiseLevels:
