@@ -8,7 +8,7 @@ from typing import cast
 
 import torch
 
-from midframe.api.registry import DEFAULT_METHOD, able_to, imported, registered
+from midframe.api.registry import DEFAULT_METHOD, able_to, imported, registered, trainable
 from midframe.core.errors import UsageError
 from midframe.core.recipe import write_recipe
 from midframe.core.task import Adaptation, AdaptOptions, AdaptResult, TrainOptions
@@ -25,6 +25,7 @@ def train(
     hours: float | None = None,
     features: Path | None = None,
     init: str | Path | None = None,
+    builds_on: Path | None = None,
     resume: bool = False,
     until: int | None = None,
     seed: int = 1,
@@ -36,7 +37,7 @@ def train(
     """Train a method on folders of clips.
 
     Args:
-        name: A method that can be trained.
+        name: A method that can be trained, or a stage of one.
         recipe: Name of a shipped recipe, or a TOML file; by default the one with the method's name.
         data: Folders of videos, decoded once into `out/bank`; or one such bank, made before.
         out: Folder for the bank, checkpoints, logs and the finished weights; made if missing.
@@ -44,6 +45,8 @@ def train(
             measure the machine for it. The plan is written to `out/recipe.toml`, and kept when the run is resumed.
         features: File of a network that a method's perceptual objective looks through, where it has one.
         init: Weights to begin with: a file, or "shipped"; random ones by default.
+        builds_on: File of weights of the stage that this one builds on and leaves as it is, for a method that is
+            trained in stages.
         resume: Go on from the newest checkpoint in `out`.
         until: Stop, ready to resume, before this optimiser step.
         seed: Of everything random.
@@ -63,13 +66,15 @@ def train(
     """
     from midframe.training import run  # Training needs an extra; nothing else does.
 
-    registration = registered(name)
+    registration = trainable(name)
     if not registration.trainer:
         raise UsageError(f"Method '{name}' is not trained: it has no weights.")
     if not data:
         raise UsageError("Training needs at least one folder of clips.")
     if features is not None and not registration.looks:
         raise UsageError(f"Method '{name}' has no perceptual term: features do not apply to it.")
+    if builds_on is not None and not registration.builds_on:
+        raise UsageError(f"Method '{name}' builds on no other stage: drop {builds_on}.")
     if hours is not None:
         _check_hours(name, hours, recipe)
     recipe_file = None if hours is not None else find_recipe(recipe or name)
@@ -97,6 +102,7 @@ def train(
         processes=processes,
         init=find(name) if init == "shipped" else Path(init) if init else None,
         features=features,
+        builds_on=builds_on,
     )
     return run.run(registration.prepare(options), Path(out), seed=seed, resume=resume, until=until, report=report)
 
@@ -162,7 +168,7 @@ def _say_nothing(line: str) -> None:
 def _check_hours(name: str, hours: float, recipe: str | Path | None) -> None:
     if recipe is not None:
         raise UsageError(f"A recipe says how long a run is: give either the recipe '{recipe}' or {hours:g} hours.")
-    if not registered(name).planner:
+    if not trainable(name).planner:
         raise UsageError(
             f"Method '{name}' does not plan by hours: its recipe says how many steps it trains. These do: "
             f"{able_to('planner')}."

@@ -20,7 +20,7 @@ class Registration:
     """One method that can be asked for by name.
 
     Attributes:
-        factory: "module:function"; the function takes `LoadOptions` and gives an `Interpolator`.
+        factory: "module:function"; the function takes `LoadOptions` and gives an `Interpolator`. Empty for a stage.
         summary: What it is, in a line.
         source: The paper or program behind it; empty for a formula.
         has_network: It needs weights, and has a flow scale and test-time augmentation.
@@ -30,6 +30,7 @@ class Registration:
         adapter: "module:function"; the function takes `AdaptOptions` and gives an `Adaptation`.
         looks: Its objective can look through a network that the user has.
         samples: It goes from noise to picture in steps, whose number can be chosen.
+        builds_on: What it builds on when it is trained, as a file of weights; empty for a training of its own.
     """
 
     factory: str
@@ -41,6 +42,7 @@ class Registration:
     adapter: str = ""
     looks: bool = False
     samples: bool = False
+    builds_on: str = ""
 
     def create(self, options: LoadOptions) -> Interpolator:
         """Import the module, now and not before, and build the interpolator."""
@@ -98,6 +100,22 @@ REGISTRY: Mapping[str, Registration] = {
         has_network=False,
     ),
 }
+
+STAGES: Mapping[str, Registration] = {}
+"""Parts of methods, trained one after the other, each with a file of weights of its own. They make no frames."""
+
+
+def trainable(name: str) -> Registration:
+    """The method, or the stage of one, of a name.
+
+    Raises:
+        UnknownNameError: There is none.
+    """
+    if name in STAGES:
+        return STAGES[name]
+    if name not in REGISTRY:
+        raise UnknownNameError("method", name, [*REGISTRY, *STAGES])
+    return REGISTRY[name]
 
 
 def registered(name: str) -> Registration:

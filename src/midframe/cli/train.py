@@ -31,12 +31,18 @@ def train(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Network that mivid's perceptual term looks through: VGG-16 or SqueezeNet 1.1, as .pth or .onnx.",
+            help="Network that a perceptual term looks through: VGG-16 or SqueezeNet 1.1, as .pth or .onnx.",
         ),
     ] = None,
     init: Annotated[
         str | None,
         typer.Option(metavar="shipped|FILE", help="Weights to begin with, to fine-tune; default: random ones."),
+    ] = None,
+    builds_on: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Weights of the stage before, of a method trained in stages; they stay as they are."
+        ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint in --out.")] = False,
     until: Annotated[
@@ -61,6 +67,7 @@ def train(
         data=data,
         out=out,
         init=init,
+        builds_on=builds_on,
         resume=resume,
         until=until,
         seed=seed,

@@ -24,10 +24,12 @@ class LossTerms:
     Attributes:
         terms: Weighted scalar terms by name; their sum is minimised.
         logs: Further detached scalars worth a curve.
+        rate: Factor of the schedule's learning rate.
     """
 
     terms: Mapping[str, Tensor]
     logs: Mapping[str, Tensor] = field(default_factory=dict)
+    rate: float = 1.0
 
     @property
     def total(self) -> Tensor:
@@ -66,6 +68,7 @@ class Schedule:
         final_learning_rate: Where the cosine ends.
         warm_up: Steps of linear growth to the peak.
         weight_decay: Of AdamW.
+        betas: Of AdamW: decay of its running mean of gradients, and of their squares.
         clip: Largest gradient norm.
         average_decay: Limit of the weight average's decay.
         precision: "bf16" or "fp32", of the convolutions.
@@ -78,6 +81,7 @@ class Schedule:
     final_learning_rate: float = 1e-5
     warm_up: int = 300
     weight_decay: float = 1e-4
+    betas: tuple[float, float] = (0.9, 0.999)
     clip: float = 1.0
     average_decay: float = 0.999
     precision: str = "bf16"
@@ -113,6 +117,7 @@ class TrainOptions:
         processes: Training processes that step together; each takes an equal share of every batch.
         init: File of weights to begin with; random ones without it.
         features: File of a network that a perceptual objective looks through.
+        builds_on: File of weights of an earlier stage of the method, which this one uses and leaves as it is.
     """
 
     recipe: Path
@@ -124,6 +129,7 @@ class TrainOptions:
     processes: int = 1
     init: Path | None = None
     features: Path | None = None
+    builds_on: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -168,7 +168,10 @@ class TrainingState:
             network.to(device)
         self.optimisers = {
             name: torch.optim.AdamW(
-                network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+                network.parameters(),
+                lr=schedule.learning_rate,
+                betas=schedule.betas,
+                weight_decay=schedule.weight_decay,
             )
             for name, network in self.networks.items()
         }
@@ -219,7 +222,7 @@ def optimise(
     for name, terms in losses.items():
         optimiser = state.optimisers[name]
         for group in optimiser.param_groups:
-            group["lr"] = schedule.rate_at(state.step)
+            group["lr"] = schedule.rate_at(state.step) * terms.rate
         accelerator.backward(terms.total)
         _average_gradients(accelerator, state.networks[name])
         norm = torch.nn.utils.clip_grad_norm_(state.networks[name].parameters(), schedule.clip)

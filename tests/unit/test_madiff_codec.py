@@ -1,0 +1,177 @@
+"""VQ-MAGAN: published sizes, moved features, heads, and what hints may not do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from midframe.core.errors import ShapeError, UsageError
+from midframe.methods.madiff.codec import MotionAwareCodec
+from midframe.methods.madiff.config import CodecConfig, CodecModelConfig, HintConfig
+from midframe.methods.madiff.heads import gathered
+from midframe.methods.madiff.hints import SimulatedHints
+from midframe.methods.madiff.motion_warp import MotionWarp, pooled, turned_round
+from small_madiff import SMALL_CODEC
+
+EXACT = 1e-5
+PAPER = CodecConfig(base_width=64, multiples=(1, 2, 2, 2, 4), codes=8192, window=8)
+LDMVFI = replace(PAPER, warp="attention", head="kernels")
+
+
+def count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+@pytest.fixture(scope="module")
+def codec() -> MotionAwareCodec:
+    torch.manual_seed(0)
+    return MotionAwareCodec(SMALL_CODEC).eval()
+
+
+def test_the_published_sizes_have_the_published_parameters():
+    with torch.device("meta"):
+        parent = MotionAwareCodec(LDMVFI)
+        ours = MotionAwareCodec(PAPER)
+    assert count(parent.encoder) == count(ours.encoder) == 6_833_925
+    assert count(parent.quantiser) == 24_576
+    # LDMVFI's class also holds a squeeze-and-excitation and a convolution that nothing calls.
+    never_called = sum(20 * width**2 + width for width in LDMVFI.widths)
+    assert count(parent.decoder) + never_called == 15_718_216
+
+
+def test_the_paper_s_encoder_has_the_shapes_of_the_specification():
+    with torch.device("meta"):
+        encoder = MotionAwareCodec(PAPER).encoder
+        latent, pyramid = encoder(torch.empty(1, 3, 256, 256))
+    assert latent.shape == (1, 3, 8, 8)
+    assert [tuple(level.shape[1:]) for level in pyramid] == [
+        (64, 128, 128),
+        (128, 64, 64),
+        (128, 32, 32),
+        (128, 16, 16),
+        (256, 8, 8),
+    ]
+    assert PAPER.factor == 32
+    assert PAPER.size_multiple == 256
+
+
+@pytest.mark.parametrize("warp", ["motion", "attention"])
+@pytest.mark.parametrize("head", ["plain", "kernels"])
+def test_a_frame_goes_through_with_every_choice_and_every_weight_is_reached(warp: str, head: str):
+    config = replace(SMALL_CODEC, warp=warp, head=head)  # pyright: ignore[reportArgumentType]
+    codec = MotionAwareCodec(config)
+    before, target, after = torch.rand(3, 2, 3, 16, 24).unbind()
+    hints = SimulatedHints()
+    encoded = codec.encode(target)
+    assert encoded.latent.shape == (2, 3, 4, 6)
+    quantised = codec.quantise(encoded.latent)
+    assert quantised.codes.shape == (2, 4, 6)
+    made = codec.decode(
+        quantised.latent,
+        codec.encode(before).pyramid,
+        codec.encode(after).pyramid,
+        hints(before, target),
+        hints(target, after),
+        before,
+        after,
+    )
+    assert made.shape == target.shape
+    ((made - target).abs().mean() + quantised.loss).backward()
+    assert [name for name, value in codec.named_parameters() if value.grad is None] == []
+
+
+def test_no_hints_are_hints_of_zeros(codec: MotionAwareCodec):
+    frames = torch.rand(1, 3, 16, 16)
+    encoded = codec.encode(frames)
+    nothing = torch.zeros(1, 18, 16, 16)
+    with torch.no_grad():
+        for layer in codec.modules():  # offsets that start at zero would hide a difference
+            if isinstance(layer, nn.Conv2d) and layer.out_channels == 2:
+                nn.init.normal_(layer.weight)
+        arguments = encoded.latent, encoded.pyramid, encoded.pyramid
+        without = codec.decode(*arguments, None, None, frames, frames)
+        zeros = codec.decode(*arguments, nothing, nothing, frames, frames)
+        some = codec.decode(*arguments, nothing + 1, nothing, frames, frames)
+    assert torch.allclose(without, zeros, atol=EXACT)
+    assert not torch.allclose(without, some, atol=1e-3)
+
+
+def test_frames_that_do_not_divide_are_refused(codec: MotionAwareCodec):
+    with pytest.raises(ShapeError, match="sides in multiples of 8; got \\(12, 16\\)"):
+        codec.encode(torch.rand(1, 3, 12, 16))
+
+
+@pytest.fixture
+def warp() -> MotionWarp:
+    """Offsets of zero, a gate of a half, and no residual."""
+    torch.manual_seed(0)
+    module = MotionWarp(SMALL_CODEC, 8).eval()
+    nn.init.zeros_(module.residual[2].weight)  # pyright: ignore[reportArgumentType]
+    nn.init.zeros_(module.residual[2].bias)  # pyright: ignore[reportArgumentType]
+    return module
+
+
+def test_unmoved_features_are_averaged(warp: MotionWarp):
+    before, after = torch.rand(2, 1, 8, 6, 6).unbind()
+    hint = torch.rand(1, 18, 12, 12)
+    fused = warp(torch.rand(1, 8, 6, 6), before, after, hint, hint)
+    assert torch.allclose(fused.features, (before + after) / 2, atol=EXACT)
+    assert fused.offsets is not None
+    assert not fused.offsets[0].any()
+
+
+def test_a_constant_offset_moves_features_by_its_pixels(warp: MotionWarp):
+    warp.to_before.layers[-1].bias.data = torch.tensor([1.0, 0.0])  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType]
+    warp.gate[-1].bias.data.fill_(50.0)  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
+    before, after = torch.rand(2, 1, 8, 6, 6).unbind()
+    hint = torch.zeros(1, 18, 12, 12)
+    fused = warp(torch.rand(1, 8, 6, 6), before, after, hint, hint)
+    assert torch.allclose(fused.features[..., :-1], before[..., 1:], atol=EXACT)
+    assert torch.allclose(fused.features[..., -1], before[..., -1], atol=EXACT)
+
+
+def test_shared_offsets_see_the_later_hint_turned_round():
+    torch.manual_seed(0)
+    module = MotionWarp(replace(SMALL_CODEC, offsets="shared"), 8).eval()
+    nn.init.normal_(module.to_before.layers[-1].weight)  # pyright: ignore[reportArgumentType]
+    features, h, hint = torch.rand(1, 8, 4, 4), torch.rand(1, 8, 4, 4), torch.rand(1, 18, 4, 4)
+    offsets = module(h, features, features, hint, turned_round(hint)).offsets
+    assert offsets is not None
+    assert torch.allclose(*offsets, atol=EXACT)
+    assert torch.equal(turned_round(turned_round(hint)), hint)
+    assert torch.equal(turned_round(hint)[:, 0], hint[:, 17])
+
+
+def test_a_single_event_survives_at_the_smallest_size():
+    volume = torch.zeros(1, 18, 64, 64)
+    volume[0, 3, 37, 5] = 1
+    small = pooled(volume, (2, 2))
+    assert small[0, 3, 1, 0] == pytest.approx(1 / 1024)
+    assert float(small.sum()) == pytest.approx(1 / 1024)
+
+
+def test_kernels_of_one_tap_fetch_the_pixel_they_point_at():
+    picture = torch.rand(1, 3, 5, 7)
+    weights = torch.zeros(1, 9, 5, 7)
+    weights[:, 4] = 1
+    still = torch.zeros(1, 9, 5, 7)
+    assert torch.allclose(gathered(picture, weights, still, still), picture, atol=EXACT)
+    # One tap to the upper left of the middle, moved two rows down and one column right: one row down.
+    weights = weights.roll(-4, 1)
+    moved = gathered(picture, weights, still + 2, still + 1)
+    assert torch.allclose(moved[:, :, :-1], picture[:, :, 1:], atol=EXACT)
+    assert torch.allclose(moved[:, :, -1], picture[:, :, -1], atol=EXACT)
+
+
+def test_configurations_that_contradict_themselves_are_refused():
+    with pytest.raises(UsageError, match="must be odd"):
+        CodecConfig(kernel_size=4)
+    with pytest.raises(UsageError, match="hints must be event volumes"):
+        CodecConfig(offsets="shared", hint_channels=2)
+    with pytest.raises(UsageError, match="multiple of 8"):
+        CodecConfig(base_width=12)
+    with pytest.raises(UsageError, match="have 2 channels; the codec expects 18"):
+        CodecModelConfig(hints=HintConfig(kind="flow"))
