@@ -27,7 +27,7 @@ BLIND_TO_METHODS = {"engine", "training", "evaluation"}  # They receive objects 
 HEAVY = {  # A heavy library is imported in one room.
     "av": "video",
     "cv2": "ops/inverse_search.py",
-    "onnx": "metrics/backbone_weights.py",
+    "onnx": "nn/backbone_weights.py",
     "ray": "backends/ray.py",
     "gradio": "web",
     "typer": "cli",

@@ -11,10 +11,10 @@ from random_backbones import random_state, shifted_pair
 
 from midframe.core.errors import WeightsError
 from midframe.evaluation.image_file import read_image
-from midframe.metrics.backbone_weights import load_trunk
-from midframe.metrics.backbones import squeezenet
 from midframe.metrics.sqd import SqueezeDistance, squeeze_distance
 from midframe.metrics.suite import Sample, SetMetric, build_metrics
+from midframe.nn.backbone_weights import load_trunk
+from midframe.nn.backbones import squeezenet
 
 SLICES = (
     "conv1_2",

@@ -12,12 +12,12 @@ import torch
 import midframe
 from midframe.core.errors import RecipeError, ShapeError, UsageError, WeightsError
 from midframe.core.options import LoadOptions
+from midframe.losses.perceptual import load_distance, pyramid_distance
 from midframe.methods.mivid.blend import temporal_blend
 from midframe.methods.mivid.config import FRAMES, MividConfig
 from midframe.methods.mivid.loss import MividObjective, MividWeights, rise_at
 from midframe.methods.mivid.masking import MaskRecipe, draw_visibility, ends_visible, hidden_count
 from midframe.methods.mivid.network import MaskedVideoNetwork, SpaceTimeConvolution, TemporalBlock
-from midframe.methods.mivid.perceptual import load_distance, pyramid_distance
 from midframe.methods.mivid.sample import MividInterpolator, create
 from midframe.methods.mivid.weights_file import load_network, save_network
 from small_mivid import SMALL_MIVID
@@ -209,7 +209,7 @@ def test_the_pyramid_distance_prefers_a_small_error_and_is_one_number_a_frame():
 
 @pytest.mark.parametrize("name", ["vgg16", "squeezenet"])
 def test_a_file_of_features_is_looked_through(name: str, tmp_path: Path):
-    from midframe.metrics import backbones
+    from midframe.nn import backbones
 
     torch.manual_seed(0)
     trunk = backbones.vgg16() if name == "vgg16" else backbones.squeezenet(partial_windows=True)

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from midframe.core.errors import WeightsError
 from midframe.metrics.backbone_files import find_backbone
-from midframe.metrics.backbone_weights import load_trunk, read_state
-from midframe.metrics.backbones import Trunk, alexnet, squeezenet, vgg16
 from midframe.metrics.difference import check_same_size
-from midframe.metrics.features import squared_differences
 from midframe.metrics.sample import Sample
+from midframe.nn.backbone_weights import load_trunk, read_state
+from midframe.nn.backbones import Trunk, alexnet, squeezenet, vgg16
+from midframe.nn.features import squared_differences
 
 SHIFT = (-0.030, -0.088, -0.188)  # Published rounded: ImageNet's mean and deviation, for pictures in [-1, 1].
 SCALE = (0.458, 0.448, 0.450)

@@ -12,13 +12,12 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from midframe.metrics.backbone_files import find_backbone
-from midframe.metrics.backbone_weights import load_trunk, read_onnx_squeezenet
-from midframe.metrics.backbones import Trunk, squeezenet
 from midframe.metrics.difference import check_same_size
-from midframe.metrics.features import squared_differences
 from midframe.metrics.sample import Sample
+from midframe.nn.backbone_weights import BLUE_GREEN_RED_MEAN, load_trunk, read_onnx_squeezenet
+from midframe.nn.backbones import Trunk, squeezenet
+from midframe.nn.features import squared_differences
 
-BLUE_GREEN_RED_MEAN = (103.939, 116.779, 123.68)
 BACKBONE = "squeezenet_onnx"
 
 

@@ -1,1 +1,1 @@
-"""Layers, and networks on disk, that two methods or more use."""
+"""Layers, trunks of classifiers, and networks on disk, that two methods or more use."""

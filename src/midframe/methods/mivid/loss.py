@@ -12,7 +12,7 @@ from torch import Tensor
 
 from midframe.core.errors import RecipeError
 from midframe.core.task import LossTerms
-from midframe.methods.mivid.perceptual import FrameDistance
+from midframe.losses.perceptual import FrameDistance
 
 RISE_FROM, RISE_OVER = 0.2, 0.6
 """The perceptual part rises along a cosine from 20 % of the training, over 60 % of it."""

@@ -20,12 +20,12 @@ from midframe.core.task import Batch, Inspection, LossTerms, Schedule, TrainingS
 from midframe.data.segments import SegmentRecipe, segment_batches, validation_segments
 from midframe.diffusion.prediction import diffuse, target_of
 from midframe.diffusion.sampler import sampling_steps
+from midframe.losses.perceptual import FrameDistance, load_distance, pyramid_distance
 from midframe.methods.mivid.blend import temporal_blend
 from midframe.methods.mivid.config import FRAMES, MividConfig
 from midframe.methods.mivid.loss import MividObjective, MividWeights
 from midframe.methods.mivid.masking import MaskRecipe, draw_visibility, ends_visible
 from midframe.methods.mivid.network import MaskedVideoNetwork
-from midframe.methods.mivid.perceptual import FrameDistance, load_distance, pyramid_distance
 from midframe.methods.mivid.reconstruction import guess, starting_point
 from midframe.methods.mivid.sample import sample
 from midframe.methods.mivid.weights_file import load_network, save_network

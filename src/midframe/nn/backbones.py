@@ -1,4 +1,4 @@
-"""Convolutional trunks of ImageNet classifiers, cut where perceptual metrics read their features.
+"""Convolutional trunks of ImageNet classifiers, cut where perceptual distances read their features.
 
     trunk           slices end after                                 channels
     AlexNet         the five ReLUs                                   64 192 384 256 256

@@ -11,9 +11,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from midframe.core.errors import MissingExtraError, WeightsError
-from midframe.metrics.backbones import Trunk
+from midframe.nn.backbones import Trunk
 from midframe.nn.saved import read_tensors
 
+BLUE_GREEN_RED_MEAN = (103.939, 116.779, 123.68)
+"""What the ONNX model zoo's SqueezeNet expects to be taken from pictures of 0 to 255."""
 _FIRE_LAYERS = {2: 3, 3: 4, 4: 6, 5: 7, 6: 9, 7: 10, 8: 11, 9: 12}  # Number of the fire: number of the layer.
 _ONNX_PARTS = {"squeeze": "squeeze1x1", "expand1x1": "expand1x1", "expand3x3": "expand3x3"}
 _ONNX_LAYERS = {"features.0": "conv1"} | {

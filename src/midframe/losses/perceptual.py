@@ -1,7 +1,7 @@
-"""How unlike two pictures look: distances of frames that may stand behind the perceptual part of the objective.
+"""How unlike two pictures look: distances of frames that may stand behind the perceptual part of an objective.
 
-The paper speaks of a perceptual term; which network it looks through could not be read. Without a network at hand a
-Laplacian pyramid with gradients takes its place; with one that the user has, VGG-16 or SqueezeNet 1.1.
+Where a paper speaks of a perceptual term, it may look through a network that the user has, VGG-16 or SqueezeNet 1.1.
+Without one at hand a Laplacian pyramid with gradients takes its place.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from torch import Tensor
 
 from midframe.core.errors import WeightsError
 from midframe.losses.laplacian import laplacian_bands
-from midframe.metrics.backbone_weights import load_trunk, read_onnx_squeezenet, read_state
-from midframe.metrics.backbones import Trunk, squeezenet, vgg16
-from midframe.metrics.features import squared_differences
-from midframe.metrics.sqd import BLUE_GREEN_RED_MEAN
+from midframe.nn.backbone_weights import BLUE_GREEN_RED_MEAN, load_trunk, read_onnx_squeezenet, read_state
+from midframe.nn.backbones import Trunk, squeezenet, vgg16
+from midframe.nn.features import squared_differences
 
 Pictures = Float[Tensor, "frame 3 height width"]
 Distances = Float[Tensor, " frame"]
