@@ -10,6 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 MOST_GROUPS = 32
+SHIFTED_CHANNELS = 4
+"""Least channels of a group behind an embedding: a shift that all of a group share is what normalisation removes."""
 EPSILON = 1e-6
 
 Map = Float[Tensor, "batch _ height width"]
@@ -34,7 +36,7 @@ class ResidualBlock(nn.Module):
         self.first_norm = normalisation(inputs)
         self.first = nn.Conv2d(inputs, outputs, 3, padding=1)
         self.shift = nn.Linear(embedded, outputs) if embedded else None
-        self.second_norm = normalisation(outputs)
+        self.second_norm = normalisation(outputs, SHIFTED_CHANNELS if embedded else 2)
         self.second = nn.Conv2d(outputs, outputs, 3, padding=1)
         self.shortcut = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else None
         if starts_at_zero:
@@ -71,9 +73,15 @@ class Double(nn.Module):
         return self.conv(functional.interpolate(x, scale_factor=2.0, mode="nearest"))
 
 
-def normalisation(width: int) -> nn.GroupNorm:
-    """Group normalisation over at most `MOST_GROUPS` groups, as many as divide the width."""
-    return nn.GroupNorm(math.gcd(MOST_GROUPS, width), width, eps=EPSILON)
+def normalisation(width: int, least: int = 2) -> nn.GroupNorm:
+    """Group normalisation over at most `MOST_GROUPS` groups, as many as divide the width.
+
+    Args:
+        width: Channels.
+        least: Of these in a group. In a group of a single channel its mean over the picture, which is what the whole
+            of it looks like, would be lost.
+    """
+    return nn.GroupNorm(math.gcd(MOST_GROUPS, max(width // least, 1)), width, eps=EPSILON)
 
 
 def start_at_zero(layer: nn.Conv2d | nn.Linear) -> None:
