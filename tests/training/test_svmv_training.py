@@ -13,9 +13,12 @@ from midframe import api
 from midframe.core.errors import RecipeError, WeightsError
 from midframe.core.task import TrainOptions
 from midframe.data.samples import SampleRecipe, SampleStream, validation_samples
+from midframe.methods.rife.matching import MatchingNetwork
 from midframe.methods.svmv.sample import SvmvInterpolator
 from midframe.methods.svmv.train import prepare
 from midframe.methods.svmv.weights_file import load_network
+from midframe.nn.saved import save_weights
+from small_matching import SMALL_MATCHING
 
 RECIPE = """
 validation_samples = 2
@@ -92,6 +95,31 @@ def test_depth_may_grow_and_nothing_else_may_change(bank: Path, tmp_path: Path):
         other = write(tmp_path / "c.toml", change)
         with pytest.raises(WeightsError, match="the recipe describes"):
             prepare(options(bank, other, init=first))
+
+
+def test_matching_may_come_first_and_from_a_model_of_two_frames(bank: Path, tmp_path: Path):
+    torch.manual_seed(3)
+    two = MatchingNetwork(SMALL_MATCHING)
+    file = tmp_path / "two.safetensors"
+    save_weights(SMALL_MATCHING, two.state_dict(), file, torch.float32)
+    recipe = write(tmp_path / "a.toml", ("validation_samples = 2", "validation_samples = 2\nmatching_steps = 2"))
+    setup = prepare(options(bank, recipe, init=file))
+    begun = setup.task.networks["svmv"].state_dict()
+    for name, value in two.state_dict().items():
+        if name.split(".")[0] in ("encoder", "coarse", "middle"):
+            assert torch.equal(begun[name], value), name
+    batch = next(iter(setup.batches(0)))
+    assert set(setup.task.losses(batch, 1)["svmv"].terms) == {"coarse", "motion"}
+    assert "laplacian" in setup.task.losses(batch, 2)["svmv"].terms
+    wider = write(tmp_path / "b.toml", ("coarse_width = 8", "coarse_width = 12"))
+    with pytest.raises(WeightsError, match="no 'coarse' like the recipe's"):
+        prepare(options(bank, wider, init=file))
+
+
+def test_the_gather_variant_has_no_matching_of_its_own(bank: Path, tmp_path: Path):
+    changes = (('"splat"', '"gather"'), ("validation_samples = 2", "validation_samples = 2\nmatching_steps = 2"))
+    with pytest.raises(RecipeError, match="no motion without its synthesis"):
+        prepare(options(bank, write(tmp_path / "a.toml", *changes)))
 
 
 def test_samples_of_two_frames_are_refused(bank: Path, tmp_path: Path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,15 @@ from midframe.data.synthetic import SceneStyle, random_scenes, render_windows
 from midframe.methods.svmv.config import SvmvConfig
 from midframe.methods.svmv.gather import GatherNetwork
 from midframe.methods.svmv.gather_loss import gather_loss
-from midframe.methods.svmv.loss import LEAST_VARIANCE, Pictures, SvmvWeights, spatial_term, svmv_loss, temporal_term
+from midframe.methods.svmv.loss import (
+    LEAST_VARIANCE,
+    Pictures,
+    SvmvWeights,
+    matching_loss,
+    spatial_term,
+    svmv_loss,
+    temporal_term,
+)
 from midframe.methods.svmv.motion_volume import (
     MotionVolume,
     ensemble_variance,
@@ -23,9 +32,9 @@ from midframe.methods.svmv.motion_volume import (
     spatial_variance,
     time_from_source,
 )
-from midframe.methods.svmv.network import MotionVolumeNetwork
+from midframe.methods.svmv.network import MotionVolumeNetwork, moved_together
 from midframe.methods.svmv.sample import SvmvInterpolator, create, motion_volumes
-from midframe.methods.svmv.synthesis import render
+from midframe.methods.svmv.synthesis import blur_of_splatting, render
 from midframe.methods.svmv.weights_file import build_network, save_network
 from small_svmv import SMALL_SVMV
 
@@ -140,6 +149,58 @@ def test_exact_motion_makes_nearly_the_exact_frame_of_an_accelerating_scene():
     assert bool((error(1.0) < error(0.0)).any())
 
 
+def test_what_splatting_blurs_is_put_back():
+    column = torch.arange(48, dtype=torch.float32)
+
+    def wave(shift: float) -> torch.Tensor:
+        return (0.5 + 0.3 * ((column - shift) * 0.9).sin()).expand(1, 3, 8, 48)
+
+    # Half a pixel to the right and half a pixel back meet at the target: both bilinear kernels are at their widest.
+    moves = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
+    before, target, after = wave(0.0), wave(0.5), wave(1.0)
+    plain = volume(moves.reshape(2, 2, 1, 1).expand(2, 2, 8, 48), -moves.reshape(2, 2, 1, 1).expand(2, 2, 8, 48), 2)
+    sharp = replace(plain, detail=torch.ones(2, 1, 1, 8, 48))
+    inside = (..., slice(4, -4))
+    blurred, restored = (
+        (render(one, before, after, HALF).frame - target)[inside].abs().max() for one in (plain, sharp)
+    )
+    assert restored < 0.25 * blurred
+
+
+def test_nothing_is_put_back_where_pixels_land_on_pixels():
+    moved = torch.tensor([3.0, -2.0]).reshape(1, 1, 2, 1, 1).expand(1, 1, 2, 8, 8)
+    share = torch.ones(1, 1, 1, 8, 8)
+    assert not blur_of_splatting(torch.rand(1, 3, 8, 8), moved, share).any()
+    assert blur_of_splatting(torch.rand(1, 3, 8, 8), moved + 0.5, share).any()
+
+
+def test_a_correction_moves_the_members_near_the_mean_and_no_others():
+    ensemble = torch.zeros(1, 2, 4, 3, 3)
+    ensemble[:, 1, 0] = 9.0  # of the second member, x to near
+    correction = torch.full((1, 4, 3, 3), 0.5)
+    moved = moved_together(ensemble, torch.zeros(1, 4, 3, 3), correction) - ensemble
+    assert torch.allclose(moved[:, 0], torch.tensor(0.5))
+    assert float(moved[:, 1, :2].abs().max()) < ROUNDING
+    assert torch.allclose(moved[:, 1, 2:], torch.tensor(0.5))
+
+
+def test_least_squares_find_the_last_fraction_of_a_pixel():
+    torch.manual_seed(0)
+    style = {"turn_radians": 0.0, "zoom": 0.0, "brightness": 0.0, "sprites": 1, "motion_pixels": 1.2}
+    pictures, motion, _ = pictures_of(acceleration=0.5, **style)
+    exact = torch.cat((motion[:, :4], motion[:, 4:]))
+
+    def error(alignment: tuple[int, int, int]) -> float:
+        torch.manual_seed(0)
+        network = MotionVolumeNetwork(replace(SMALL_SVMV, alignment=alignment)).eval()
+        with torch.inference_mode():
+            made = network(pictures.window).volume
+        found = torch.cat((mean_motion(made.near, made.share()), mean_motion(made.far, made.share())), 1)
+        return float((found - exact)[..., BORDER:-BORDER, BORDER:-BORDER].abs().median())
+
+    assert error((1, 2, 1)) < 0.4 * error((0, 0, 0))
+
+
 def test_variances_by_hand():
     # Two members at +1 and -1 in x, shares 3/4 and 1/4: mean 1/2, variance 3/4.
     motion = torch.zeros(1, 2, 2, 6, 6)
@@ -237,16 +298,30 @@ def test_the_gather_variant_weighs_its_places_to_one_and_leaves_no_hole():
     assert torch.allclose(flat, torch.tensor(0.6), atol=ROUNDING)
 
 
+def test_without_outer_frames_only_the_middle_ones_count_and_motion_is_linear():
+    torch.manual_seed(0)
+    network = MotionVolumeNetwork(replace(SMALL_SVMV, outer_frames=False)).eval()
+    frames = window()
+    other = torch.cat((frames[:, 3:], frames[:, 1:3], frames[:, :1]), 1)
+    with torch.inference_mode():
+        made, same = network(frames).volume, network(other).volume
+    assert torch.equal(made.near, same.near)
+    assert torch.allclose(made.at(torch.tensor([0.25] * 4)), made.near / 4)
+
+
 def test_the_gather_variant_refuses_another_flow_scale():
     network = GatherNetwork(replace(SMALL_SVMV, synthesis="gather"))
     with pytest.raises(UsageError, match="own scale"):
         SvmvInterpolator(network, scale=Fraction(1, 2))
 
 
-@pytest.mark.parametrize("synthesis", ["splat", "gather"])
-def test_the_objective_trains_every_parameter(synthesis: str):
+@pytest.mark.parametrize(
+    "options",
+    [{"synthesis": "splat"}, {"alignment": (1, 1, 1), "sharpen": True, "visits": 2}, {"synthesis": "gather"}],
+)
+def test_the_objective_trains_every_parameter(options: dict[str, Any]):
     torch.manual_seed(0)
-    network = build_network(replace(SMALL_SVMV, synthesis=synthesis))
+    network = build_network(replace(SMALL_SVMV, **options))
     pictures, motion, seen = pictures_of(motion_pixels=4.0)
     weights = SvmvWeights(temporal_members=3)
     if isinstance(network, MotionVolumeNetwork):
@@ -259,6 +334,27 @@ def test_the_objective_trains_every_parameter(synthesis: str):
     untrained = [name for name, value in network.named_parameters() if value.grad is None or not value.grad.any()]
     assert not untrained
     assert all(bool(torch.isfinite(value.grad).all()) for value in network.parameters() if value.grad is not None)
+
+
+def test_the_matching_objective_trains_what_finds_motion():
+    torch.manual_seed(0)
+    network = MotionVolumeNetwork(SMALL_SVMV)
+    pictures, motion, seen = pictures_of(motion_pixels=4.0)
+    steps = network.match(pictures.window).steps
+    matching_loss(steps, pictures, SvmvWeights(), motion=motion, motion_weight=seen.float()).total.backward()
+    trained = {name.split(".")[0] for name, value in network.named_parameters() if value.grad is not None}
+    assert trained == {"encoder", "coarse", "middle"}
+
+
+def test_the_exact_motion_costs_nothing():
+    pictures, motion, seen = pictures_of(motion_pixels=6.0)
+    exact = torch.cat((motion[:, :4], motion[:, 4:]))
+
+    def term(steps: torch.Tensor) -> float:
+        terms = matching_loss((steps,), pictures, SvmvWeights(), motion=motion, motion_weight=seen.float()).terms
+        return float(terms["motion"])
+
+    assert term(exact) < 0.05 * term(torch.zeros_like(exact))
 
 
 def test_the_members_start_apart_but_near():
@@ -277,6 +373,12 @@ def test_sides_that_do_not_divide_are_refused():
 def test_impossible_numbers_are_refused():
     with pytest.raises(UsageError, match="members"):
         SvmvConfig(members=0)
+    with pytest.raises(UsageError, match="visits"):
+        SvmvConfig(visits=0)
+    with pytest.raises(UsageError, match="alignment"):
+        SvmvConfig(alignment=(1, -1, 0))
+    with pytest.raises(UsageError, match="belong to the splat synthesis"):
+        SvmvConfig(synthesis="gather", sharpen=True)
     with pytest.raises(RecipeError, match="temporal_members"):
         SvmvWeights(temporal_members=0)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,6 +67,22 @@ def read_weights(path: Path, kinds: Mapping[str, type[Config]], method: str) -> 
         raise WeightsError(f"{path} holds no {method} architecture that this version knows: {error}.") from error
 
 
+def layout_of(path: Path) -> str | None:
+    """Name of the architecture that a file's metadata tells; None where it tells none.
+
+    Raises:
+        WeightsError: The file is missing or damaged.
+    """
+    with _opened(path) as file:
+        return (file.metadata() or {}).get("layout")
+
+
+def read_part(path: Path, prefix: str) -> dict[str, Tensor]:
+    """The weights whose names begin with a prefix, without it, as float32 on the CPU; errors as in `layout_of`."""
+    with _opened(path) as file:
+        return {name.removeprefix(prefix): file.get_tensor(name).float() for name in _named(file, prefix)}
+
+
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Tensors by name from a checkpoint of PyTorch, on the CPU, without running code from it.
 
@@ -88,6 +105,19 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if strangers:
         raise WeightsError(f"{path} holds entries that are not tensors: {', '.join(strangers)}.")
     return {str(name): value for name, value in content.items()}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path} cannot be read as safetensors: {error}.") from error
+
+
+def _named(file: Any, prefix: str) -> list[str]:
+    return [name for name in list(file.keys()) if name.startswith(prefix)]
 
 
 def fill(network: Network, state: Mapping[str, Tensor], path: Path) -> Network:

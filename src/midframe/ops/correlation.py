@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import EllipsisType
+from typing import Any, cast
+
 import torch
 import torch.nn.functional as functional
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from midframe.core.errors import ShapeError
 
@@ -41,17 +45,9 @@ def symmetric_correlation(
         functional.pad(functional.normalize(side, dim=1, eps=1e-4), (radius,) * 4) for side in (before, after)
     )
     span = 2 * radius + 1
-    return torch.stack(
-        [
-            (
-                first[:, :, span - 1 - i : span - 1 - i + height, span - 1 - j : span - 1 - j + width]
-                * second[:, :, i : i + height, j : j + width]
-            ).sum(1)
-            for i in range(span)
-            for j in range(span)
-        ],
-        dim=1,
-    )
+    places = [(i, j) for i in range(span) for j in range(span)]
+    mirrored = [(span - 1 - i, span - 1 - j) for i, j in places]
+    return cast(Tensor, _Products.apply(first, second, mirrored, places, (height, width)))
 
 
 def local_correlation(
@@ -83,7 +79,43 @@ def local_correlation(
     first = functional.normalize(fixed, dim=1, eps=1e-4)
     second = functional.pad(functional.normalize(moved, dim=1, eps=1e-4), (radius,) * 4)
     span = 2 * radius + 1
-    return torch.stack(
-        [(first * second[:, :, i : i + height, j : j + width]).sum(1) for i in range(span) for j in range(span)],
-        dim=1,
-    )
+    places = [(i, j) for i in range(span) for j in range(span)]
+    return cast(Tensor, _Products.apply(first, second, [(0, 0)] * len(places), places, (height, width)))
+
+
+class _Products(torch.autograd.Function):
+    """Channel sums of products of equal parts of two maps, for a list of pairs of parts.
+
+    Its gradient adds to one map of zeros: recorded part by part, each would begin with a map of its own.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        first: Tensor,
+        second: Tensor,
+        first_corners: list[tuple[int, int]],
+        second_corners: list[tuple[int, int]],
+        size: tuple[int, int],
+    ) -> Tensor:
+        ctx.save_for_backward(first, second)
+        ctx.parts = [
+            (_part(one, size), _part(other, size)) for one, other in zip(first_corners, second_corners, strict=True)
+        ]
+        return torch.stack([(first[here] * second[there]).sum(1) for here, there in ctx.parts], dim=1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        (gradient,) = grad_outputs
+        first, second = ctx.saved_tensors
+        to_first, to_second = torch.zeros_like(first), torch.zeros_like(second)
+        for (here, there), part in zip(ctx.parts, gradient.split(1, dim=1), strict=True):
+            to_first[here].addcmul_(second[there], part)
+            to_second[there].addcmul_(first[here], part)
+        return to_first, to_second, None, None, None
+
+
+def _part(corner: tuple[int, int], size: tuple[int, int]) -> tuple[EllipsisType, slice, slice]:
+    (top, left), (height, width) = corner, size
+    return ..., slice(top, top + height), slice(left, left + width)

@@ -41,19 +41,32 @@ def backward_warp(
     """
     if image.shape[0] != flow.shape[0] or (corner is None and image.shape[-2:] != flow.shape[-2:]):
         raise ShapeError(f"image {tuple(image.shape)} and flow {tuple(flow.shape)} differ in batch or size.")
-    height, width = image.shape[-2:]
-    top, left = corner or (0, 0)
-    image, flow = image.float(), flow.float()
+    image = image.float()
+    grid = sampling_grid(flow, (image.shape[-2], image.shape[-1]), corner or (0, 0))
+    with torch.autocast(device_type=flow.device.type, enabled=False):
+        return functional.grid_sample(image, grid, mode=kernel, padding_mode="border", align_corners=False)
+
+
+def sampling_grid(
+    flow: Float[Tensor, "batch 2 height width"], size: tuple[int, int], corner: tuple[int, int] = (0, 0)
+) -> Float[Tensor, "batch height width 2"]:
+    """Places that a flow points at, as `grid_sample` counts them with `align_corners=False`; float32.
+
+    Args:
+        flow: Displacement in pixels (x right, y down).
+        size: Height and width of the picture that will be sampled.
+        corner: First row and column in it of the part that the flow is of.
+    """
+    (height, width), (top, left) = size, corner
+    flow = flow.float()
     column = torch.arange(left, left + flow.shape[-1], device=flow.device, dtype=torch.float32)
     row = torch.arange(top, top + flow.shape[-2], device=flow.device, dtype=torch.float32)
     # Pixel centre p of a line of n pixels has the normalised coordinate (2 p + 1) / n - 1 under
     # align_corners=False: valid for n = 1 too, where the align_corners=True form divides by zero.
-    grid = torch.stack(
+    return torch.stack(
         (
             (flow[:, 0] + column) * (2 / width) + (1 / width - 1),
             (flow[:, 1] + row[:, None]) * (2 / height) + (1 / height - 1),
         ),
         dim=-1,
     )
-    with torch.autocast(device_type=flow.device.type, enabled=False):
-        return functional.grid_sample(image, grid, mode=kernel, padding_mode="border", align_corners=False)

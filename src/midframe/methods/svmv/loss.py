@@ -159,7 +159,8 @@ def svmv_loss(
     if weights.coarse:
         terms["coarse"] = weights.coarse * _coarse_term(volumes.coarse, pictures)
     if motion is not None and motion_weight is not None and weights.motion:
-        terms["motion"] = weights.motion * _motion_term(volumes, share, motion, motion_weight)
+        final = torch.cat((mean_motion(volume.near, share), mean_motion(volume.far, share)), 1)
+        terms["motion"] = weights.motion * _motion_term((*volumes.coarse, final), motion, motion_weight)
     with torch.no_grad():
         logs = {
             "spatial_variance": varied.mean(),
@@ -169,6 +170,25 @@ def svmv_loss(
             "motion_pixels": mean.abs().mean(),
         }
     return LossTerms(terms, logs)
+
+
+def matching_loss(
+    steps: tuple[Tensor, ...],
+    pictures: Pictures,
+    weights: SvmvWeights,
+    *,
+    motion: Float[Tensor, "batch 8 height width"] | None = None,
+    motion_weight: Float[Tensor, "batch 4 height width"] | None = None,
+) -> LossTerms:
+    """The objective of the blocks that find motion, alone; arguments as in `svmv_loss`.
+
+    Args:
+        steps: Motion of both sources after each block, coarse to fine (`Matched.steps`).
+    """
+    terms = {"coarse": weights.coarse * _coarse_term(steps, pictures)}
+    if motion is not None and motion_weight is not None and weights.motion:
+        terms["motion"] = weights.motion * _motion_term(steps, motion, motion_weight)
+    return LossTerms(terms, {})
 
 
 def reconstruction_terms(frame: Tensor, target: Tensor, weights: SvmvWeights) -> dict[str, Tensor]:
@@ -221,16 +241,14 @@ def _coarse_term(coarse: tuple[Tensor, ...], pictures: Pictures) -> Tensor:
     return total
 
 
-def _motion_term(volumes: Volumes, share: Tensor, motion: Tensor, weight: Tensor) -> Tensor:
-    """Mean end-point error, summed over the blocks, the finest counting most."""
-    volume = volumes.volume
-    final = torch.cat((mean_motion(volume.near, share), mean_motion(volume.far, share)), 1)
+def _motion_term(estimates: tuple[Tensor, ...], motion: Tensor, weight: Tensor) -> Tensor:
+    """Mean end-point error in pixels of full size, summed over the estimates, the last and finest counting most."""
     exact = torch.cat((motion[:, :4], motion[:, 4:]))
     known = torch.cat((weight[:, :2], weight[:, 2:]))
     count = known.sum().clamp(min=1.0)
     size = (exact.shape[-2], exact.shape[-1])
     total = exact.new_zeros(())
-    for distance, estimate in enumerate((final, *reversed(volumes.coarse))):
+    for distance, estimate in enumerate(reversed(estimates)):
         apart = resize_flow(estimate, size) - exact
         error = apart.unflatten(1, (2, 2)).square().sum(2).add(1e-4).sqrt()
         total = total + 0.8**distance * (error * known).sum() / count

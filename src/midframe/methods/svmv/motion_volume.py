@@ -32,12 +32,15 @@ class MotionVolume:
         score: (batch, M, 1, height, width), logarithm of each member's weight; it ranks the members of a pixel, and
             pixels that meet.
         acceleration: (batch, 1, 1, height, width), how much of the measured acceleration is believed, in [0, 1].
+        detail: (batch, 1, 1, height, width), how much of what splatting blurs is put back, in [0, 1]; None for
+            nothing.
     """
 
     near: Tensor
     far: Tensor
     score: Tensor
     acceleration: Tensor
+    detail: Tensor | None = None
 
     def at(self, time: Float[Tensor, " batch"]) -> Float[Tensor, "batch members 2 height width"]:
         """Displacement to an instant of the gap.
@@ -58,9 +61,10 @@ class MotionVolume:
 
     def split(self) -> tuple[MotionVolume, MotionVolume]:
         """The two halves of the batch: volumes of `before` and of `after`."""
-        halves = [field.chunk(2) for field in (self.near, self.far, self.score, self.acceleration)]
+        fields = (self.near, self.far, self.score, self.acceleration, self.detail)
+        halves = [(None, None) if field is None else field.chunk(2) for field in fields]
         first, second = ([half[side] for half in halves] for side in (0, 1))
-        return MotionVolume(*first), MotionVolume(*second)
+        return MotionVolume(*first), MotionVolume(*second)  # pyright: ignore[reportArgumentType]
 
 
 def mean_motion(

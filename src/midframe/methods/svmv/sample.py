@@ -136,6 +136,7 @@ def motion_volumes(network: MotionVolumeNetwork, frames: Tensor, scale: Fraction
         far=enlarged(volume.far, displacement=True),
         score=enlarged(volume.score, displacement=False),
         acceleration=enlarged(volume.acceleration, displacement=False),
+        detail=None if volume.detail is None else enlarged(volume.detail, displacement=False),
     )
 
 

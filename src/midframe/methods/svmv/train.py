@@ -11,20 +11,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from midframe.core.errors import WeightsError
+from midframe.core.errors import RecipeError, WeightsError
 from midframe.core.recipe import read_recipe
 from midframe.core.task import Batch, LossTerms, Schedule, TrainingSetup, TrainOptions
 from midframe.data.samples import validation_samples
 from midframe.data.stages import Stage, check_stages, stage_batches
 from midframe.methods.svmv.config import SvmvConfig
 from midframe.methods.svmv.gather_loss import gather_loss
-from midframe.methods.svmv.loss import Pictures, SvmvWeights, svmv_loss
+from midframe.methods.svmv.loss import Pictures, SvmvWeights, matching_loss, svmv_loss
 from midframe.methods.svmv.network import MotionVolumeNetwork
 from midframe.methods.svmv.synthesis import render
-from midframe.methods.svmv.weights_file import build_network, load_network, save_network
-from midframe.nn.saved import grown
+from midframe.methods.svmv.weights_file import LAYOUTS, build_network, load_network, save_network
+from midframe.nn.saved import grown, layout_of, read_part
 
 CONTEXT = 2
+MATCHERS = ("encoder", "coarse", "middle")
+"""Parts of the network that find motion, named as in this project's RIFE."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,7 @@ class SvmvRecipe:
         svmv: The network.
         weights: The objective.
         schedule: How long and how fast.
+        matching_steps: First of all, train for so many steps only what finds motion, without any synthesis (`splat`).
         stages: In order; the last one must reach the schedule's end. Samples have four inputs.
         validation_samples: Fixed crops of the scenes set aside.
     """
@@ -44,8 +47,11 @@ class SvmvRecipe:
     svmv: SvmvConfig = field(default_factory=SvmvConfig)
     weights: SvmvWeights = field(default_factory=SvmvWeights)
     validation_samples: int = 48
+    matching_steps: int = 0
 
     def __post_init__(self) -> None:
+        if self.matching_steps and self.svmv.synthesis == "gather":
+            raise RecipeError("matching_steps: the gather variant finds no motion without its synthesis.")
         check_stages(self.stages, self.schedule.steps, CONTEXT)
 
 
@@ -96,9 +102,11 @@ class SvmvTask:
         if not isinstance(self.network, MotionVolumeNetwork):
             gathered = self.network(pictures.window, pictures.time)
             return {"svmv": gather_loss(gathered, pictures, weights, progress=progress)}
+        known = {name: batch[name] for name in ("motion", "motion_weight") if name in batch}
+        if step < self.recipe.matching_steps:
+            return {"svmv": matching_loss(self.network.match(pictures.window).steps, pictures, weights, **known)}
         volumes = self.network(pictures.window)
         rendered = render(volumes.volume, pictures.before, pictures.after, pictures.time)
-        known = {name: batch[name] for name in ("motion", "motion_weight") if name in batch}
         return {"svmv": svmv_loss(rendered, volumes, pictures, weights, progress=progress, **known)}
 
     def predict(self, batch: Batch) -> Tensor:
@@ -114,15 +122,30 @@ class SvmvTask:
 
 
 def _begin_with(task: SvmvTask, path: Path) -> None:
-    """Copy weights into the task's network; those of a shallower one begin a deeper (`nn.saved.grown`)."""
-    network, wanted = load_network(path), task.recipe.svmv
-    state = network.state_dict()
-    if network.config != wanted:
-        larger = grown(state, task.network.state_dict()) if network.config.synthesis == wanted.synthesis else None
+    """Copy weights into the task's network; those of a shallower one begin a deeper (`nn.saved.grown`).
+
+    Of another method's file only what finds motion is taken: what matches two frames matches four.
+    """
+    network = task.network
+    if layout_of(path) not in LAYOUTS:
+        for part in MATCHERS if task.recipe.svmv.synthesis == "splat" else MATCHERS[:1]:
+            known, wanted = read_part(path, f"{part}."), network.get_submodule(part)
+            shapes = [
+                {name: tuple(value.shape) for name, value in side.items()} for side in (known, wanted.state_dict())
+            ]
+            if shapes[0] != shapes[1]:
+                raise WeightsError(f"{path} holds no SVMV weights, and no '{part}' like the recipe's.")
+            wanted.load_state_dict(known)
+        return
+    trained, config = load_network(path), task.recipe.svmv
+    state = trained.state_dict()
+    if trained.config != config:
+        same = trained.config.synthesis == config.synthesis and trained.config.members == config.members
+        larger = grown(state, network.state_dict()) if same else None
         if larger is None:
-            raise WeightsError(f"{path} is of {network.config}; the recipe describes {wanted}.")
+            raise WeightsError(f"{path} is of {trained.config}; the recipe describes {config}.")
         state = larger
-    task.network.load_state_dict(state)
+    network.load_state_dict(state)
 
 
 def _pictures(batch: Batch) -> Pictures:
