@@ -309,6 +309,17 @@ def test_without_outer_frames_only_the_middle_ones_count_and_motion_is_linear():
     assert torch.allclose(made.at(torch.tensor([0.25] * 4)), made.near / 4)
 
 
+def test_a_repeated_outer_frame_tells_no_acceleration():
+    torch.manual_seed(0)
+    network = MotionVolumeNetwork(SMALL_SVMV).eval()
+    frames = window()
+    frames[0, 0] = frames[0, 1]
+    with torch.inference_mode():
+        believed = network(frames).volume.acceleration.amax((1, 2, 3, 4))
+    # The volumes of `before` of both items, then those of `after`.
+    assert (believed > 0).tolist() == [False, True, True, True]
+
+
 def test_the_gather_variant_refuses_another_flow_scale():
     network = GatherNetwork(replace(SMALL_SVMV, synthesis="gather"))
     with pytest.raises(UsageError, match="own scale"):

@@ -13,7 +13,7 @@ from midframe.core.errors import UsageError
 from midframe.core.recipe import write_recipe
 from midframe.core.task import Adaptation, AdaptOptions, AdaptResult, TrainOptions
 from midframe.recipes import find_recipe
-from midframe.weights import find
+from midframe.weights import catalogue, find
 
 
 def train(
@@ -44,7 +44,8 @@ def train(
         hours: Instead of a recipe, plan one that takes about this long, after the clips are decoded: some methods
             measure the machine for it. The plan is written to `out/recipe.toml`, and kept when the run is resumed.
         features: File of a network that a method's perceptual objective looks through, where it has one.
-        init: Weights to begin with: a file, or "shipped"; random ones by default.
+        init: Weights to begin with: a file, "shipped", or the name of another method whose shipped weights have parts
+            in common; random ones by default.
         builds_on: File of weights of the stage that this one builds on and leaves as it is, for a method that is
             trained in stages.
         resume: Go on from the newest checkpoint in `out`.
@@ -100,7 +101,7 @@ def train(
         workers=workers,
         process=process,
         processes=processes,
-        init=find(name) if init == "shipped" else Path(init) if init else None,
+        init=_beginning(name, init),
         features=features,
         builds_on=builds_on,
     )
@@ -159,6 +160,14 @@ def adapt(
         overwrite=overwrite,
     )
     return adapt_video(request, prepare, report)
+
+
+def _beginning(name: str, init: str | Path | None) -> Path | None:
+    if init == "shipped":
+        return find(name)
+    if init is not None and str(init) in catalogue() and not Path(init).is_file():
+        return find(str(init))
+    return Path(init) if init else None
 
 
 def _say_nothing(line: str) -> None:

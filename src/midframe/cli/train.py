@@ -36,7 +36,9 @@ def train(
     ] = None,
     init: Annotated[
         str | None,
-        typer.Option(metavar="shipped|FILE", help="Weights to begin with, to fine-tune; default: random ones."),
+        typer.Option(
+            metavar="shipped|METHOD|FILE", help="Weights to begin with, to fine-tune; default: random ones."
+        ),
     ] = None,
     builds_on: Annotated[
         Path | None,

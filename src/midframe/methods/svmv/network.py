@@ -184,12 +184,15 @@ class MotionVolumeNetwork(nn.Module):
             stacked = torch.cat(mean.split(2, dim=1))
             correction = _by_source(self._align(matched.frames, 1, stacked, at_full)) - mean
             ensemble = moved_together(ensemble, mean, correction)
-        acceleration = weights[:, members : members + 1].sigmoid()
+        # At the ends of a scene a frame is repeated, which says nothing about acceleration.
+        source, far = (side.chunk(2)[1] for side in _pairs(matched.frames))
+        repeated = (source == far).flatten(1).all(1).view(-1, 1, 1, 1, 1)
+        acceleration = weights[:, members : members + 1].sigmoid().masked_fill(repeated, 0.0)
         return MotionVolume(
             near=ensemble[:, :, :2],
             far=ensemble[:, :, 2:],
             score=score,
-            acceleration=acceleration if self.config.outer_frames else torch.zeros_like(acceleration),
+            acceleration=acceleration,
             detail=weights[:, members + 1 :].sigmoid() if self.config.sharpen else None,
         )
 
