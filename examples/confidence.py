@@ -21,6 +21,7 @@ import typer
 import midframe
 from midframe.core.method import UncertainInterpolator
 from midframe.evaluation.target_set import TargetSet, listed_targets
+from midframe.metrics.uncertainty import rank_correlation, risk_coverage
 from midframe.ops.pad import pad_to_multiple
 from midframe.ops.rounding import bytes_to_unit, round_to_bytes
 
@@ -87,31 +88,11 @@ def row(name: str, pairs: list[tuple[np.ndarray, np.ndarray]]) -> str:
     doubt, error = (np.concatenate(side) for side in zip(*pairs, strict=True))
     risks = (
         f"{risk:.2f} ({best:.2f})"
-        for risk, best in zip(kept_risk(doubt, error), kept_risk(error, error), strict=True)
+        for risk, best in zip(
+            risk_coverage(doubt, error, COVERAGES), risk_coverage(error, error, COVERAGES), strict=True
+        )
     )
     return f"{name}\t{len(pairs)}\t{within:.3f}\t{between:.3f}\t" + "\t".join(risks)
-
-
-def kept_risk(doubt: np.ndarray, error: np.ndarray, coverages: tuple[float, ...] = COVERAGES) -> list[float]:
-    """Mean error of the surest share of the pixels, for each share."""
-    sums = np.cumsum(error[np.argsort(doubt, kind="stable")], dtype=np.float64)
-    counts = [max(1, round(share * len(error))) for share in coverages]
-    return [float(sums[count - 1] / count) for count in counts]
-
-
-def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Spearman's coefficient; equal values share their mean rank. 0 where one side does not vary."""
-    first, second = ranks(first), ranks(second)
-    if not first.std() or not second.std():
-        return 0.0
-    return float(np.corrcoef(first, second)[0, 1])
-
-
-def ranks(values: np.ndarray) -> np.ndarray:
-    """Rank of each value from 0, the mean of their ranks for equal ones."""
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(count)
-    return (last - (count + 1) / 2)[place]
 
 
 def label(share: float) -> str:
@@ -124,8 +105,8 @@ def drawing(pairs: list[tuple[np.ndarray, np.ndarray]]) -> str:
     doubt, error = (np.concatenate(side) for side in zip(*pairs, strict=True))
     shares = tuple(number / 50 for number in range(1, 51))
     curves = {
-        "map of doubt": ("#1b6ca8", kept_risk(doubt, error, shares)),
-        "best possible map": ("#888888", kept_risk(error, error, shares)),
+        "map of doubt": ("#1b6ca8", risk_coverage(doubt, error, shares)),
+        "best possible map": ("#888888", risk_coverage(error, error, shares)),
         "no map": ("#c0392b", [float(error.mean())] * len(shares)),
     }
     highest = 1.1 * float(error.mean())

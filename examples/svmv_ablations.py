@@ -26,7 +26,6 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
-from confidence import rank_correlation
 from torch import Tensor
 
 from midframe import api
@@ -37,6 +36,7 @@ from midframe.methods.svmv.motion_volume import ensemble_variance, mean_motion, 
 from midframe.methods.svmv.network import MotionVolumeNetwork
 from midframe.methods.svmv.synthesis import render
 from midframe.methods.svmv.weights_file import load_network
+from midframe.metrics.uncertainty import rank_correlation
 
 CROPS, SCENES, SIDE = 48, 32, 128
 RECIPE = """

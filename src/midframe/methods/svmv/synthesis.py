@@ -22,8 +22,10 @@ class Rendered:
         covered: (batch, 1, height, width), where something landed; the rest is a blend of the two middle frames.
         weights: What `before` and what `after` sent to each pixel, (batch, 1, height, width) each.
         separate: The frame as each of the two alone would make it, (batch, 3, height, width) each.
-        uncertainty: (batch, 1, height, width), standard deviation of the brightness of all that landed on a pixel,
-            both frames and all members together; where nothing landed, how far apart the two frames are.
+        uncertainty: (batch, 1, height, width), mean of two signs of doubt around each pixel: the standard deviation
+            of the brightness of all that landed there, both frames and all members together, and how far apart the
+            frames are that each source alone would make. Where nothing landed, how far apart the sources are counts
+            as the deviation.
     """
 
     frame: Tensor
@@ -64,10 +66,12 @@ def render(
     apart = (before - after).mean(1, keepdim=True)
     resolved = canvas.resolve(torch.cat((fill, fill.mean(1, keepdim=True).square() + apart.square()), dim=1))
     frame, mean_square = resolved[:, :3], resolved[:, 3:]
+    alone = [side.resolve(resolved)[:, :3] for side in canvases]
     with torch.no_grad():
         variance = mean_square - frame.mean(1, keepdim=True).square()
-        uncertainty = variance.clamp(min=0).sqrt()
-    alone = [side.resolve(resolved)[:, :3] for side in canvases]
+        spread = variance.clamp(min=0).sqrt()
+        disagreement = (alone[0] - alone[1]).abs().mean(1, keepdim=True)
+        uncertainty = _around(0.5 * (spread + disagreement))
     return Rendered(
         frame=frame,
         covered=canvas.is_covered(),
@@ -75,6 +79,13 @@ def render(
         separate=(alone[0], alone[1]),
         uncertainty=uncertainty,
     )
+
+
+def _around(values: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, "batch 1 height width"]:
+    """Mean over the 5x5 pixels around each, the nearer ones counting more: errors do not stop at one pixel."""
+    for _ in range(2):
+        values = functional.avg_pool2d(functional.pad(values, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    return values
 
 
 @torch.no_grad()
