@@ -18,6 +18,8 @@ from midframe.core.errors import MediaError, RecipeError, UsageError, WeightsErr
 from midframe.core.recipe import read_recipe
 from midframe.core.task import Schedule, TrainOptions
 from midframe.data.samples import SampleRecipe, SampleStream
+from midframe.methods.madiff.train_codec import CodecRecipe
+from midframe.methods.madiff.train_events import EventRecipe
 from midframe.methods.rife.matching import MatchingNetwork
 from midframe.methods.rife.sample import RifeInterpolator
 from midframe.methods.rife.train import RifeRecipe, prepare
@@ -174,7 +176,8 @@ def test_clips_are_decoded_once_and_others_refused(recipe: Path, tmp_path: Path)
 
 @pytest.mark.parametrize("name", [name for name in shipped_recipes() if not name.startswith("mivid")])
 def test_every_shipped_recipe_can_crop_from_clips_of_288_lines(name: str):
-    kind = {"rife": RifeRecipe, "svmv": SvmvRecipe}[name.split("-")[0]]
+    kinds = {"madiff-events": EventRecipe, "madiff-codec": CodecRecipe, "rife": RifeRecipe, "svmv": SvmvRecipe}
+    kind = next(kind for start, kind in kinds.items() if name.startswith(start))
     for stage in read_recipe(find_recipe(name), kind).stages:
         assert max(stage.samples.source_size(scale) for scale in stage.samples.scales) <= 288
 

@@ -9,7 +9,7 @@ import torch
 
 from midframe.core.errors import ShapeError, UsageError
 from midframe.methods.madiff.config import HintConfig
-from midframe.methods.madiff.event_network import EventNetwork, plain_state
+from midframe.methods.madiff.event_network import EventNetwork, plain_state, waking_relu
 from midframe.methods.madiff.events import event_volume, simulate_events
 from midframe.methods.madiff.hints import FlowHints, HintSource, NetworkHints, SimulatedHints, make_hints
 from small_madiff import SMALL_EVENTS
@@ -122,6 +122,15 @@ def test_spectral_norms_become_part_of_the_weights():
     expected = training.eval()(*pair)
     assert float(expected.detach().abs().max()) > 10 * WIDTH_SETTLED
     assert torch.allclose(plain.eval()(*pair), expected, atol=WIDTH_SETTLED)
+
+
+def test_a_sleeping_output_wakes_where_more_is_asked_of_it():
+    x = torch.tensor([-1.0, -1.0, 2.0, 2.0], requires_grad=True)
+    made = waking_relu(x)
+    assert made.tolist() == [0, 0, 2, 2]
+    made.backward(torch.tensor([-3.0, 3.0, -3.0, 3.0]))
+    assert x.grad is not None
+    assert x.grad.tolist() == [-3, 0, -3, 3]
 
 
 def sources() -> list[Callable[[], HintSource]]:

@@ -34,7 +34,7 @@ def test_the_gradient_passes_unchanged_to_the_latent():
 
 @pytest.mark.parametrize(("legacy", "latents", "codes"), [(True, 1.0, 0.25), (False, 0.25, 1.0)])
 def test_the_factor_lies_on_the_side_that_is_asked_for(legacy: bool, latents: float, codes: float):
-    quantiser = VectorQuantiser(1, 1, legacy=legacy)
+    quantiser = VectorQuantiser(1, 1, legacy=legacy).eval()
     torch.nn.init.constant_(quantiser.book.weight, 1.0)
     latent = torch.full((1, 1, 1, 1), 3.0, requires_grad=True)
     loss = quantiser(latent).loss
@@ -49,6 +49,7 @@ def test_the_factor_lies_on_the_side_that_is_asked_for(legacy: bool, latents: fl
 def test_dead_codes_become_latents_and_living_ones_stay():
     torch.manual_seed(0)
     quantiser = VectorQuantiser(4, 1)
+    quantiser.batches.zero_()
     quantiser.book.weight.data = torch.tensor([[0.0], [1.0], [50.0], [60.0]])
     latent = torch.tensor([0.1, 0.9]).view(1, 1, 1, 2)
     for _ in range(REVIVE_EVERY):
@@ -65,4 +66,16 @@ def test_dead_codes_become_latents_and_living_ones_stay():
 def test_use_is_not_counted_in_evaluation():
     quantiser = VectorQuantiser(4, 1).eval()
     quantiser(torch.rand(1, 1, 2, 2))
-    assert int(quantiser.uses.sum()) == int(quantiser.batches) == 0
+    assert int(quantiser.uses.sum()) == 0
+    assert int(quantiser.batches) == REVIVE_EVERY
+
+
+def test_the_first_batch_gives_the_book_its_codes():
+    torch.manual_seed(0)
+    quantiser = VectorQuantiser(64, 3)
+    latent = torch.randn(1, 3, 4, 4) * 7
+    made = quantiser(latent)
+    assert float((made.latent - latent).abs().mean()) < 1  # most latents are a code of their own
+    known = latent.permute(0, 2, 3, 1).reshape(-1, 3)
+    apart = (quantiser.book.weight.data[:, None] - known[None]).abs().amax(-1)
+    assert float(apart.amin(1).max()) < EXACT

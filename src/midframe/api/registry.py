@@ -101,7 +101,22 @@ REGISTRY: Mapping[str, Registration] = {
     ),
 }
 
-STAGES: Mapping[str, Registration] = {}
+STAGES: Mapping[str, Registration] = {
+    "madiff-events": Registration(
+        factory="",
+        trainer="midframe.methods.madiff.train_events:prepare",
+        summary="MADIFF's image-to-event network, from rendered scenes and clips",
+        source="Zhu et al., ICCV Workshops 2021 (EventGAN)",
+    ),
+    "madiff-codec": Registration(
+        factory="",
+        trainer="midframe.methods.madiff.train_codec:prepare",
+        looks=True,
+        builds_on="madiff-events, where its recipe takes hints from a network",
+        summary="MADIFF's autoencoder, whose decoder moves the neighbours' features as hints say",
+        source="Huang et al., ACM Multimedia 2024, arXiv 2404.13534",
+    ),
+}
 """Parts of methods, trained one after the other, each with a file of weights of its own. They make no frames."""
 
 

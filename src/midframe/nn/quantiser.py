@@ -10,7 +10,7 @@ import torch.nn.functional as functional
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-REVIVE_EVERY = 200
+REVIVE_EVERY = 100
 """Training batches between two looks at which codes were used."""
 LATENTS_AT_ONCE = 4096
 """Latent pixels whose distances to all codes are held in memory together."""
@@ -34,7 +34,8 @@ class Quantised:
 class VectorQuantiser(nn.Module):
     """A book of codes, with a count of how often training used each.
 
-    A code that none of `REVIVE_EVERY` training batches used becomes a latent of the current batch.
+    A code that none of `REVIVE_EVERY` training batches used becomes a latent of the current batch; at the first batch
+    that is all of them.
 
     Args:
         size: Number of codes.
@@ -54,7 +55,7 @@ class VectorQuantiser(nn.Module):
         self.uses: Tensor
         self.register_buffer("uses", torch.zeros(size, dtype=torch.int64))
         self.batches: Tensor
-        self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("batches", torch.tensor(REVIVE_EVERY))
 
     def forward(self, latent: Float[Tensor, "batch channel height width"]) -> Quantised:
         latent = latent.float()

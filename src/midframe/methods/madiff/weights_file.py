@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from midframe.methods.madiff.codec import MotionAwareCodec
 from midframe.methods.madiff.config import CodecModelConfig, HintConfig
+from midframe.methods.madiff.convert import convert, read_checkpoint
 from midframe.methods.madiff.event_network import EventNetwork
 from midframe.methods.madiff.hints import Flow, HintSource, make_hints
 from midframe.nn.saved import Network, fill, read_weights, save_weights
@@ -57,9 +58,15 @@ def save_events(config: HintConfig, state: Mapping[str, Tensor], path: Path, pre
 def load_events(path: Path) -> EventNetwork:
     """The image-to-event network of a file, in float32 on the CPU.
 
+    Args:
+        path: What `save_events` wrote, or (not `.safetensors`) a released checkpoint of EventGAN.
+
     Raises:
         WeightsError: The file is missing or damaged, or its weights do not fit its architecture.
     """
+    if path.suffix != ".safetensors":
+        released = convert(read_checkpoint(path))
+        return fill(EventNetwork(released.config), released.state, path)
     config, state = read_weights(path, {"HintConfig": HintConfig}, "MADIFF hint")
     return filled(EventNetwork(config), state, path)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,6 +28,7 @@ from midframe.methods.mivid.network import MaskedVideoNetwork
 from midframe.methods.mivid.reconstruction import guess, starting_point
 from midframe.methods.mivid.sample import sample
 from midframe.methods.mivid.weights_file import load_network, save_network
+from midframe.nn.modes import evaluating
 
 MOVING_SHARE = 0.1
 """Part of the pixels, those that differ most between the first and the last frame, that is scored on its own."""
@@ -170,7 +170,7 @@ class MividTask:
         visible = ends_visible(len(clip), *clip.shape[-2:]).to(clip.device)
         generator = torch.Generator(clip.device).manual_seed(0)
         steps = sampling_steps(len(self.levels), self.recipe.validation_steps)
-        with _evaluating(self.network):
+        with evaluating(self.network):
             made = sample(self.network, clip * visible, visible, steps, generator=generator)
         return (made.transpose(1, 2)[:, 1:-1] * 0.5 + 0.5).clamp(0, 1)
 
@@ -235,15 +235,3 @@ def _psnr(squared: Tensor) -> float:
 
 def _side_by_side(frames: Tensor) -> Tensor:
     return torch.cat(list(frames), -1)
-
-
-@contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    """Without dropout inside the block."""
-    training = network.training
-    network.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        network.train(training)

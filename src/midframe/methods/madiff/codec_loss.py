@@ -1,0 +1,92 @@
+"""The codec's objective: colours and looks, codes near latents, and from some step on a critic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from midframe.core.errors import RecipeError
+from midframe.core.task import LossTerms
+from midframe.losses.adversarial import balance, frozen, hinge_losses
+from midframe.losses.perceptual import FrameDistance
+
+Pictures = Float[Tensor, "batch 3 height width"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodecWeights:
+    """Sizes of the terms.
+
+    Attributes:
+        perceptual: Of the distance of frames' looks.
+        codes: Of what pulls latents and codes together.
+        adversarial: Gradient of the critic's term at the decoder's last layer, as a part of that of the content.
+        adversarial_from: Optimiser step from which there is a critic.
+        critic_width: Channels of the critic's first layer.
+        critic_layers: Of stride 2.
+        hint_share: Part of the samples that see hints; the others see zeros in place of both.
+    """
+
+    perceptual: float = 1.0
+    codes: float = 1.0
+    adversarial: float = 0.8
+    adversarial_from: int = 10_000
+    critic_width: int = 64
+    critic_layers: int = 3
+    hint_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        if min(self.perceptual, self.codes, self.adversarial, self.adversarial_from) < 0:
+            raise RecipeError("weights and adversarial_from cannot be negative.")
+        if not 0 <= self.hint_share <= 1:
+            raise RecipeError(f"hint_share is a share in [0, 1]; got {self.hint_share}.")
+
+
+def codec_losses(
+    made: Pictures,
+    target: Pictures,
+    codes_loss: Float[Tensor, ""],
+    last_weight: Tensor,
+    critic: nn.Module | None,
+    weights: CodecWeights,
+    distance: FrameDistance,
+) -> dict[str, LossTerms]:
+    """Score reconstructions.
+
+    Args:
+        made: RGB in [0, 1] and a little beyond, with a gradient.
+        target: RGB in [0, 1].
+        codes_loss: From the quantiser.
+        last_weight: Of the decoder, for the balance of the critic's term.
+        critic: None before it takes part.
+        weights: Sizes of the terms.
+        distance: Of looks.
+
+    Returns:
+        Terms for the optimiser "codec", and for "critic" where there is one.
+
+    Source: Esser et al., CVPR 2021, equations 5 to 7, with hinge losses; Huang et al. 2024 names the same terms.
+    """
+    # Colours count in [-1, 1], as in the published objective: twice the difference in [0, 1].
+    absolute = 2 * (made - target).abs().mean()
+    terms = {"absolute": absolute, "codes": weights.codes * codes_loss}
+    logs = {}
+    content = absolute
+    if weights.perceptual:
+        looks = distance(made.clamp(0, 1), target).mean()
+        terms["perceptual"] = weights.perceptual * looks
+        content = content + terms["perceptual"]
+        logs["looks"] = looks.detach()
+    if critic is None:
+        return {"codec": LossTerms(terms, logs)}
+    with frozen(critic):
+        wish = -critic(made * 2 - 1).mean()
+        factor = balance(content, wish, last_weight, share=weights.adversarial)
+    terms["adversarial"] = factor * wish
+    logs |= {"balance": factor, "wish": wish.detach()}
+    real, fake = critic(target * 2 - 1), critic(made.detach() * 2 - 1)
+    judged = {"hinge": hinge_losses(real, fake)}
+    seen = {"real": real.detach().mean(), "made": fake.detach().mean()}
+    return {"codec": LossTerms(terms, logs), "critic": LossTerms(judged, seen)}

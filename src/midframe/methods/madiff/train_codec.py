@@ -1,0 +1,295 @@
+"""The codec as a training task: three frames in a row, the middle one made small and restored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from midframe.core.errors import RecipeError, WeightsError
+from midframe.core.recipe import read_recipe
+from midframe.core.task import Batch, Inspection, LossTerms, Schedule, TrainingSetup, TrainOptions
+from midframe.data.samples import validation_samples
+from midframe.data.stages import Stage, check_stages, stage_batches
+from midframe.losses.adversarial import PatchDiscriminator
+from midframe.losses.perceptual import FrameDistance, load_distance, pyramid_distance
+from midframe.methods.madiff.codec import Decoded, MotionAwareCodec
+from midframe.methods.madiff.codec_loss import CodecWeights, codec_losses
+from midframe.methods.madiff.config import CodecConfig, CodecModelConfig, HintConfig
+from midframe.methods.madiff.event_network import EventNetwork
+from midframe.methods.madiff.hints import Flow, HintSource, make_hints
+from midframe.methods.madiff.weights_file import load_codec, load_events, save_codec
+from midframe.nn.modes import evaluating
+from midframe.nn.quantiser import Quantised
+from midframe.ops.pad import pad_to_multiple
+
+CONTEXT = 1
+SEEDS_APART = 2**32
+"""More than any run has steps."""
+SHOWN = 3
+"""Samples of the validation, in the strip of samples."""
+
+Pictures = Float[Tensor, "batch 3 height width"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodecRecipe:
+    """An experiment with the codec.
+
+    Attributes:
+        codec: The autoencoder.
+        hints: What hints come from. Of kind "events" only the kind counts: the network comes with its own widths.
+        weights: The objective.
+        schedule: How long and how fast.
+        stages: In order; the last one must reach the schedule's end.
+        validation_samples: Fixed crops of the scenes set aside.
+        validation_size: Their side.
+    """
+
+    schedule: Schedule
+    stages: tuple[Stage, ...]
+    codec: CodecConfig = field(default_factory=CodecConfig)
+    hints: HintConfig = field(default_factory=HintConfig)
+    weights: CodecWeights = field(default_factory=CodecWeights)
+    validation_samples: int = 32
+    validation_size: int = 192
+
+    def __post_init__(self) -> None:
+        check_stages(self.stages, self.schedule.steps, CONTEXT)
+        check_crop_multiples(self.stages, self.codec)
+
+
+def check_crop_multiples(stages: Sequence[Stage], codec: CodecConfig) -> None:
+    """Refuse crops that the codec cannot take.
+
+    Raises:
+        RecipeError: A side is no multiple of `codec.size_multiple`.
+    """
+    for stage in stages:
+        if stage.samples.size % codec.size_multiple:
+            raise RecipeError(
+                f"crops must be multiples of {codec.size_multiple} pixels for this codec; got {stage.samples.size}."
+            )
+
+
+def prepare(options: TrainOptions) -> TrainingSetup:
+    """Read a recipe and make everything ready that the loop needs.
+
+    Raises:
+        RecipeError: The recipe has a mistake, the bank too few scenes, or hints of kind "events" have no network.
+        MediaError: No bank lies where it should.
+        WeightsError: Weights are of another architecture, or the file of features does not fit.
+    """
+    return set_up(read_recipe(options.recipe, CodecRecipe), options)
+
+
+def set_up(recipe: CodecRecipe, options: TrainOptions, flow: Flow | None = None) -> TrainingSetup:
+    """As `prepare`, with a recipe at hand, and another model's flow for hints of that kind; errors as there."""
+    events = _events(recipe, options)
+    config = CodecModelConfig(codec=recipe.codec, hints=recipe.hints if events is None else events.config)
+    if recipe.hints.kind == "flow" and flow is None:
+        raise RecipeError("hints of kind 'flow' need a model's flow, which the command line cannot name.")
+    torch.manual_seed(options.seed)
+    # Processes that train together hide the hints of other samples.
+    seed = options.seed * options.processes + options.process
+    source = make_hints(config.hints, network=None if events is None else events.to(options.device), flow=flow)
+    task = CodecTask(recipe, source, load_distance(options.features, options.device), config=config, seed=seed)
+    if options.init is not None:
+        _begin_with(task.codec, options.init)
+    validation = validation_samples(options.bank, count=recipe.validation_samples, size=recipe.validation_size)
+
+    def batches(first: int) -> Iterator[Batch]:
+        return stage_batches(recipe.stages, options, first)
+
+    def export(weights: Mapping[str, Mapping[str, Tensor]], path: Path) -> None:
+        save_codec(config, weights["codec"], None if events is None else events.state_dict(), path, torch.float16)
+
+    return TrainingSetup(
+        task=task,
+        schedule=recipe.schedule,
+        batches=batches,
+        validation=validation,
+        resolved=asdict(recipe),
+        export=export,
+        inspect=partial(task.inspect, validation),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """Target frames as the codec makes them.
+
+    Attributes:
+        decoded: Frames and displacements.
+        quantised: Their latents.
+    """
+
+    decoded: Decoded
+    quantised: Quantised
+
+
+class CodecTask:
+    """Train the codec on triplets (`midframe.data.samples`).
+
+    The target is encoded and decoded; what moves between it and its neighbours is taken from the target itself, and
+    hidden from a part of the samples, so that the decoder also serves where hints are poor or missing.
+
+    Args:
+        recipe: The experiment.
+        source: Of hints.
+        distance: Of frames, for the perceptual term.
+        config: What identifies the result; by default as in the recipe.
+        seed: Of which samples see hints: a function of it and of the step, so that a resumed run repeats nothing.
+    """
+
+    def __init__(
+        self,
+        recipe: CodecRecipe,
+        source: HintSource,
+        distance: FrameDistance = pyramid_distance,
+        *,
+        config: CodecModelConfig | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.recipe, self.source, self.distance, self.seed = recipe, source, distance, seed
+        self.config = config or CodecModelConfig(codec=recipe.codec, hints=recipe.hints)
+        weights = recipe.weights
+        self.codec = MotionAwareCodec(recipe.codec).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        critic = PatchDiscriminator(3, width=weights.critic_width, layers=weights.critic_layers)
+        self.critic = critic.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        return {"codec": self.codec, "critic": self.critic}
+
+    def losses(self, batch: Batch, step: int) -> Mapping[str, LossTerms]:
+        before, target, after = pictures_of(batch)
+        shown = hints_shown(len(target), self.recipe.weights.hint_share, self.seed * SEEDS_APART + step)
+        made = self._reconstruct(before, target, after, shown.to(target.device))
+        weights = self.recipe.weights
+        judged = weights.adversarial > 0 and step >= weights.adversarial_from
+        losses = codec_losses(
+            made.decoded.frames,
+            target,
+            made.quantised.loss,
+            self.codec.last_weight,
+            self.critic if judged else None,
+            weights,
+            self.distance,
+        )
+        scored = losses["codec"]
+        losses["codec"] = LossTerms(scored.terms, {**scored.logs, **self._logs(made, target, shown)})
+        return losses
+
+    def _reconstruct(self, before: Pictures, target: Pictures, after: Pictures, shown: Tensor) -> Reconstruction:
+        """The target through the codec; hints of samples that are not shown any are zeros."""
+        seen = shown.view(-1, 1, 1, 1).float()
+        hint_before, hint_after = self.source(before, target) * seen, self.source(target, after) * seen
+        # One pass for all three: a third of the calls on thrice the batch.
+        encoded = self.codec.encode(torch.cat((before, target, after)))
+        earlier, _, later = zip(*(level.chunk(3) for level in encoded.pyramid), strict=True)
+        quantised = self.codec.quantise(encoded.latent.chunk(3)[1])
+        decoded = self.codec.reconstruct(quantised.latent, earlier, later, hint_before, hint_after, before, after)
+        return Reconstruction(decoded, quantised)
+
+    @torch.no_grad()
+    def _logs(self, made: Reconstruction, target: Pictures, shown: Tensor) -> dict[str, Tensor]:
+        """How much of the codebook, of motion and of hints is in use."""
+        logs = {
+            "codes_in_batch": torch.tensor(float(made.quantised.codes.unique().numel())),
+            "codes_in_use": (self.codec.quantiser.uses > 0).float().mean(),
+        }
+        for level, pair in enumerate(reversed(made.decoded.offsets)):
+            # In pixels of the picture: level l is a 2^(l+1)th of it.
+            logs[f"offset_level_{level}"] = torch.stack(pair).norm(dim=2).mean() * 2 ** (level + 1)
+        error = (made.decoded.frames.detach() - target).square().mean((1, 2, 3)).cpu()
+        for name, part in (("with_hints", error[shown]), ("without_hints", error[~shown])):
+            if len(part):
+                logs[f"squared_{name}"] = part.mean()
+        return logs
+
+    def predict(self, batch: Batch) -> Tensor:
+        """The target through the codec, with hints taken from the target."""
+        return self.restored(batch, hints=True)
+
+    def restored(self, batch: Batch, *, hints: bool) -> Pictures:
+        """The target through the codec, in [0, 1], with or without hints; frames of any size."""
+        frames = pictures_of(batch)
+        height, width = frames[0].shape[-2:]
+        padded = [pad_to_multiple(frame, self.recipe.codec.size_multiple) for frame in frames]
+        shown = torch.full((len(frames[0]),), hints, device=frames[0].device)
+        with evaluating(self.codec):
+            made = self._reconstruct(padded[0], padded[1], padded[2], shown)
+        return made.decoded.frames[..., :height, :width].clamp(0, 1)
+
+    @torch.no_grad()
+    def inspect(self, validation: Sequence[Batch], predictions: Sequence[Tensor]) -> Inspection:
+        """What hints are worth on the validation, in colours and in looks; and pictures.
+
+        Args:
+            validation: Batches.
+            predictions: What `predict` made of each, with hints.
+        """
+        device = next(self.codec.parameters()).device
+        found: dict[str, list[float]] = {"psnr_without_hints": [], "looks": [], "looks_without_hints": []}
+        truths, makings = [], []
+        for batch, made in zip(validation, predictions, strict=True):
+            batch = {name: value.to(device) for name, value in batch.items()}
+            target = pictures_of(batch)[1]
+            without = self.restored(batch, hints=False)
+            error = float((without - target).square().mean())
+            found["psnr_without_hints"].append(-10 * float(torch.tensor(max(error, 1e-10)).log10()))
+            found["looks"].append(float(self.distance(made, target).mean()))
+            found["looks_without_hints"].append(float(self.distance(without, target).mean()))
+            if len(truths) < SHOWN and (not truths or target.shape[-2] == truths[0].shape[-2]):
+                truths.append(target[0])
+                makings.append(made[0])
+        scores = {f"validation_{name}": sum(values) / len(values) for name, values in found.items()}
+        return Inspection(scores, torch.cat(truths, -1).cpu(), torch.cat(makings, -1).cpu())
+
+    def description(self) -> Mapping[str, Any]:
+        # As JSON would give it back: lists for tuples, so that a checkpoint's description compares equal.
+        return {"method": "madiff-codec", "network": json.loads(json.dumps(asdict(self.config)))}
+
+
+def pictures_of(batch: Batch) -> tuple[Pictures, Pictures, Pictures]:
+    """The neighbour before, the target and the neighbour after: RGB in [0, 1] from the loader's bytes."""
+    before, target, after = (
+        (batch[name].float() / 255).contiguous(memory_format=torch.channels_last)
+        for name in ("before", "target", "after")
+    )
+    return before, target, after
+
+
+def hints_shown(count: int, share: float, seed: int) -> Bool[Tensor, " {count}"]:
+    """Which samples of a batch see hints, each on its own, of both neighbours or of none."""
+    return torch.rand(count, generator=torch.Generator().manual_seed(seed)) < share
+
+
+def _events(recipe: CodecRecipe, options: TrainOptions) -> EventNetwork | None:
+    if recipe.hints.kind != "events":
+        if options.builds_on is not None:
+            raise RecipeError(
+                f"hints of kind '{recipe.hints.kind}' come from no network: {options.builds_on} would not be used."
+            )
+        return None
+    if options.builds_on is None:
+        raise RecipeError(
+            "hints of kind 'events' need the image-to-event network that 'madiff-events' trains: name its file with "
+            "--builds-on."
+        )
+    return load_events(options.builds_on)
+
+
+def _begin_with(codec: MotionAwareCodec, path: Path) -> None:
+    begun = load_codec(path).codec
+    if begun.config != codec.config:
+        raise WeightsError(f"{path} is of {begun.config}; the recipe describes {codec.config}.")
+    codec.load_state_dict(begun.state_dict())
