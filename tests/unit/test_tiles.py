@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
-from midframe.ops.tiles import Box, cover, quarters
+from midframe.ops.tiles import Box, cover, overlapping, quarters
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (7, 13), (64, 48), (61, 117)])
@@ -51,3 +53,19 @@ def test_a_box_is_seen_from_the_corner_of_another():
     assert Box(8, 16, 40, 48).divided(4) == Box(2, 4, 10, 12)
     assert Box(8, 16, 40, 40).holds(Box(8, 16, 40, 40))
     assert not Box(8, 16, 40, 40).holds(Box(7, 16, 40, 40))
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (64, 40), (96, 240), (1088, 1920)])
+@pytest.mark.parametrize(("side", "margin"), [(32, 8), (40, 16), (256, 64)])
+def test_boxes_that_overlap_cover_the_frame_and_share_at_least_the_margin(
+    height: int, width: int, side: int, margin: int
+):
+    boxes = overlapping(height, width, side, margin, 8)
+    seen = np.zeros((height, width), int)
+    for box in boxes:
+        assert (box.height, box.width) == (min(side, height), min(side, width))
+        assert box.top % 8 == box.left % 8 == 0
+        seen[box.slices()] += 1
+    assert seen.min() >= 1
+    for starts in ({box.top for box in boxes}, {box.left for box in boxes}):
+        assert all(later - earlier <= side - margin for earlier, later in itertools.pairwise(sorted(starts)))

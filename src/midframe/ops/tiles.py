@@ -95,6 +95,33 @@ def cover(height: int, width: int, area: int, multiple: int = 1) -> Iterator[Box
             yield Box(top, left, min(bottom, height), min(right, width))
 
 
+def overlapping(height: int, width: int, side: int, margin: int, multiple: int = 1) -> list[Box]:
+    """Divide a frame into boxes that overlap, row by row.
+
+    Args:
+        height: Of the frame, in pixels.
+        width: Of the frame.
+        side: Of a box; where the frame is smaller, the box is as small.
+        margin: Least overlap of neighbours, less than `side`.
+        multiple: Of which all borders are; frame, side and margin must be.
+    """
+    rows = _starts(height // multiple, side // multiple, margin // multiple)
+    columns = _starts(width // multiple, side // multiple, margin // multiple)
+    return [
+        Box(top * multiple, left * multiple, min(top * multiple + side, height), min(left * multiple + side, width))
+        for top in rows
+        for left in columns
+    ]
+
+
+def _starts(length: int, side: int, margin: int) -> list[int]:
+    """Where pieces of a line begin that cover it evenly and overlap by a margin or more."""
+    if length <= side:
+        return [0]
+    steps = -(-(length - side) // (side - margin))
+    return [step * (length - side) // steps for step in range(steps + 1)]
+
+
 def quarters(box: Box, multiple: int = 1) -> list[Box]:
     """A box cut in the middle, both ways, at multiples of a number; fewer than four where a side is too short."""
     middle_row = (box.top + box.height // 2) // multiple * multiple

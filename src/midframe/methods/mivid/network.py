@@ -15,7 +15,6 @@ parameters, 4.69 M with two blocks a stage.
 
 from __future__ import annotations
 
-import math
 from typing import cast
 
 import torch
@@ -24,6 +23,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from midframe.methods.mivid.config import FRAMES, GROUPS, MividConfig
+from midframe.nn.embedding import StepEmbedding
 
 INPUTS = 7
 SEQUENCES_AT_ONCE = 16384
@@ -88,21 +88,6 @@ class MaskedVideoNetwork(nn.Module):
             if at:
                 x = self.enlarge[at - 1](_doubled(x))
         return self.leave(functional.silu(self.normalise(x))).float()
-
-
-class StepEmbedding(nn.Module):
-    """Sines of a diffusion step, and two layers."""
-
-    def __init__(self, sines: int, width: int) -> None:
-        super().__init__()
-        self.sines = sines
-        self.layers = nn.Sequential(nn.Linear(sines, width), nn.SiLU(), nn.Linear(width, width))
-
-    def forward(self, step: Int[Tensor, " batch"]) -> Float[Tensor, "batch width"]:
-        half = self.sines // 2
-        frequency = torch.exp(-math.log(10_000) * torch.arange(half, device=step.device) / half)
-        angle = step[:, None].float() * frequency
-        return self.layers(torch.cat((angle.sin(), angle.cos()), 1).to(cast(nn.Linear, self.layers[0]).weight.dtype))
 
 
 class SpaceConvolution(nn.Module):
