@@ -15,6 +15,7 @@ from midframe.methods.baseline import (
     MinterpolateInterpolator,
     NearestInterpolator,
 )
+from midframe.methods.madiff.sample import MadiffInterpolator
 from midframe.methods.mivid.network import MaskedVideoNetwork
 from midframe.methods.mivid.sample import MividInterpolator
 from midframe.methods.rife.layouts import IFNetConfig, PaperConfig
@@ -22,6 +23,7 @@ from midframe.methods.rife.sample import RifeInterpolator
 from midframe.methods.rife.weights_file import Layout, build_network
 from midframe.methods.svmv.sample import SvmvInterpolator
 from midframe.methods.svmv.weights_file import build_network as build_svmv
+from small_madiff_model import small_model
 from small_matching import SMALL_MATCHING
 from small_mivid import SMALL_MIVID
 from small_svmv import SMALL_SVMV
@@ -47,6 +49,10 @@ def _mivid(*, tta: bool = False) -> Interpolator:
     return MividInterpolator(network, tta=tta)
 
 
+def _madiff(*, tta: bool = False, tile_pixels: int | None = None) -> Interpolator:
+    return MadiffInterpolator(small_model(), tta=tta, tile_pixels=tile_pixels)
+
+
 INTERPOLATORS: dict[str, Callable[[], Interpolator]] = {
     "blend": BlendInterpolator,
     "nearest": NearestInterpolator,
@@ -61,4 +67,7 @@ INTERPOLATORS: dict[str, Callable[[], Interpolator]] = {
     "svmv-gather": lambda: _svmv("gather"),
     "mivid": _mivid,
     "mivid-tta": lambda: _mivid(tta=True),
+    "madiff": _madiff,
+    "madiff-tta": lambda: _madiff(tta=True),
+    "madiff-tiles": lambda: _madiff(tile_pixels=32**2),
 }

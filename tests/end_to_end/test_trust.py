@@ -100,7 +100,7 @@ def test_malicious_weights_are_refused_and_nothing_runs(tmp_path: Path, how: str
         mark.rmdir()
     with pytest.raises(WeightsError, match="plain tensors"):
         read_tensors(weights)
-    for method in ("rife", "svmv", "mivid"):
+    for method in ("rife", "svmv", "mivid", "madiff"):
         with pytest.raises(WeightsError):
             load(method, weights=weights)
     assert not mark.exists()

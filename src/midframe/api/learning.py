@@ -8,7 +8,7 @@ from typing import cast
 
 import torch
 
-from midframe.api.registry import DEFAULT_METHOD, able_to, imported, registered, trainable
+from midframe.api.registry import DEFAULT_METHOD, able_to, imported, registered, stages_of, trainable
 from midframe.core.errors import UsageError
 from midframe.core.recipe import write_recipe
 from midframe.core.task import Adaptation, AdaptOptions, AdaptResult, TrainOptions
@@ -68,6 +68,8 @@ def train(
     from midframe.training import run  # Training needs an extra; nothing else does.
 
     registration = trainable(name)
+    if stages := stages_of(name):
+        raise UsageError(f"Method '{name}' is trained in stages, each for itself: {', '.join(stages)}.")
     if not registration.trainer:
         raise UsageError(f"Method '{name}' is not trained: it has no weights.")
     if not data:

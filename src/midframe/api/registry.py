@@ -28,7 +28,7 @@ class Registration:
         planner: "module:function"; the function takes hours, a device and a report, and gives a recipe that fits,
             as plain values.
         adapter: "module:function"; the function takes `AdaptOptions` and gives an `Adaptation`.
-        looks: Its objective can look through a network that the user has.
+        looks: Its objective, or its validation, can look through a network that the user has.
         samples: It goes from noise to picture in steps, whose number can be chosen.
         builds_on: What it builds on when it is trained, as a file of weights; empty for a training of its own.
     """
@@ -77,6 +77,12 @@ REGISTRY: Mapping[str, Registration] = {
         summary="Masked video diffusion, learnt on a CPU from ordinary clips; the eighths of a gap",
         source="Srivastava et al. 2025, arXiv 2511.06019 (after its abstract)",
     ),
+    "madiff": Registration(
+        factory="midframe.methods.madiff.sample:create",
+        samples=True,
+        summary="Latent diffusion that looks at its own estimates to learn how pixels move; midpoints",
+        source="Huang et al., ACM Multimedia 2024, arXiv 2404.13534",
+    ),
     "blend": Registration(
         factory="midframe.methods.baseline:create_blend",
         summary="Mean of the two neighbours, weighted by time: motion shows as a double image",
@@ -116,6 +122,14 @@ STAGES: Mapping[str, Registration] = {
         summary="MADIFF's autoencoder, whose decoder moves the neighbours' features as hints say",
         source="Huang et al., ACM Multimedia 2024, arXiv 2404.13534",
     ),
+    "madiff-denoiser": Registration(
+        factory="",
+        trainer="midframe.methods.madiff.train_denoiser:prepare",
+        looks=True,
+        builds_on="madiff-codec",
+        summary="MADIFF's denoiser; what it exports holds the codec and the hints' network too",
+        source="Huang et al., ACM Multimedia 2024, arXiv 2404.13534",
+    ),
 }
 """Parts of methods, trained one after the other, each with a file of weights of its own. They make no frames."""
 
@@ -131,6 +145,11 @@ def trainable(name: str) -> Registration:
     if name not in REGISTRY:
         raise UnknownNameError("method", name, [*REGISTRY, *STAGES])
     return REGISTRY[name]
+
+
+def stages_of(name: str) -> list[str]:
+    """Stages in which a method is trained, first to last; none for one that is trained at once or not at all."""
+    return [stage for stage in STAGES if stage.startswith(f"{name}-")]
 
 
 def registered(name: str) -> Registration:

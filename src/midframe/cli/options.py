@@ -148,7 +148,7 @@ Steps: TypeAlias = Annotated[
     int | None,
     typer.Option(
         metavar="N",
-        help="From noise to picture, for methods that sample (mivid). Default: as its weights say.",
+        help="From noise to picture, for methods that sample (mivid, madiff). Default: as its weights say.",
         rich_help_panel=METHOD,
     ),
 ]

@@ -32,7 +32,7 @@ from midframe.nn.residual import Double, Halve, ResidualBlock, normalisation
 
 Frames = Float[Tensor, "batch 3 height width"]
 Latent = Float[Tensor, "batch latent _ _"]
-Hints = Float[Tensor, "batch hint height width"]
+Hints = Float[Tensor, "batch hint _ _"]
 Pyramid = Sequence[Float[Tensor, "batch _ _ _"]]
 """A frame's features by level, largest first."""
 Displacements: TypeAlias = tuple[Tensor, Tensor]
@@ -122,7 +122,8 @@ class MotionAwareCodec(nn.Module):
             latent: Quantised.
             before: Features of the earlier neighbour, from `encode`.
             after: Features of the later one.
-            hints_before: What moves from the earlier neighbour to the frame, of the frame's size; None for nothing.
+            hints_before: What moves from the earlier neighbour to the frame, of the frame's size or averaged down to
+                half of it, beyond which every level averages; None for nothing.
             hints_after: What moves from the frame to the later neighbour.
             before_frame: The earlier neighbour, RGB in [0, 1].
             after_frame: The later one.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
 from midframe.core.errors import UsageError
+from midframe.diffusion.levels import NoiseLevels, root_linear_levels
 
 BINS = 9
 """Instants of an event volume."""
@@ -132,3 +134,135 @@ class CodecModelConfig:
                 f"hints of kind '{self.hints.kind}' have {self.hints.channels} channels; the codec expects "
                 f"{self.codec.hint_channels}."
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenoiserConfig:
+    """Widths and switches of the latent U-Net (see `denoiser.py`), and the diffusion that its weights belong to.
+
+    What is said of latents and hints is filled in by training: it follows from the codec's file and is measured.
+
+    Attributes:
+        base_width: Channels of the first stage.
+        multiples: Channels of each stage, as multiples of it. All but the last halve the latent.
+        depth: Residual blocks of a stage on the way down; the way up has one more.
+        window: Side of the attention's groups, in latent pixels.
+        hint_input: How hints come in: averaged over the area of each latent pixel, through a stem of strided
+            convolutions, or not at all.
+        stem_widths: Of the stem's convolutions, each of which halves the hint.
+        noise_steps: Steps of the diffusion.
+        first_variance: Added by its first step.
+        last_variance: Added by its last one.
+        sampling_steps: Steps from noise to picture when used.
+        eta: Share of fresh noise in each of them.
+        refresh_every: Steps from one extraction of hints to the next.
+        refresh_above: Share of signal in the variance from which on hints are extracted.
+        latent_channels: Of the codec's latents.
+        latent_mean: Of each of these channels.
+        latent_deviation: Of each: the diffusion sees (latent - mean) / deviation.
+        hint_channels: Of a hint.
+        hint_deviation: Root mean square of hints at the latent's size: the network sees hint / deviation.
+    """
+
+    base_width: int = 256
+    multiples: tuple[int, ...] = (1, 2, 4)
+    depth: int = 2
+    window: int = 2
+    hint_input: Literal["area", "stem", "none"] = "area"
+    stem_widths: tuple[int, ...] = (32, 64, 64, 64, 16)
+    noise_steps: int = 1000
+    first_variance: float = 0.0015
+    last_variance: float = 0.0195
+    sampling_steps: int = 25
+    eta: float = 1.0
+    refresh_every: int = 1
+    refresh_above: float = 0.0
+    latent_channels: int = 3
+    latent_mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    latent_deviation: tuple[float, ...] = (1.0, 1.0, 1.0)
+    hint_channels: int = EVENT_CHANNELS
+    hint_deviation: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.base_width < 8 or self.base_width % 8:
+            raise UsageError(f"base_width must be a multiple of 8; got {self.base_width}.")
+        counts = (self.depth, self.window, self.latent_channels, self.hint_channels, *self.multiples)
+        if not self.multiples or min(counts) < 1:
+            raise UsageError(f"multiples, depth, window and channels must be positive; got {counts}.")
+        if not len(self.latent_mean) == len(self.latent_deviation) == self.latent_channels:
+            raise UsageError(
+                f"mean and deviation are of each of {self.latent_channels} latent channels; got {self.latent_mean} "
+                f"and {self.latent_deviation}."
+            )
+        if min(*self.latent_deviation, self.hint_deviation) <= 0:
+            raise UsageError(f"deviations must be positive; got {self.latent_deviation} and {self.hint_deviation}.")
+        if not 1 <= self.sampling_steps <= self.noise_steps:
+            raise UsageError(f"sampling_steps lies in 1 to {self.noise_steps}; got {self.sampling_steps}.")
+        if not 0 <= self.eta <= 1:
+            raise UsageError(f"eta is a share in [0, 1]; got {self.eta}.")
+        if self.refresh_every < 1 or not 0 <= self.refresh_above < 1:
+            raise UsageError(
+                "refresh_every is at least 1 and refresh_above a share in [0, 1); got "
+                f"{self.refresh_every} and {self.refresh_above}."
+            )
+        self.levels()
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels of each stage, from full size down."""
+        return tuple(self.base_width * multiple for multiple in self.multiples)
+
+    @property
+    def hint_features(self) -> int:
+        """Channels of both hints as the network sees them."""
+        return 2 * {"area": self.hint_channels, "stem": self.stem_widths[-1], "none": 0}[self.hint_input]
+
+    @property
+    def size_multiple(self) -> int:
+        """What height and width of a latent must be multiples of: whole groups at the smallest size."""
+        return 2 ** (len(self.multiples) - 1) * self.window
+
+    def heads_at(self, width: int) -> int:
+        """Attention heads among that many channels."""
+        return max(width // HEAD_WIDTH, 1)
+
+    def levels(self) -> NoiseLevels:
+        """Signal and noise of each step."""
+        return root_linear_levels(self.noise_steps, self.first_variance, self.last_variance)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadiffConfig:
+    """All parts of the method: what the file of its weights holds.
+
+    Attributes:
+        codec: The autoencoder.
+        hints: What tells motion.
+        denoiser: The latent U-Net.
+    """
+
+    codec: CodecConfig = field(default_factory=CodecConfig)
+    hints: HintConfig = field(default_factory=HintConfig)
+    denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
+
+    def __post_init__(self) -> None:
+        CodecModelConfig(codec=self.codec, hints=self.hints)
+        if self.denoiser.hint_channels != self.codec.hint_channels:
+            raise UsageError(
+                f"hints have {self.codec.hint_channels} channels; the denoiser expects {self.denoiser.hint_channels}."
+            )
+        if self.denoiser.latent_channels != self.codec.latent_channels:
+            raise UsageError(
+                f"latents have {self.codec.latent_channels} channels; the denoiser expects "
+                f"{self.denoiser.latent_channels}."
+            )
+        halvings = len(self.codec.multiples)
+        if self.denoiser.hint_input == "stem" and len(self.denoiser.stem_widths) != halvings:
+            raise UsageError(
+                f"latents are {halvings} times halved; the stem halves {len(self.denoiser.stem_widths)} times."
+            )
+
+    @property
+    def size_multiple(self) -> int:
+        """What height and width of frames must be multiples of."""
+        return math.lcm(self.codec.size_multiple, self.codec.factor * self.denoiser.size_multiple)

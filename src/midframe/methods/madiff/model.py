@@ -1,0 +1,140 @@
+"""All parts together: what a sampler asks of them, in the units that it works in."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from midframe.methods.madiff.codec import Pyramid
+from midframe.methods.madiff.config import MadiffConfig
+from midframe.methods.madiff.denoiser import LatentDenoiser
+from midframe.methods.madiff.hints import Flow
+from midframe.methods.madiff.weights_file import CodecModel
+
+Frames = Float[Tensor, "batch 3 height width"]
+Latent = Float[Tensor, "batch latent row column"]
+Hints = tuple[Float[Tensor, "batch hint _ _"], Float[Tensor, "batch hint _ _"]]
+"""From the neighbour before to the wanted frame, and from there to the neighbour after."""
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbour:
+    """A given frame, and what the codec made of it.
+
+    Attributes:
+        frame: RGB in [0, 1].
+        latent: At unit variance, as the denoiser takes it.
+        pyramid: Features for the decoder.
+    """
+
+    frame: Frames
+    latent: Latent
+    pyramid: Pyramid
+
+
+class MadiffModel(nn.Module):
+    """Codec, source of hints and denoiser.
+
+    The denoiser computes in the precision of its weights, the codec and the image-to-event network keep float32
+    weights and compute in `precision`; codes are looked up, pixels moved and noise added in float32 always.
+
+    Args:
+        codec: The codec, and what its hints come from.
+        denoiser: Made for latents and hints of that codec.
+        flow: Of another model, where hints are made of it.
+
+    Raises:
+        UsageError: The parts do not fit each other, or hints need a flow that is not given.
+    """
+
+    def __init__(self, codec: CodecModel, denoiser: LatentDenoiser, *, flow: Flow | None = None) -> None:
+        super().__init__()
+        self.config = MadiffConfig(codec=codec.config.codec, hints=codec.config.hints, denoiser=denoiser.config)
+        self.precision = torch.float32
+        self.codec, self.events, self.denoiser = codec.codec, codec.events, denoiser
+        self._hints = codec.hints(flow)
+        mean, deviation = denoiser.config.latent_mean, denoiser.config.latent_deviation
+        self.mean: Tensor
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
+        self.deviation: Tensor
+        self.register_buffer("deviation", torch.tensor(deviation).view(1, -1, 1, 1), persistent=False)
+
+    def encode(self, frame: Frames) -> Neighbour:
+        """Make a frame small.
+
+        Raises:
+            ShapeError: Height or width is no multiple of the codec's.
+        """
+        with self._computing():
+            encoded = self.codec.encode(frame)
+        latent = (encoded.latent.float() - self.mean) / self.deviation
+        return Neighbour(frame, latent, encoded.pyramid)
+
+    def epsilon(
+        self, noisy: Latent, step: int, before: Latent, after: Latent, features: Float[Tensor, "batch _ row column"]
+    ) -> Latent:
+        """The noise in a latent of unit variance, as the denoiser sees it.
+
+        Args:
+            noisy: The latent.
+            step: Of the diffusion.
+            before: Latent of the neighbour before.
+            after: Of the one after.
+            features: From `hint_features`.
+        """
+        steps = torch.full((len(noisy),), step, device=noisy.device)
+        return self.denoiser(noisy, steps, before, after, features)
+
+    def decode(self, latent: Latent, before: Neighbour, after: Neighbour, hints: Hints | None) -> Frames:
+        """Make a frame of a latent.
+
+        Args:
+            latent: At unit variance; not quantised.
+            before: The neighbour before.
+            after: The one after.
+            hints: None where nothing is known.
+
+        Returns:
+            RGB in [0, 1].
+        """
+        codes = self.codec.quantise(latent * self.deviation + self.mean).latent
+        towards, onwards = hints or (None, None)
+        with self._computing():
+            made = self.codec.decode(
+                codes, before.pyramid, after.pyramid, towards, onwards, before.frame, after.frame
+            )
+        return made.float().clamp(0, 1)
+
+    def hints_between(self, before: Frames, frame: Frames, after: Frames) -> Hints:
+        """Hints that a frame between its neighbours gives rise to."""
+        with self._computing():
+            return self._hints(before, frame), self._hints(frame, after)
+
+    def pair_hints(self, before: Frames, after: Frames) -> Hints:
+        """Hints of the two neighbours alone, in both places: wrong by a half of the gap, and all that they tell."""
+        with self._computing():
+            hint = self._hints(before, after)
+        return hint, hint
+
+    def hint_features(self, hints: Hints | None, latent: Latent) -> Float[Tensor, "batch _ row column"]:
+        """What the denoiser sees of hints.
+
+        Args:
+            hints: None where nothing is known.
+            latent: A latent of the wanted size.
+        """
+        size = (latent.shape[2], latent.shape[3])
+        if hints is None:
+            # A hint of nothing is nothing at any size; the stem asks for the frame's.
+            factor = self.config.codec.factor if self.config.denoiser.hint_input == "stem" else 1
+            shape = (len(latent), self.config.codec.hint_channels, factor * size[0], factor * size[1])
+            hints = (latent.new_zeros(shape), latent.new_zeros(shape))
+        return self.denoiser.hint_features(*hints, size)
+
+    def _computing(self) -> AbstractContextManager[object]:
+        device = self.mean.device.type
+        return torch.autocast(device, self.precision, enabled=self.precision != torch.float32)

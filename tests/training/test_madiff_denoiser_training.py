@@ -1,0 +1,337 @@
+"""MADIFF's denoiser learns, resumes, shows what it does, and is exported with all that it needs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+from small_bank import make_bank
+
+import midframe
+from midframe import api
+from midframe.core.errors import RecipeError, UsageError, WeightsError
+from midframe.core.recipe import read_recipe
+from midframe.core.task import Schedule, TrainOptions
+from midframe.data.samples import SampleRecipe, SampleStream
+from midframe.data.stages import Stage
+from midframe.methods.madiff.config import CodecConfig, DenoiserConfig, HintConfig, MadiffConfig
+from midframe.methods.madiff.denoiser import LatentDenoiser
+from midframe.methods.madiff.model import MadiffModel
+from midframe.methods.madiff.model_file import load_model
+from midframe.methods.madiff.train_denoiser import DenoiserRecipe, DenoiserTask, measured, prepare
+from midframe.methods.madiff.weights_file import save_codec
+from midframe.recipes import find_recipe, shipped_recipes
+from midframe.training.strip import GAP
+from midframe.video.picture import read_picture
+from small_madiff_model import SMALL_DENOISER, small_codec, small_model
+
+CPU = torch.device("cpu")
+SIMULATED = HintConfig(kind="simulator")
+SAMPLES = SampleRecipe(size=32, batch=4, scales=(1.0,), synthetic=0.5)
+SMALL = """
+draws = 2
+measured_batches = 2
+validation_samples = 2
+validation_size = 64
+validation_steps = 2
+[denoiser]
+base_width = 8
+multiples = [1, 2]
+depth = 1
+sampling_steps = 2
+[schedule]
+steps = 4
+warm_up = 1
+learning_rate = 1e-3
+precision = "fp32"
+validate_every = 2
+[[stages]]
+until = 4
+[stages.samples]
+size = 32
+batch = 4
+scales = [1.0]
+synthetic = 0.5
+"""
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bank(tmp_path_factory.mktemp("data") / "bank")
+
+
+@pytest.fixture(scope="module")
+def codec(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = small_codec(SIMULATED)
+    path = tmp_path_factory.mktemp("codec") / "weights.safetensors"
+    save_codec(made.config, made.codec.state_dict(), None, path, torch.float32)
+    return path
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "small.toml"
+    path.write_text(SMALL)
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(bank: Path, codec: Path, recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run."""
+    out = tmp_path_factory.mktemp("trained") / "run"
+    api.train("madiff-denoiser", recipe=recipe, data=[bank], builds_on=codec, workers=0, out=out)
+    return out
+
+
+def options(bank: Path, recipe: Path, codec: Path | None, **values) -> TrainOptions:
+    return TrainOptions(recipe=recipe, bank=bank, seed=3, device=CPU, workers=0, builds_on=codec, **values)
+
+
+def task_of(denoiser: DenoiserConfig = SMALL_DENOISER, *, fresh: bool = False, **values) -> DenoiserTask:
+    model = small_model(SIMULATED, denoiser)
+    if fresh:
+        torch.manual_seed(0)
+        model = MadiffModel(small_codec(SIMULATED), LatentDenoiser(denoiser))
+    recipe = DenoiserRecipe(
+        schedule=Schedule(steps=100, warm_up=1), stages=(Stage(until=100, samples=SAMPLES),), denoiser=denoiser
+    )
+    return DenoiserTask(replace(recipe, **values), model)
+
+
+def batch_of(bank: Path, size: int = 32, batch: int = 4) -> dict[str, torch.Tensor]:
+    return next(iter(SampleStream(bank, replace(SAMPLES, size=size, batch=batch), seed=1)))
+
+
+def test_an_untrained_denoiser_misses_all_of_the_noise(bank: Path):
+    losses = task_of(fresh=True, draws=8).losses(batch_of(bank), 0)["denoiser"]
+    # It guesses zero where the noise has unit variance.
+    assert float(losses.total.detach()) == pytest.approx(1, abs=0.05)
+
+
+def test_it_learns_one_batch(bank: Path):
+    task, batch = task_of(fresh=True), batch_of(bank, batch=1)
+    optimiser = torch.optim.AdamW(task.model.denoiser.parameters(), lr=1e-2)
+    found = []
+    for _ in range(12):
+        optimiser.zero_grad()
+        loss = task.losses(batch, 7)["denoiser"].total  # The same noise again and again.
+        loss.backward()
+        optimiser.step()
+        found.append(float(loss.detach()))
+    assert found[-1] < 0.7 * found[0]
+
+
+def test_only_the_denoiser_learns(bank: Path):
+    task = task_of()
+    task.losses(batch_of(bank), 0)["denoiser"].total.backward()
+    learning = {id(parameter) for parameter in task.networks["denoiser"].parameters()}
+    for name, parameter in task.model.named_parameters():
+        assert (parameter.grad is not None) == (id(parameter) in learning), name
+
+
+def test_both_hints_are_dropped_together_and_for_half_of_the_samples(bank: Path, monkeypatch: pytest.MonkeyPatch):
+    task = task_of(draws=50)
+    seen: list[torch.Tensor] = []
+    monkeypatch.setattr(
+        task.model.denoiser, "forward", lambda noisy, step, before, after, hints: (seen.append(hints), noisy)[1]
+    )
+    batch = batch_of(bank)
+    losses = task.losses(batch, 0)["denoiser"]
+    found = torch.cat(seen)
+    assert len(found) == 200
+    towards, onwards = (part.flatten(1).any(1) for part in found.chunk(2, 1))
+    assert torch.equal(towards, onwards)
+    share = float(towards.float().mean())
+    # Three standard deviations of 200 coins.
+    assert share == pytest.approx(0.5, abs=3 * 0.5 / 200**0.5)
+    assert float(losses.logs["hinted"]) == pytest.approx(share)
+
+
+@pytest.mark.parametrize(("dropout", "shown"), [(0.0, True), (1.0, False)])
+def test_hints_are_always_or_never_dropped_where_the_recipe_says_so(bank: Path, dropout: float, shown: bool):
+    logs = task_of(hint_dropout=dropout).losses(batch_of(bank), 0)["denoiser"].logs
+    assert float(logs["hinted"]) == float(shown)
+    assert ("with_hints" in logs, "without_hints" in logs) == (shown, not shown)
+
+
+def test_noise_and_steps_are_a_function_of_seed_and_step(bank: Path):
+    task, batch = task_of(), batch_of(bank)
+    first = float(task.losses(batch, 5)["denoiser"].total.detach())
+    torch.manual_seed(9)
+    assert float(task.losses(batch, 5)["denoiser"].total.detach()) == first
+    assert float(task.losses(batch, 6)["denoiser"].total.detach()) != first
+
+
+def test_a_stem_learns_too(bank: Path):
+    task = task_of(replace(SMALL_DENOISER, hint_input="stem"))
+    task.losses(batch_of(bank), 0)["denoiser"].total.backward()
+    stem = task.model.denoiser.stem
+    assert stem is not None
+    assert all(parameter.grad is not None and parameter.grad.any() for parameter in stem.parameters())
+
+
+def test_latents_are_brought_to_zero_mean_and_unit_variance(bank: Path):
+    codec = small_codec(SIMULATED)
+    stream = SampleStream(bank, SAMPLES, seed=2)
+    config = measured(SMALL_DENOISER, codec, islice(iter(stream), 3), CPU)
+    model = MadiffModel(codec, LatentDenoiser(config))
+    frames = [
+        batch[name].float() / 255 for batch in islice(iter(stream), 3) for name in ("before", "target", "after")
+    ]
+    latents = torch.cat([model.encode(frame).latent for frame in frames])
+    assert torch.allclose(latents.mean((0, 2, 3)), torch.zeros(3), atol=1e-3)
+    assert torch.allclose(latents.std((0, 2, 3)), torch.ones(3), atol=1e-3)
+    squares = []
+    for batch in islice(iter(stream), 3):
+        before, target, after = (batch[name].float() / 255 for name in ("before", "target", "after"))
+        hints = model.hints_between(before, target, after)
+        squares.append(model.hint_features(hints, latents[: len(before)]).square().mean())
+    assert float(torch.stack(squares).mean()) == pytest.approx(1, abs=0.01)
+    assert not model.hint_features(None, latents).any()
+
+
+def test_what_is_decoded_is_what_was_encoded_whatever_the_scale():
+    plain = small_model(SIMULATED)
+    scaled = replace(SMALL_DENOISER, latent_mean=(0.3, -2.0, 1.0), latent_deviation=(0.1, 2.0, 5.0))
+    other = small_model(SIMULATED, scaled)
+    frames = torch.rand(2, 1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    made = []
+    for model in (plain, other):
+        before, after = (model.encode(frame) for frame in frames)
+        made.append(model.decode(before.latent, before, after, None))
+    # Unit variance and back: codes may flip where two are as near.
+    assert float((made[0] - made[1]).abs().mean()) < 1e-3
+
+
+def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one_and_takes_no_other_codec(
+    bank: Path, codec: Path, recipe: Path, trained: Path, tmp_path: Path
+):
+    common = {"recipe": recipe, "data": [bank], "out": tmp_path / "broken", "workers": 0}
+    api.train("madiff-denoiser", builds_on=codec, until=2, **common)
+    other = small_codec(SIMULATED, seed=1)
+    save_codec(other.config, other.codec.state_dict(), None, tmp_path / "other.safetensors", torch.float32)
+    with pytest.raises(RecipeError, match="resume with the recipe of the run"):
+        api.train("madiff-denoiser", builds_on=tmp_path / "other.safetensors", resume=True, **common)
+    api.train("madiff-denoiser", builds_on=codec, resume=True, **common)
+    expected, found = (load_model(folder / "weights.safetensors") for folder in (trained, tmp_path / "broken"))
+    assert expected.config == found.config
+    assert all(torch.equal(value, found.state_dict()[name]) for name, value in expected.state_dict().items())
+
+
+def test_a_validation_says_what_the_sampled_frames_are_worth(trained: Path):
+    first = json.loads((trained / "log.jsonl").read_text().splitlines()[0])
+    for name in (
+        "psnr",
+        "psnr_blend",
+        "psnr_codec",
+        "looks",
+        "looks_blend",
+        "looks_codec",
+        "noise",
+        "noise_unhinted",
+    ):
+        assert f"validation_{name}" in first, name
+    # Two validations: the truth and two rows, of the one scene set aside.
+    assert read_picture(trained / "samples.png").shape == (3 * 64 + 2 * GAP, 64, 3)
+
+
+def test_what_a_run_exports_is_all_that_is_needed(trained: Path):
+    path = trained / "weights.safetensors"
+    interpolator = midframe.load("madiff", weights=path, device="cpu", precision="fp32")
+    frames = torch.rand(1, 2, 3, 32, 32)
+    made = interpolator.interpolate(frames, [Fraction(1, 2)], generator=torch.Generator().manual_seed(0))
+    assert made.shape == (1, 1, 3, 32, 32)
+    # The codec's own weights, to half precision.
+    given, kept = load_model(path).codec.state_dict(), small_codec(SIMULATED).codec.state_dict()
+    assert all(
+        torch.equal(given[name], value.half().float()) for name, value in kept.items() if value.is_floating_point()
+    )
+
+
+def test_weights_of_another_run_can_begin_one(bank: Path, codec: Path, recipe: Path, trained: Path, tmp_path: Path):
+    path = trained / "weights.safetensors"
+    state = prepare(options(bank, recipe, codec, init=path)).task.networks["denoiser"].state_dict()
+    assert all(torch.equal(state[name], value) for name, value in load_model(path).denoiser.state_dict().items())
+    wider = tmp_path / "wider.toml"
+    wider.write_text(SMALL.replace("base_width = 8", "base_width = 16"))
+    with pytest.raises(WeightsError, match="the recipe describes"):
+        prepare(options(bank, wider, codec, init=path))
+
+
+def test_a_denoiser_without_a_codec_is_refused(bank: Path, recipe: Path):
+    with pytest.raises(UsageError, match="name its file of weights with --builds-on"):
+        prepare(options(bank, recipe, None))
+
+
+def test_the_method_itself_is_trained_in_stages(bank: Path, tmp_path: Path):
+    with pytest.raises(UsageError, match=r"'madiff' is trained in stages, each for itself: .*madiff-denoiser"):
+        api.train("madiff", recipe="madiff-denoiser", data=[bank], out=tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("size = 32", "size = 40"), "crops of 40 pixels .* multiples of 16"),
+        (("synthetic = 0.5", "synthetic = 0.5\nany_time = 0.5"), "midpoints only"),
+        (("draws = 2", "draws = 0"), "must be at least 1; got 0"),
+        (("draws = 2", "hint_dropout = 1.5"), r"share in \[0, 1\]; got 1.5"),
+    ],
+)
+def test_recipes_that_cannot_be_trained_are_refused(
+    bank: Path, codec: Path, tmp_path: Path, change: tuple[str, str], message: str
+):
+    path = tmp_path / "wrong.toml"
+    path.write_text(SMALL.replace(*change))
+    with pytest.raises(RecipeError, match=message):
+        prepare(options(bank, path, codec))
+
+
+PAPER_CODEC = CodecConfig(base_width=64, multiples=(1, 2, 2, 2, 4), codes=8192, window=8, head="kernels")
+
+
+@pytest.mark.parametrize("name", [name for name in shipped_recipes() if name.startswith("madiff-denoiser")])
+def test_the_shipped_recipes_are_whole(name: str):
+    recipe = read_recipe(find_recipe(name), DenoiserRecipe)
+    codec = PAPER_CODEC if name.endswith("f32") else CodecConfig(multiples=(1, 2, 4), window=4)
+    multiple = MadiffConfig(codec=codec, denoiser=recipe.denoiser).size_multiple
+    assert all(stage.samples.size % multiple == 0 for stage in recipe.stages)
+    assert recipe.validation_size % multiple == 0
+    # Clips of 288 lines are large enough.
+    assert all(s.samples.source_size(scale) <= 288 for s in recipe.stages for scale in s.samples.scales)
+
+
+def test_the_recipe_of_the_paper_s_sizes_has_the_paper_s_size():
+    recipe = read_recipe(find_recipe("madiff-denoiser-f32"), DenoiserRecipe)
+    paper = {name: value for name, value in asdict(DenoiserConfig()).items() if name != "sampling_steps"}
+    assert {name: value for name, value in asdict(recipe.denoiser).items() if name in paper} == paper
+    assert recipe.denoiser.sampling_steps == 200
+
+
+@pytest.mark.slow
+def test_a_training_step_at_the_paper_s_sizes(bank: Path):
+    """Ten gigabytes of memory: 416.5 M weights, their gradients, and both of AdamW's means."""
+    recipe = read_recipe(find_recipe("madiff-denoiser-f32"), DenoiserRecipe)
+    hints = HintConfig(kind="events")
+    model = MadiffModel(small_codec(hints, PAPER_CODEC), LatentDenoiser(recipe.denoiser))
+    task = DenoiserTask(recipe, model)
+    draw = torch.Generator().manual_seed(0)
+    batch = {
+        name: torch.randint(256, (1, 3, 256, 256), generator=draw, dtype=torch.uint8)
+        for name in ("before", "target", "after")
+    }
+    network = task.networks["denoiser"]
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, foreach=False)
+    found = []
+    for _ in range(3):
+        loss = task.losses(batch, 0)["denoiser"].total
+        loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        found.append(float(loss.detach()))
+    assert found[0] == pytest.approx(1, abs=0.3)
+    assert found[-1] < found[0]
