@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -79,3 +84,39 @@ def test_the_first_batch_gives_the_book_its_codes():
     known = latent.permute(0, 2, 3, 1).reshape(-1, 3)
     apart = (quantiser.book.weight.data[:, None] - known[None]).abs().amax(-1)
     assert float(apart.amin(1).max()) < EXACT
+
+
+def test_processes_that_train_together_keep_one_book(tmp_path: Path):
+    script = tmp_path / "share.py"
+    script.write_text(SHARE)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run(
+        [*command, str(script), str(tmp_path)], check=True, capture_output=True, timeout=240, env=environment
+    )
+    first, second = (torch.load(tmp_path / f"{process}.pt") for process in (0, 1))
+    assert torch.equal(first["book.weight"], second["book.weight"])
+    assert torch.equal(first["uses"], second["uses"])
+    # Each process saw four latents, twice.
+    assert int(first["uses"].sum()) == 16
+
+
+SHARE = """
+import sys
+from pathlib import Path
+
+import torch
+import torch.distributed as distributed
+
+from midframe.nn.quantiser import VectorQuantiser
+
+distributed.init_process_group("gloo")
+process = distributed.get_rank()
+torch.manual_seed(0)
+quantiser = VectorQuantiser(8, 2)
+torch.manual_seed(process)
+for _ in range(2):
+    quantiser(torch.randn(1, 2, 2, 2))
+torch.save(quantiser.state_dict(), Path(sys.argv[1]) / f"{process}.pt")
+distributed.destroy_process_group()
+"""

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from midframe.cli import options
-
 
 def train(
-    method: options.MethodArgument,
+    method: Annotated[
+        str, typer.Argument(metavar="METHOD", help="Name of the method, or of a stage of one, such as madiff-codec.")
+    ],
     data: Annotated[
         list[Path],
         typer.Option("--data", metavar="FOLDER", help="Folder of videos; give it again for further ones."),
