@@ -1,6 +1,6 @@
 """What each part of SVMV is worth: small models, equal budgets, several seeds.
 
-    python examples/svmv_ablations.py BANK OUT [--seeds 3] [--steps 150] [--only NAME ...]
+    python examples/svmv_ablations.py BANK OUT [--seeds 3] [--steps 120] [--only NAME ...]
 
 BANK is a folder that `midframe train` has decoded clips into (`runs/NAME/bank`). Every variant changes one thing of
 the same small recipe, and is trained for as many steps from random weights. Prints, for each variant, means over the
@@ -111,7 +111,7 @@ def main(
     bank: Path,
     out: Path,
     seeds: Annotated[int, typer.Option()] = 3,
-    steps: Annotated[int, typer.Option()] = 150,
+    steps: Annotated[int, typer.Option()] = 120,
     only: Annotated[list[str] | None, typer.Option(help="Part of a variant's name.")] = None,
 ) -> None:
     """Train and measure all variants; runs that are there already are only measured."""
