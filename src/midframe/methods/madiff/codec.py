@@ -213,7 +213,9 @@ class Decoder(nn.Module):
         h = self.middle(self.enter(latent))
         # A hint of nothing is nothing at every size: the smallest will do.
         nothing = torch.zeros(h.shape[0], self.config.hint_channels, 1, 1, device=h.device)
-        towards, onwards = (nothing if hint is None else hint for hint in (hints_before, hints_after))
+        towards, onwards = (
+            nothing if hint is None else hint * self.config.hint_gain for hint in (hints_before, hints_after)
+        )
         offsets = []
         levels = zip(self.blocks, self.fuse, self.enlarge, reversed(before), reversed(after), strict=True)
         for block, fuse, enlarge, features_before, features_after in levels:

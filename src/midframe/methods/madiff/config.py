@@ -69,6 +69,8 @@ class CodecConfig:
         head: "plain" ends in a convolution, "kernels" in separable kernels that sample both neighbours' pixels.
         kernel_size: Of these.
         hint_channels: Of a hint.
+        hint_gain: What the decoder multiplies hints by: event volumes are nearly empty, their root mean square is
+            about 0.04, where features are about 1.
         commitment, legacy_commitment: See `nn.quantiser.VectorQuantiser`.
     """
 
@@ -82,6 +84,7 @@ class CodecConfig:
     head: Literal["plain", "kernels"] = "plain"
     kernel_size: int = 5
     hint_channels: int = EVENT_CHANNELS
+    hint_gain: float = 20.0
     commitment: float = 0.25
     legacy_commitment: bool = True
 
@@ -89,6 +92,8 @@ class CodecConfig:
         positive = (self.base_width, self.latent_channels, self.codes, self.window, self.hint_channels)
         if min(positive) < 1 or not self.multiples or min(self.multiples) < 1:
             raise UsageError(f"widths, codes and window must be positive; got {positive} and {self.multiples}.")
+        if self.hint_gain <= 0:
+            raise UsageError(f"hint_gain must be positive; got {self.hint_gain}.")
         if self.base_width % 8:
             raise UsageError(f"base_width must be a multiple of 8; got {self.base_width}.")
         if self.kernel_size < 1 or self.kernel_size % 2 == 0:
