@@ -1,0 +1,76 @@
+"""MADIFF from a file of weights to a video, and the script that measures what its paper claims."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+import torch
+
+import midframe
+from clips import make_clip, textures
+from midframe.methods.madiff.config import HintConfig
+from midframe.methods.madiff.model_file import save_model
+from midframe.video import VideoReader, probe
+from midframe.video.picture import write_picture
+from small_madiff_model import small_model
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "madiff_orderings.py"
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    model = small_model(HintConfig(kind="simulator"))
+    path = tmp_path_factory.mktemp("madiff") / "weights.safetensors"
+    save_model(model, model.denoiser.state_dict(), path, torch.float16)
+    return path
+
+
+def test_a_video_gets_midpoints_of_midpoints_and_the_same_ones_again(weights: Path, tmp_path: Path):
+    clip = make_clip(tmp_path / "in.mp4", textures(3))
+    method = midframe.load("madiff", weights=weights, device="cpu", precision="fp32", steps=1)
+    made = []
+    for name in ("one.mkv", "two.mkv"):
+        result = midframe.interpolate_video(clip, tmp_path / name, method=method, multi=4, seed=7)
+        made.append([frame.pixels.tobytes() for frame in VideoReader(probe(tmp_path / name))])
+        assert result.made == 6
+    assert len(made[0]) == 3 + 6
+    assert made[0] == made[1]
+
+
+def test_the_orderings_are_measured_for_every_file(weights: Path, tmp_path: Path):
+    root = tmp_path / "eval"
+    lines = []
+    for number in range(2):
+        for index, pixels in enumerate(textures(3, step=4, seed=number)):
+            folder = root / f"scene{number}"
+            folder.mkdir(parents=True, exist_ok=True)
+            write_picture(folder / f"{index}.png", pixels)
+        lines.append("\t".join(f"scene{number}/{index}.png" for index in range(3)) + "\t1/2\t-\t-")
+    (root / "lists").mkdir()
+    (root / "lists/tiny.tsv").write_text("\n".join(lines) + "\n")
+    other = tmp_path / "other/weights.safetensors"
+    other.parent.mkdir()
+    other.write_bytes(weights.read_bytes())
+    options = ["--lists", "tiny", "--size", "32x32", "--targets", "2"]
+    options += ["--seeds", "1", "--steps", "2", "--refresh", "1,2"]
+    places = ["--root", str(root), "--out", str(tmp_path / "found.json")]
+    results = runpy.run_path(str(EXAMPLE))["main"]([str(weights), str(other), *places, *options])
+    assert json.loads((tmp_path / "found.json").read_text())["lists"].keys() == {"tiny"}
+    first, second, refresh = results["lists"]["tiny"].values()
+    # Copies of one file, and equal seeds: equal scores.
+    assert first["scores"] == second["scores"]
+    assert set(first["scores"]) == {"motion", "pair", "none", "oracle", "codec, true hints", "codec, no hints"}
+    assert all(len(values) == 2 for columns in first["scores"].values() for values in columns.values())
+    difference = first["differences"]["motion - pair"]["psnr"]
+    expected = sum(first["scores"]["motion"]["psnr"]) - sum(first["scores"]["pair"]["psnr"])
+    assert difference["mean"] == pytest.approx(expected / 2)
+    assert difference["low"] <= difference["mean"] <= difference["high"]
+    assert list(first["trajectory"]) == sorted(first["trajectory"])
+    assert len(first["trajectory"]) == 2
+    assert first["pair_error"] > 0
+    assert [row["every"] for row in refresh] == [1, 2, None]
+    assert refresh[0]["split"]["hints"] > refresh[2]["split"]["hints"] == 0
+    assert all(row["seconds"] > sum(row["split"].values()) for row in refresh)
