@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import pytest
 import torch
 
 from midframe.core.errors import UsageError
+from midframe.diffusion.edm import clean_from_velocity, euler_step, karras_sigmas, renoise, unit_variance
 from midframe.diffusion.levels import NoiseLevels, cosine_levels, linear_levels, root_linear_levels
 from midframe.diffusion.prediction import clean_from, diffuse, noise_in, target_of
 from midframe.diffusion.sampler import ddim_jumps, sample_ddim, sampling_steps
@@ -173,3 +175,48 @@ def test_steps_that_a_diffusion_does_not_have_are_refused(count: int):
 def test_steps_that_ascend_are_refused(levels: NoiseLevels):
     with pytest.raises(UsageError, match="must descend"):
         sample_ddim(lambda noisy, step: noisy, torch.zeros(1), levels, [1, 2])
+
+
+# Counted in sigma
+
+
+def test_karras_levels_are_those_of_the_librarys_scheduler():
+    diffusers = pytest.importorskip("diffusers")
+    scheduler = diffusers.EulerDiscreteScheduler(
+        use_karras_sigmas=True, sigma_min=0.002, sigma_max=700.0, timestep_type="continuous"
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # The library is older than this numpy.
+        scheduler.set_timesteps(25)
+    assert torch.allclose(karras_sigmas(25, 0.002, 700.0), scheduler.sigmas, rtol=1e-4)
+
+
+def test_a_velocity_stands_for_the_clean_sample_that_it_was_made_of():
+    clean, epsilon = torch.randn(2, 50, generator=torch.Generator().manual_seed(0))
+    for level in (0.01, 1.0, 300.0):
+        sigma = torch.tensor(level)
+        signal, noise = unit_variance(sigma)
+        noisy = clean + sigma * epsilon
+        velocity = target_of("v", clean, epsilon, signal, noise)
+        assert torch.allclose(clean_from_velocity(velocity, noisy, sigma), clean, atol=1e-3)
+        # c_skip z + c_out v, as the paper writes it.
+        written = noisy / (level**2 + 1) - level / math.sqrt(level**2 + 1) * velocity
+        assert torch.allclose(clean_from_velocity(velocity, noisy, sigma), written, atol=1e-3)
+
+
+def test_noise_that_is_added_again_restores_the_level():
+    generator = torch.Generator().manual_seed(0)
+    clean, sigma, following = torch.zeros(200_000), torch.tensor(5.0), torch.tensor(3.0)
+    noisy = clean + sigma * torch.randn(clean.shape, generator=generator)
+    stepped = euler_step(clean, noisy, sigma, following)
+    assert float(stepped.std()) == pytest.approx(3.0, rel=0.01)
+    assert float(renoise(stepped, sigma, following, generator).std()) == pytest.approx(5.0, rel=0.01)
+    assert torch.equal(euler_step(clean, noisy, sigma, torch.tensor(0.0)), clean)
+
+
+@pytest.mark.parametrize(("count", "least", "most"), [(0, 0.1, 1.0), (5, 1.0, 1.0), (5, 0.0, 1.0)])
+def test_levels_that_do_not_descend_are_refused(count: int, least: float, most: float):
+    with pytest.raises(UsageError, match=r"at least one step|descend"):
+        karras_sigmas(count, least, most)
