@@ -53,6 +53,12 @@ def _madiff(*, tta: bool = False, tile_pixels: int | None = None) -> Interpolato
     return MadiffInterpolator(small_model(), tta=tta, tile_pixels=tile_pixels)
 
 
+def _inbetween(**settings: object) -> Interpolator:
+    from small_inbetween import small_interpolator  # Imports diffusers, which takes seconds.
+
+    return small_interpolator(**settings)
+
+
 INTERPOLATORS: dict[str, Callable[[], Interpolator]] = {
     "blend": BlendInterpolator,
     "nearest": NearestInterpolator,
@@ -70,4 +76,6 @@ INTERPOLATORS: dict[str, Callable[[], Interpolator]] = {
     "madiff": _madiff,
     "madiff-tta": lambda: _madiff(tta=True),
     "madiff-tiles": lambda: _madiff(tile_pixels=32**2),
+    "inbetween": _inbetween,
+    "inbetween-time-reversal": lambda: _inbetween(system="time-reversal", rotated="none"),
 }

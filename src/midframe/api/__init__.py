@@ -1,9 +1,10 @@
 """The wiring: a name becomes a method with its weights, and the method fills a video. Knows the registry."""
 
+from midframe.api.clips import convert, imagine
 from midframe.api.learning import adapt, train
-from midframe.api.loading import SCALES, load
+from midframe.api.loading import SCALES, load, weights_of
 from midframe.api.registry import DEFAULT_METHOD, Registration, methods
-from midframe.api.videos import VideoShare, interpolate_pictures, interpolate_video, plan_video
+from midframe.api.videos import VideoShare, interpolate_pictures, interpolate_video, make_clip, plan_video
 
 __all__ = [
     "DEFAULT_METHOD",
@@ -11,10 +12,14 @@ __all__ = [
     "Registration",
     "VideoShare",
     "adapt",
+    "convert",
+    "imagine",
     "interpolate_pictures",
     "interpolate_video",
     "load",
+    "make_clip",
     "methods",
     "plan_video",
     "train",
+    "weights_of",
 ]

@@ -20,7 +20,7 @@ def train(
     name: str,
     *,
     recipe: str | Path | None = None,
-    data: Sequence[Path],
+    data: Sequence[Path] = (),
     out: Path,
     hours: float | None = None,
     features: Path | None = None,
@@ -39,7 +39,8 @@ def train(
     Args:
         name: A method that can be trained, or a stage of one.
         recipe: Name of a shipped recipe, or a TOML file; by default the one with the method's name.
-        data: Folders of videos, decoded once into `out/bank`; or one such bank, made before.
+        data: Folders of videos, decoded once into `out/bank`; or one such bank, made before. None for a method that
+            renders its own scenes.
         out: Folder for the bank, checkpoints, logs and the finished weights; made if missing.
         hours: Instead of a recipe, plan one that takes about this long, after the clips are decoded: some methods
             measure the machine for it. The plan is written to `out/recipe.toml`, and kept when the run is resumed.
@@ -68,30 +69,34 @@ def train(
     from midframe.training import run  # Training needs an extra; nothing else does.
 
     registration = trainable(name)
-    if stages := stages_of(name):
+    if not registration.trainer and (stages := stages_of(name)):
         raise UsageError(f"Method '{name}' is trained in stages, each for itself: {', '.join(stages)}.")
     if not registration.trainer:
         raise UsageError(f"Method '{name}' is not trained: it has no weights.")
-    if not data:
-        raise UsageError("Training needs at least one folder of clips.")
+    if registration.renders and data:
+        raise UsageError(f"'{name}' learns from scenes that it renders: folders of clips do not apply to it.")
+    if not data and not registration.renders:
+        raise UsageError("Training needs at least one folder of clips: name it with --data.")
     if features is not None and not registration.looks:
         raise UsageError(f"Method '{name}' has no perceptual term: features do not apply to it.")
     if builds_on is not None and not registration.builds_on:
         raise UsageError(f"Method '{name}' builds on no other stage: drop {builds_on}.")
     if hours is not None:
         _check_hours(name, hours, recipe)
-    recipe_file = None if hours is not None else find_recipe(recipe or name)
+    recipe_file = None if hours is not None else find_recipe(recipe or registration.recipe or name)
     run.check_start(Path(out), resume=resume)
     process, processes = run.place()
     if process:
         report = _say_nothing
-    bank = run.bank_for(
-        [Path(folder) for folder in data],
-        Path(out),
-        short_side=short_side,
-        frames_per_clip=frames_per_clip,
-        report=report,
-    )
+    bank = Path(out) / "bank"
+    if not registration.renders:
+        bank = run.bank_for(
+            [Path(folder) for folder in data],
+            Path(out),
+            short_side=short_side,
+            frames_per_clip=frames_per_clip,
+            report=report,
+        )
     if recipe_file is None:
         assert hours is not None
         recipe_file = _planned(name, Path(out) / "recipe.toml", hours, report)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 from weakref import WeakKeyDictionary
 
 import torch
 
-from midframe.api.registry import DEFAULT_METHOD, able_to, registered
+from midframe.api.registry import DEFAULT_METHOD, able_to, imported, registered
 from midframe.core.errors import UsageError
 from midframe.core.file_hash import sha256_of
 from midframe.core.method import Interpolator
@@ -32,17 +34,22 @@ def load(
     scale: str | float | Fraction = "auto",
     tta: bool = False,
     steps: int | None = None,
+    frames: int | None = None,
+    settings: Mapping[str, object] | None = None,
 ) -> Interpolator:
     """Build a method with its weights, ready to use.
 
     Args:
         name: A name from `methods()`.
-        weights: A file of your own; by default the weights that ship with the package.
+        weights: A file of your own, or a folder for a method on a published model; by default the weights that ship
+            with the package.
         device: `auto` (the first CUDA device, or else the CPU), `cpu`, `cuda` or `cuda:N`.
         precision: `auto` (fp16 on CUDA, bf16 on a CPU that has it, else fp32), `fp32`, `bf16` or `fp16`.
         scale: Resolution of the flow relative to the frame: 1, 1/2, 1/4, or `auto` for the method's choice.
         tta: Average with the result for the mirrored frames.
         steps: From noise to picture, for a method that samples; by default the number in its weights.
+        frames: Of a clip, the two given frames included, for a method that makes whole clips.
+        settings: What one method alone knows, by name.
 
     Raises:
         UsageError: An unknown name or scale, or an option that the method does not have.
@@ -55,18 +62,36 @@ def load(
         raise UsageError(f"Method '{name}' has no network: weights, scale and tta do not apply to it.")
     if steps is not None and not registration.samples:
         raise UsageError(f"Method '{name}' does not sample in steps; these do: {able_to('samples')}.")
+    if frames is not None and not registration.clips:
+        raise UsageError(f"Method '{name}' makes single frames, not clips of {frames}; these do: {able_to('clips')}.")
+    if settings and not registration.settings:
+        raise UsageError(f"Method '{name}' has no settings of its own; these do: {able_to('settings')}.")
     resolved_device = resolve_device(device)
     options = LoadOptions(
-        weights=(weights or find(name)) if registration.has_network else None,
+        weights=weights_of(name, weights),
         device=resolved_device,
         precision=resolve_precision(precision, resolved_device),
         scale=resolved_scale,
         tta=tta,
         steps=steps,
+        frames=frames,
+        settings=dict(settings or {}),
     )
     interpolator = registration.create(options)
     LOADED[interpolator] = name, options
     return interpolator
+
+
+def weights_of(name: str, given: Path | None = None) -> Path | None:
+    """The weights that a method is loaded with: given ones, a user's own where they were found, or the shipped ones.
+
+    Raises:
+        WeightsError: There are none; says what to do.
+    """
+    registration = registered(name)
+    if registration.finder:
+        return cast("Callable[[Path | None], Path]", imported(registration.finder))(given)
+    return (given or find(name)) if registration.has_network else None
 
 
 def made_with(interpolator: Interpolator) -> dict[str, str]:
@@ -84,6 +109,8 @@ def made_with(interpolator: Interpolator) -> dict[str, str]:
         "scale": str(options.scale or "auto"),
         "tta": str(options.tta),
         **({"steps": str(options.steps)} if options.steps else {}),
+        **({"frames": str(options.frames)} if options.frames else {}),
+        **{name: str(value) for name, value in options.settings.items()},
     }
 
 

@@ -31,6 +31,16 @@ class Registration:
         looks: Its objective, or its validation, can look through a network that the user has.
         samples: It goes from noise to picture in steps, whose number can be chosen.
         builds_on: What it builds on when it is trained, as a file of weights; empty for a training of its own.
+        recipe: Name of the shipped recipe that it is trained by; empty for its own name.
+        renders: It learns from scenes that it renders, without clips.
+        finder: "module:function"; the function takes a path or None and gives the user's own weights, which never
+            ship, or refuses and says what to download.
+        converter: "module:function"; the function takes a published checkpoint, a target and what it was tuned from,
+            and gives the number of values written.
+        imagines: "module:function"; the function takes the method, a picture, a generator and a callback, and gives a
+            clip that begins with the picture.
+        clips: It makes whole clips, whose number of frames is chosen before.
+        settings: What it alone knows can be set by name.
     """
 
     factory: str
@@ -43,6 +53,13 @@ class Registration:
     looks: bool = False
     samples: bool = False
     builds_on: str = ""
+    recipe: str = ""
+    renders: bool = False
+    finder: str = ""
+    converter: str = ""
+    imagines: str = ""
+    clips: bool = False
+    settings: bool = False
 
     def create(self, options: LoadOptions) -> Interpolator:
         """Import the module, now and not before, and build the interpolator."""
@@ -82,6 +99,31 @@ REGISTRY: Mapping[str, Registration] = {
         samples=True,
         summary="Latent diffusion that looks at its own estimates to learn how pixels move; midpoints",
         source="Huang et al., ACM Multimedia 2024, arXiv 2404.13534",
+    ),
+    "inbetween": Registration(
+        factory="midframe.methods.inbetween.sample:create",
+        trainer="midframe.methods.inbetween.train:prepare",
+        finder="midframe.methods.inbetween.backbone:find_folder",
+        converter="midframe.methods.inbetween.convert:convert_checkpoint",
+        imagines="midframe.methods.inbetween.imagine:imagine",
+        builds_on="a folder of Stable Video Diffusion for 14 frames",
+        samples=True,
+        clips=True,
+        settings=True,
+        summary="Key frames a second apart: your own Stable Video Diffusion, run from both ends at once",
+        source="Wang et al., ICLR 2025, arXiv 2408.15239",
+    ),
+    "inbetween-small": Registration(
+        factory="midframe.methods.inbetween.sample:create_small",
+        trainer="midframe.methods.inbetween.small_train:prepare",
+        imagines="midframe.methods.inbetween.imagine:imagine",
+        builds_on="inbetween-small-base",
+        renders=True,
+        samples=True,
+        clips=True,
+        settings=True,
+        summary="The same on a small model of rendered scenes, 64 pixels: for trying and proving, not for footage",
+        source="Wang et al., ICLR 2025, arXiv 2408.15239",
     ),
     "blend": Registration(
         factory="midframe.methods.baseline:create_blend",
@@ -129,6 +171,21 @@ STAGES: Mapping[str, Registration] = {
         builds_on="madiff-codec",
         summary="MADIFF's denoiser; what it exports holds the codec and the hints' network too",
         source="Huang et al., ACM Multimedia 2024, arXiv 2404.13534",
+    ),
+    "inbetween-small-codec": Registration(
+        factory="",
+        trainer="midframe.methods.inbetween.small_train:prepare_codec",
+        recipe="inbetween-small",
+        renders=True,
+        summary="Pictures into latents and back",
+    ),
+    "inbetween-small-base": Registration(
+        factory="",
+        trainer="midframe.methods.inbetween.small_train:prepare_base",
+        builds_on="inbetween-small-codec",
+        recipe="inbetween-small",
+        renders=True,
+        summary="The image-to-video model",
     ),
 }
 """Parts of methods, trained one after the other, each with a file of weights of its own. They make no frames."""

@@ -9,19 +9,23 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
-from midframe.api.loading import LOADED, made_with, placed
+import torch
+
+from midframe.api.loading import LOADED, load, made_with, placed
 from midframe.api.registry import DEFAULT_METHOD, registered
 from midframe.core.errors import UnknownNameError, UsageError
 from midframe.core.executor import Executor
-from midframe.core.method import Interpolator
+from midframe.core.method import ClipInterpolator, ClipProgress, Interpolator
 from midframe.core.options import LoadOptions
 from midframe.core.rate import Number, RampPoints, parse_rate, rate_rule
 from midframe.core.work_size import Resizable
 from midframe.engine import Plan, Progress, RunResult, interpolate_pair, make_plan, run_video
 from midframe.engine.alpha import alike
+from midframe.engine.clips import check_same_size, fit_clip
 from midframe.engine.filling import Filled, SegmentTask
 from midframe.engine.measure import measure
 from midframe.engine.memory import parse_size
+from midframe.engine.pixels import to_pixels, to_tensor
 from midframe.engine.plan import fit_plan
 from midframe.engine.shares import SharedSegments, Team, fill_share
 from midframe.engine.work_folder import work_folder_of
@@ -266,6 +270,75 @@ def interpolate_pictures(
         device=place,
         seed=seed,
     )
+    return write_pictures(Path(folder), pictures, overwrite=overwrite)
+
+
+def make_clip(
+    before: Path | str,
+    after: Path | str,
+    folder: Path | str,
+    frames: int,
+    *,
+    method: str | Interpolator = DEFAULT_METHOD,
+    device: str | None = None,
+    seed: int = 0,
+    ends: str = "given",
+    allow_loss: bool = False,
+    overwrite: bool = False,
+    on_memory: Callable[[str], None] = lambda line: None,
+    on_step: Callable[[ClipProgress], None] = lambda state: None,
+) -> list[Path]:
+    """Make a clip of pictures from one picture to another, both included.
+
+    Args:
+        before: A picture file that FFmpeg reads.
+        after: Another of the same size.
+        folder: Where `0001.png` and so on are written; made if missing.
+        frames: Of the clip, evenly spaced in time.
+        method: As in `interpolate_video`. One that makes whole clips was loaded for so many frames.
+        device: As in `interpolate_video`.
+        seed: Start of the random numbers of a stochastic method.
+        ends: "given" writes the two pictures themselves as first and last, "made" what the method makes of them.
+        allow_loss: Leave out transparency.
+        overwrite: Replace files that exist.
+        on_memory: Called once, before the work, with what it takes, where the method knows.
+        on_step: Called after each step of a method that samples clips.
+
+    Returns:
+        The written files.
+
+    Raises:
+        MediaError: A picture cannot be read.
+        ShapeError: The pictures differ in size.
+        UsageError: Fewer than three frames, ends that the method does not make, or too little memory.
+        WriteError: The folder or a file cannot be written.
+    """
+    if frames < 3:
+        raise UsageError(f"A clip has at least 3 frames, of which one is made; got {frames}.")
+    if ends not in ("given", "made"):
+        raise UnknownNameError("way to end a clip", ends, ("given", "made"))
+    if isinstance(method, str) and registered(method).clips:
+        method = load(method, device=device or "auto", frames=frames)
+    interpolator, place = placed(method, device)
+    pair = [read_picture(Path(path), allow_loss=allow_loss) for path in (before, after)]
+    check_same_size(pair)
+    if not isinstance(interpolator, ClipInterpolator):
+        if ends == "made":
+            raise UsageError(f"{interpolator.spec.name} makes what lies between two pictures, and not the ends.")
+        times = [Fraction(place_, frames - 1) for place_ in range(1, frames - 1)]
+        between = interpolate_pair(interpolator, pair[0], pair[1], times, device=place, seed=seed)
+        return write_pictures(Path(folder), [pair[0], *between, pair[1]], overwrite=overwrite)
+    if interpolator.frames != frames:
+        raise UsageError(f"The method was loaded for clips of {interpolator.frames} frames, not {frames}.")
+    interpolator, line = fit_clip(interpolator, pair[0].shape[0], pair[0].shape[1], place)
+    on_memory(line)
+    interpolator.on_step = on_step
+    keys = torch.stack([to_tensor(pixels, place) for pixels in pair])[None]
+    made = interpolator.clip(keys, generator=torch.Generator(place).manual_seed(seed))[0]
+    pictures = [to_pixels(frame, pair[0].dtype) for frame in made]
+    if ends == "given":
+        kept = interpolator.key_frames(keys)[0]
+        pictures[0], pictures[-1] = (to_pixels(frame, pair[0].dtype) for frame in kept)
     return write_pictures(Path(folder), pictures, overwrite=overwrite)
 
 

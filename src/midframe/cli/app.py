@@ -10,9 +10,11 @@ from midframe.cli.adapt import adapt
 from midframe.cli.bench import bench
 from midframe.cli.check import check
 from midframe.cli.compare import compare
+from midframe.cli.convert import convert
 from midframe.cli.doctor import doctor
 from midframe.cli.evaluate import evaluate
 from midframe.cli.frames import frames
+from midframe.cli.imagine import imagine
 from midframe.cli.interpolate import interpolate
 from midframe.cli.methods import methods
 from midframe.cli.plan import plan
@@ -40,6 +42,8 @@ for command in (
     bench,
     train,
     adapt,
+    imagine,
+    convert,
 ):
     app.command()(command)
 

@@ -38,6 +38,7 @@ def bench(
     device: options.Device = "auto",
     tta: options.Tta = False,
     steps: options.Steps = None,
+    setting: options.Setting = None,
 ) -> None:
     """Time a method: frames per second of the network alone, without reading or writing video.
 
@@ -52,7 +53,14 @@ def bench(
     if json_path is not None and not json_path.absolute().parent.is_dir():
         raise WriteError(f"{json_path} cannot be written: there is no folder {json_path.absolute().parent}.")
     interpolator = api.load(
-        method, weights=weights, device=device, precision=precision, scale=scale, tta=tta, steps=steps
+        method,
+        weights=weights,
+        device=device,
+        precision=precision,
+        scale=scale,
+        tta=tta,
+        steps=steps,
+        settings=options.settings(setting or ()),
     )
     other = None if against is None else api.load(against, device=device, precision=precision)
     place = resolve_device(device)

@@ -88,6 +88,7 @@ def evaluate(
     device: options.Device = "auto",
     tta: options.Tta = False,
     steps: options.Steps = None,
+    setting: options.Setting = None,
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Write report.html into the folder of results.")
     ] = True,
@@ -100,7 +101,6 @@ def evaluate(
     from midframe import api, evaluation  # These import PyTorch: not before a command needs it.
     from midframe.engine.hardware import resolve_device, resolve_precision
     from midframe.metrics.suite import DEFAULT, build_metrics
-    from midframe.weights import find
 
     names = _names(methods, "method")
     for name in names:
@@ -127,7 +127,14 @@ def evaluate(
     for run in runs:
         if only is not Pass.SCORE:
             interpolator = api.load(
-                run.method, weights=weights, device=device, precision=precision, scale=scale, tta=tta, steps=steps
+                run.method,
+                weights=weights,
+                device=device,
+                precision=precision,
+                scale=scale,
+                tta=tta,
+                steps=steps,
+                settings=options.settings(setting or ()),
             )
             has_network = api.methods()[run.method].has_network
             with _progress(f"{run.label}: predictions") as show:
@@ -135,12 +142,13 @@ def evaluate(
                     interpolator,
                     run.targets,
                     run.folder,
-                    weights=(weights or find(run.method)) if has_network else None,
+                    weights=api.weights_of(run.method, weights),
                     options={
                         "precision": str(resolve_precision(precision, place)).removeprefix("torch."),
                         "scale": str(scale),
                         "tta": "on" if tta else "off",
                         **({"steps": str(steps)} if steps else {}),
+                        **{name: str(value) for name, value in options.settings(setting or ()).items()},
                     }
                     if has_network
                     else {},

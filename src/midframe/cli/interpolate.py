@@ -39,6 +39,7 @@ def interpolate(
     device: options.Device = "auto",
     tta: options.Tta = False,
     steps: options.Steps = None,
+    setting: options.Setting = None,
     memory: options.Memory = None,
     jobs: options.Jobs = 1,
     seed: options.Seed = 0,
@@ -89,7 +90,14 @@ def interpolate(
 
     encode = options.encode_options(codec, quality, preset, pixel_format, encoder_option, allow_loss)
     interpolator = api.load(
-        method, weights=weights, device=device, precision=precision, scale=scale, tta=tta, steps=steps
+        method,
+        weights=weights,
+        device=device,
+        precision=precision,
+        scale=scale,
+        tta=tta,
+        steps=steps,
+        settings=options.settings(setting or ()),
     )
     to_pipe = target == "-"  # where nothing but pictures may go
     console = Console(markup=False, highlight=False, stderr=to_pipe)  # names of files may hold brackets

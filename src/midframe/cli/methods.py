@@ -15,6 +15,8 @@ def methods() -> None:
     for name, registration in api.methods().items():
         if not registration.has_network:
             weights = "needs none"
+        elif registration.finder:
+            weights = "your own"
         else:
             weights = "shipped" if name in catalogue() else "not shipped"
         table.add_row(name, registration.summary, registration.source or "a formula", weights)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
@@ -148,7 +149,16 @@ Steps: TypeAlias = Annotated[
     int | None,
     typer.Option(
         metavar="N",
-        help="From noise to picture, for methods that sample (mivid, madiff). Default: as its weights say.",
+        help="From noise to picture, for methods that sample (mivid, madiff, inbetween). Default: its weights'.",
+        rich_help_panel=METHOD,
+    ),
+]
+Setting: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="What one method alone knows (inbetween: docs/methods/inbetween.md); give it again for more.",
         rich_help_panel=METHOD,
     ),
 ]
@@ -205,6 +215,24 @@ AllowLoss: TypeAlias = Annotated[
 Overwrite: TypeAlias = Annotated[
     bool, typer.Option("--overwrite", "-y", help="Replace a file that exists.", rich_help_panel=OUTPUT)
 ]
+
+
+def settings(pairs: Sequence[str]) -> dict[str, object]:
+    """A method's own settings, from NAME=VALUE: numbers, truth values and lists as in TOML, anything else as text.
+
+    Raises:
+        UsageError: A pair of another form.
+    """
+    values: dict[str, object] = {}
+    for pair in pairs:
+        name, separator, text = pair.partition("=")
+        if not (name and separator and text):
+            raise UsageError(f"A setting is written as NAME=VALUE; got '{pair}'.")
+        try:
+            values[name] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[name] = text
+    return values
 
 
 def encode_options(

@@ -36,6 +36,7 @@ def plan(
     device: options.Device = "auto",
     tta: options.Tta = False,
     steps: options.Steps = None,
+    setting: options.Setting = None,
     memory: options.Memory = None,
     jobs: options.Jobs = 1,
     codec: options.Codec = None,
@@ -55,7 +56,14 @@ def plan(
     from midframe.engine.hardware import resolve_device, resolve_precision
 
     interpolator = api.load(
-        method, weights=weights, device=device, precision=precision, scale=scale, tta=tta, steps=steps
+        method,
+        weights=weights,
+        device=device,
+        precision=precision,
+        scale=scale,
+        tta=tta,
+        steps=steps,
+        settings=options.settings(setting or ()),
     )
     made = api.plan_video(
         source,

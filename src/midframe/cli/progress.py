@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from midframe.core.duration import clock
 
 if TYPE_CHECKING:
+    from midframe.core.method import ClipProgress
     from midframe.engine import Progress
 
 SECONDS_BETWEEN_LINES = 1.0
@@ -45,6 +46,20 @@ def show_progress(console: Console) -> Iterator[Callable[[Progress], None]]:
             bar.stop()
     else:
         yield _Lines(console)
+
+
+@contextmanager
+def show_clip(console: Console) -> Iterator[Callable[[ClipProgress], None]]:
+    """A callback for the making of one clip that shows its steps while the block runs."""
+    columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[apart]}"), TimeRemainingColumn()
+    with Bar(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None, apart="")
+
+        def update(state: ClipProgress) -> None:
+            apart = "" if state.disagreement is None else f"directions {state.disagreement:.3f} apart"
+            bar.update(task, completed=state.done, total=state.total, apart=apart)
+
+        yield update
 
 
 def print_event(console: Console, event: str, **values: object) -> None:

@@ -12,11 +12,11 @@ def train(
     method: Annotated[
         str, typer.Argument(metavar="METHOD", help="Name of the method, or of a stage of one, such as madiff-codec.")
     ],
-    data: Annotated[
-        list[Path],
-        typer.Option("--data", metavar="FOLDER", help="Folder of videos; give it again for further ones."),
-    ],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where decoded clips, checkpoints and weights go.")],
+    data: Annotated[
+        list[Path] | None,
+        typer.Option("--data", "--clips", metavar="FOLDER", help="Folder of videos; give it again for further ones."),
+    ] = None,
     recipe: Annotated[
         str,
         typer.Option(metavar="NAME|FILE.toml", help="A shipped recipe by name, or a file; default: the method's."),
@@ -43,7 +43,9 @@ def train(
     builds_on: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Weights of the stage before, of a method trained in stages; they stay as they are."
+            metavar="FILE",
+            help="Weights of the stage before, of a method trained in stages; for inbetween the folder of its model. "
+            "They stay as they are.",
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint in --out.")] = False,
@@ -66,7 +68,7 @@ def train(
         recipe=recipe or None,
         hours=hours,
         features=features,
-        data=data,
+        data=data or (),
         out=out,
         init=init,
         builds_on=builds_on,

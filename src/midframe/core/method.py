@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -18,6 +18,8 @@ Window: TypeAlias = Float[Tensor, "batch window 3 height width"]
 """Input frames, RGB in [0, 1], oldest first."""
 Frames: TypeAlias = Float[Tensor, "batch time 3 height width"]
 """Synthesised frames, RGB in [0, 1], in the order of the times asked for."""
+CutFrames: TypeAlias = Float[Tensor, "batch time 3 rows columns"]
+"""Frames of a size of their own, where a part of the input is left out."""
 Planes: TypeAlias = Float[Tensor, "batch window plane height width"]
 """Further planes of the input frames, such as alpha."""
 MovedPlanes: TypeAlias = Float[Tensor, "batch time plane height width"]
@@ -64,6 +66,7 @@ class MethodSpec:
         stochastic: The method draws random numbers and needs a generator.
         uncertainty: The method also says how sure it is: it is an `UncertainInterpolator`.
         planes: The method can move further planes as it moves the colours: it is a `LayeredInterpolator`.
+        together: All instants of a gap belong to one result: they are asked for in one call, however many they are.
         pixel_bytes: Memory of a call that makes one frame, for each of its pixels, beyond the frames that go in and
             come out. A `core.work_size.Resizable` method says more.
     """
@@ -75,6 +78,7 @@ class MethodSpec:
     stochastic: bool = False
     uncertainty: bool = False
     planes: bool = False
+    together: bool = False
     pixel_bytes: int = 64
 
     @property
@@ -158,6 +162,57 @@ class LayeredInterpolator(Interpolator, Protocol):
         Raises:
             UsageError: As `interpolate`.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class ClipProgress:
+    """How far the making of a clip is.
+
+    Attributes:
+        done: Steps.
+        total: Of them.
+        disagreement: How far apart what is fused was, where two predictions are; None where not.
+    """
+
+    done: int
+    total: int
+    disagreement: float | None = None
+
+
+@runtime_checkable
+class ClipInterpolator(Interpolator, Protocol):
+    """An interpolator that makes whole clips, the two given frames made anew among them.
+
+    Attributes:
+        on_step: Called after each step, by whatever the caller set.
+    """
+
+    on_step: Callable[[ClipProgress], None]
+
+    @property
+    def frames(self) -> int:
+        """Of a clip."""
+        ...
+
+    def clip(self, frames: Window, *, generator: torch.Generator | None = None) -> CutFrames:
+        """The whole clip.
+
+        Args:
+            frames: Two frames of any size.
+            generator: As in `interpolate`.
+
+        Returns:
+            `self.frames` frames, the first and the last as the method makes them, clamped to [0, 1], float32; of the
+            size of `key_frames`.
+
+        Raises:
+            UsageError: There is no generator.
+        """
+        ...
+
+    def key_frames(self, frames: Window) -> CutFrames:
+        """The two given frames, cut as those of a clip are."""
         ...
 
 

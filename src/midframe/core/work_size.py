@@ -18,14 +18,18 @@ class WorkSize:
         scale: Resolution of the flow relative to the frame.
         tile_pixels: Most pixels, of the frame on which flow is estimated, that are worked on at once; None for all.
         size_bytes: Largest memory of a call that makes one frame, beyond the frames that go in and come out.
+        words: For a method without flow, what it does; it stands in the place of scale and tiles.
     """
 
     scale: Fraction = Fraction(1)
     tile_pixels: int | None = None
     size_bytes: int
+    words: str = ""
 
     def sentence(self) -> str:
         """For a person."""
+        if self.words:
+            return self.words
         flow = "flow at the frame's size" if self.scale == 1 else f"flow at {self.scale} of the frame's size"
         if self.tile_pixels is None:
             return f"{flow}, whole frames"

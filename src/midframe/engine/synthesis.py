@@ -182,7 +182,7 @@ class GapFiller:
     def _in_parts(
         self, frames: Tensor | Sequence[Pixels], times: Sequence[Fraction], generator: torch.Generator | None
     ) -> Iterator[Tensor]:
-        count = times_per_call(*_size(frames))
+        count = len(times) if self._spec.together else times_per_call(*_size(frames))
         for start in range(0, len(times), count):
             yield from self._call(frames, times[start : start + count], generator)
 
