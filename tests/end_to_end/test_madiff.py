@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 
 import midframe
 from clips import make_clip, textures
+from midframe.engine.identity import run_identity
 from midframe.methods.madiff.config import HintConfig
 from midframe.methods.madiff.model_file import save_model
 from midframe.video import VideoReader, probe
@@ -38,6 +40,21 @@ def test_a_video_gets_midpoints_of_midpoints_and_the_same_ones_again(weights: Pa
         assert result.made == 6
     assert len(made[0]) == 3 + 6
     assert made[0] == made[1]
+
+
+def test_the_size_of_parts_tells_runs_apart_where_it_changes_the_frames(weights: Path, tmp_path: Path):
+    clip = make_clip(tmp_path / "in.mp4", textures(3))
+
+    def identity(name: str, tile_pixels: int | None, **options) -> dict[str, str]:
+        plan = midframe.plan_video(clip, tmp_path / "out.mkv", method=midframe.load(name, device="cpu", **options))
+        assert plan.memory is not None
+        assert plan.memory.size is not None
+        size = replace(plan.memory.size, tile_pixels=tile_pixels)
+        plan = replace(plan, memory=replace(plan.memory, size=size))
+        return run_identity(plan, seed=0, skip_damaged=False, made_with={})
+
+    assert identity("madiff", None, weights=weights) != identity("madiff", 2**20, weights=weights)
+    assert identity("rife", None) == identity("rife", 2**20)
 
 
 def test_the_orderings_are_measured_for_every_file(weights: Path, tmp_path: Path):

@@ -314,7 +314,7 @@ def test_the_recipe_of_the_paper_s_sizes_has_the_paper_s_size():
 
 @pytest.mark.slow
 def test_a_training_step_at_the_paper_s_sizes(bank: Path):
-    """Ten gigabytes of memory: 416.5 M weights, their gradients, and both of AdamW's means."""
+    """Seven gigabytes of memory: 416.5 M weights, their gradients, and both of AdamW's means."""
     recipe = read_recipe(find_recipe("madiff-denoiser-f32"), DenoiserRecipe)
     hints = HintConfig(kind="events")
     model = MadiffModel(small_codec(hints, PAPER_CODEC), LatentDenoiser(recipe.denoiser))
@@ -325,7 +325,7 @@ def test_a_training_step_at_the_paper_s_sizes(bank: Path):
         for name in ("before", "target", "after")
     }
     network = task.networks["denoiser"]
-    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, foreach=False)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.schedule.learning_rate, foreach=False)
     found = []
     for _ in range(3):
         loss = task.losses(batch, 0)["denoiser"].total

@@ -279,6 +279,8 @@ def test_a_large_frame_needs_less_memory_in_parts():
     assert isinstance(interpolator, Resizable)
     sizes = interpolator.sizes(2160, 3840)
     assert sizes[0].tile_pixels is None
+    assert [sizes[0].sentence(), sizes[1].sentence()] == ["whole frames", "overlapping parts of 1.05 million pixels"]
+    assert not any(size.seamless for size in sizes)
     memory = [size.size_bytes for size in sizes]
     assert memory == sorted(memory, reverse=True)
     assert interpolator.smaller(2160, 3840) == sizes[1]

@@ -17,12 +17,14 @@ class WorkSize:
     Attributes:
         scale: Resolution of the flow relative to the frame.
         tile_pixels: Most pixels, of the frame on which flow is estimated, that are worked on at once; None for all.
+        seamless: In tiles the frame is that of the whole; else it is another one, as good or nearly.
         size_bytes: Largest memory of a call that makes one frame, beyond the frames that go in and come out.
         words: For a method without flow, what it does; it stands in the place of scale and tiles.
     """
 
     scale: Fraction = Fraction(1)
     tile_pixels: int | None = None
+    seamless: bool = True
     size_bytes: int
     words: str = ""
 

@@ -41,7 +41,9 @@ def run_identity(plan: Plan, *, seed: int, skip_damaged: bool, made_with: Mappin
         "media libraries": f"PyAV {libraries.pyav}, libavcodec {libraries.libavcodec}",
         "method": str(plan.method),
         **made_with,
-        **({"flow scale": str(size.scale)} if size else {}),  # tiles change nothing that is seen
+        **({"flow scale": str(size.scale)} if size else {}),
+        # Most methods' tiles change nothing that is seen.
+        **({"tiles": str(size.tile_pixels)} if size and not size.seamless else {}),
     }
 
 

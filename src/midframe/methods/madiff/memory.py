@@ -43,9 +43,11 @@ def work_sizes(config: MadiffConfig, parameter_bytes: int, height: int, width: i
     # What lies where parts overlap is kept twice, in a corner four times.
     doubled = (1 / (1 - 1 / MARGIN)) ** 2
     parted = parameter_bytes + int((FRAMES + _kept(config) * doubled) * pixels)
-    sizes = [WorkSize(size_bytes=whole + _worked(config) * pixels)]
+    sizes = [WorkSize(words="whole frames", seamless=False, size_bytes=whole + _worked(config) * pixels)]
     for tile in TILES:
-        size = WorkSize(tile_pixels=tile, size_bytes=parted + _worked(config) * max(tile, multiple**2))
+        worked = _worked(config) * max(tile, multiple**2)
+        words = f"overlapping parts of {tile / 1e6:.2f} million pixels"
+        size = WorkSize(tile_pixels=tile, words=words, seamless=False, size_bytes=parted + worked)
         if multiple**2 <= tile < pixels and size.size_bytes < sizes[-1].size_bytes:
             sizes.append(size)
     return sizes
