@@ -186,9 +186,7 @@ def test_karras_levels_are_those_of_the_librarys_scheduler():
         use_karras_sigmas=True, sigma_min=0.002, sigma_max=700.0, timestep_type="continuous"
     )
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # The library is older than this numpy.
+        warnings.simplefilter("ignore", DeprecationWarning)  # The library is older than this numpy.
         scheduler.set_timesteps(25)
     assert torch.allclose(karras_sigmas(25, 0.002, 700.0), scheduler.sigmas, rtol=1e-4)
 

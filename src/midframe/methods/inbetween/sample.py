@@ -17,7 +17,7 @@ from midframe.core.options import LoadOptions
 from midframe.core.recipe import build
 from midframe.core.work_size import WorkSize
 from midframe.diffusion.edm import clean_from_velocity, euler_step, karras_sigmas, renoise
-from midframe.methods.inbetween.attention import Maps, Pass, ReverseProjections
+from midframe.methods.inbetween.attention import Pass, ReverseProjections
 from midframe.methods.inbetween.backbone import (
     BACKWARD_FILE,
     REPOSITORY_14,
@@ -222,12 +222,13 @@ class ClipSampler:
     def _after_another(
         self, noisy: Latents, reversed_: Latents, sigma: Tensor, pairs: Sequence[tuple[Condition, Condition]]
     ) -> tuple[list[Latents], list[Latents]]:
+        network = self.model.network
+        followed = any(network.rotates(layer) for layer in network.layers)
         forward, backward = [], []
         for one, other in pairs:
             maps: dict[str, AttentionMap] = {}
-            forward.append(self._run(noisy, sigma, one, Pass("forward", taken=maps)))
-            given: Maps = maps
-            backward.append(self._run(reversed_, sigma, other, Pass("backward", given=given)))
+            forward.append(self._run(noisy, sigma, one, Pass("forward", taken=maps if followed else None)))
+            backward.append(self._run(reversed_, sigma, other, Pass("backward", given=maps)))
         return forward, backward
 
     def _run(self, clips: Latents, sigma: Tensor, condition: Condition, way: Pass | None) -> Latents:
