@@ -1,6 +1,6 @@
 """What each part of SVMV is worth: small models, equal budgets, several seeds.
 
-    python examples/svmv_ablations.py BANK OUT [--seeds 3] [--steps 120] [--only NAME ...]
+    python examples/svmv_ablations.py BANK OUT [--seeds 3] [--steps 80] [--only NAME ...]
 
 BANK is a folder that `midframe train` has decoded clips into (`runs/NAME/bank`). Every variant changes one thing of
 the same small recipe, and is trained for as many steps from random weights. Prints, for each variant, means over the
@@ -38,7 +38,7 @@ from midframe.methods.svmv.synthesis import render
 from midframe.methods.svmv.weights_file import load_network
 from midframe.metrics.uncertainty import rank_correlation
 
-CROPS, SCENES, SIDE = 48, 32, 128
+CROPS, SCENES, SIDE = 24, 24, 128
 RECIPE = """
 [svmv]
 members = {members}
@@ -75,7 +75,7 @@ until = {steps}
 [stages.samples]
 context = 2
 size = 64
-batch = 8
+batch = 6
 scales = [0.5, 0.5, 0.75]
 synthetic = 0.4
 acceleration = 1.0
@@ -111,7 +111,7 @@ def main(
     bank: Path,
     out: Path,
     seeds: Annotated[int, typer.Option()] = 3,
-    steps: Annotated[int, typer.Option()] = 120,
+    steps: Annotated[int, typer.Option()] = 80,
     only: Annotated[list[str] | None, typer.Option(help="Part of a variant's name.")] = None,
 ) -> None:
     """Train and measure all variants; runs that are there already are only measured."""
