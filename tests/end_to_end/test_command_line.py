@@ -227,7 +227,7 @@ def test_a_misused_command_exits_with_2(clip: Path, tmp_path: Path) -> None:
     assert unknown.returncode == 2
     assert unknown.stderr == (
         "midframe: There is no method 'blnd'. Did you mean 'blend'? "
-        "Known: blend, classical, madiff, minterpolate, mivid, nearest, rife, svmv.\n"
+        "Known: blend, classical, inbetween, inbetween-small, madiff, minterpolate, mivid, nearest, rife, svmv.\n"
     )
     assert command("interpolate", clip).returncode == 2
     assert "Traceback" not in command("interpolate", clip, "--nonsense").stderr

@@ -308,7 +308,7 @@ def test_the_number_of_steps_can_be_chosen(tmp_path: Path):
     assert len(interpolator.steps) == 3
     with pytest.raises(UsageError, match=r"1 to \d+ steps; got 100000"):
         midframe.load("mivid", weights=path, device="cpu", precision="fp32", steps=100_000)
-    with pytest.raises(UsageError, match=r"'blend' does not sample in steps; these do: mivid, madiff\."):
+    with pytest.raises(UsageError, match=r"'blend' does not sample in steps; these do: mivid, madiff, inbetween"):
         midframe.load("blend", steps=3)
 
 

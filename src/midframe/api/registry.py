@@ -205,7 +205,7 @@ def trainable(name: str) -> Registration:
 
 
 def stages_of(name: str) -> list[str]:
-    """Stages in which a method is trained, first to last; none for one that is trained at once or not at all."""
+    """Stages whose names begin with a method's, first to last."""
     return [stage for stage in STAGES if stage.startswith(f"{name}-")]
 
 
