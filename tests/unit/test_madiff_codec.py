@@ -10,6 +10,7 @@ from torch import nn
 
 from midframe.core.errors import ShapeError, UsageError
 from midframe.methods.madiff.codec import MotionAwareCodec
+from midframe.methods.madiff.codec_loss import led_outside
 from midframe.methods.madiff.config import CodecConfig, CodecModelConfig, HintConfig
 from midframe.methods.madiff.heads import gathered
 from midframe.methods.madiff.hints import SimulatedHints
@@ -131,6 +132,20 @@ def test_a_constant_offset_moves_features_by_its_pixels(warp: MotionWarp):
     fused = warp(torch.rand(1, 8, 6, 6), before, after, hint, hint)
     assert torch.allclose(fused.features[..., :-1], before[..., 1:], atol=EXACT)
     assert torch.allclose(fused.features[..., -1], before[..., -1], atol=EXACT)
+
+
+def test_displacements_that_leave_the_map_are_called_back():
+    assert led_outside(torch.zeros(1, 2, 4, 8)).item() == 0
+    away = torch.zeros(1, 2, 4, 8)
+    away[:, 0] = 8.0  # a whole width to the right: columns 8 to 15 of 8
+    away[:, 1, 3, 0] = -5.0  # two rows above the top
+    away.requires_grad_()
+    led = led_outside(away)
+    assert led.item() == pytest.approx(sum(range(1, 9)) / 8 / 8 + 2 / 32 / 4)
+    led.backward()
+    assert away.grad is not None
+    assert bool((away.grad[:, 0] > 0).all())
+    assert away.grad[0, 1, 3, 0] < 0
 
 
 def test_shared_offsets_see_the_later_hint_turned_round():

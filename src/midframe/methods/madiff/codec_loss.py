@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+import torch.nn.functional as functional
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -11,6 +13,7 @@ from midframe.core.errors import RecipeError
 from midframe.core.task import LossTerms
 from midframe.losses.adversarial import balance, frozen, hinge_losses
 from midframe.losses.perceptual import FrameDistance
+from midframe.methods.madiff.codec import Decoded
 
 Pictures = Float[Tensor, "batch 3 height width"]
 
@@ -22,6 +25,7 @@ class CodecWeights:
     Attributes:
         perceptual: Of the distance of frames' looks.
         codes: Of what pulls latents and codes together.
+        outside: Of the way that displacements lead out of the picture, as a part of its side.
         adversarial: Gradient of the critic's term at the decoder's last layer, as a part of that of the content.
         adversarial_from: Optimiser step from which there is a critic.
         critic_width: Channels of the critic's first layer.
@@ -31,6 +35,7 @@ class CodecWeights:
 
     perceptual: float = 1.0
     codes: float = 1.0
+    outside: float = 1.0
     adversarial: float = 0.8
     adversarial_from: int = 10_000
     critic_width: int = 64
@@ -38,14 +43,14 @@ class CodecWeights:
     hint_share: float = 0.5
 
     def __post_init__(self) -> None:
-        if min(self.perceptual, self.codes, self.adversarial, self.adversarial_from) < 0:
+        if min(self.perceptual, self.codes, self.outside, self.adversarial, self.adversarial_from) < 0:
             raise RecipeError("weights and adversarial_from cannot be negative.")
         if not 0 <= self.hint_share <= 1:
             raise RecipeError(f"hint_share is a share in [0, 1]; got {self.hint_share}.")
 
 
 def codec_losses(
-    made: Pictures,
+    decoded: Decoded,
     target: Pictures,
     codes_loss: Float[Tensor, ""],
     last_weight: Tensor,
@@ -56,7 +61,7 @@ def codec_losses(
     """Score reconstructions.
 
     Args:
-        made: RGB in [0, 1] and a little beyond, with a gradient.
+        decoded: Frames, with a gradient, and displacements.
         target: RGB in [0, 1].
         codes_loss: From the quantiser.
         last_weight: Of the decoder, for the balance of the critic's term.
@@ -69,10 +74,14 @@ def codec_losses(
 
     Source: Esser et al., CVPR 2021, equations 5 to 7, with hinge losses; Huang et al. 2024 names the same terms.
     """
+    made = decoded.frames
     # Colours count in [-1, 1], as in the published objective: twice the difference in [0, 1].
     absolute = 2 * (made - target).abs().mean()
     terms = {"absolute": absolute, "codes": weights.codes * codes_loss}
     logs = {}
+    if decoded.offsets and weights.outside:
+        led = [led_outside(offset) for pair in decoded.offsets for offset in pair]
+        terms["outside"] = weights.outside * torch.stack(led).mean()
     content = absolute
     if weights.perceptual:
         looks = distance(made.clamp(0, 1), target).mean()
@@ -90,3 +99,22 @@ def codec_losses(
     judged = {"hinge": hinge_losses(real, fake)}
     seen = {"real": real.detach().mean(), "made": fake.detach().mean()}
     return {"codec": LossTerms(terms, logs), "critic": LossTerms(judged, seen)}
+
+
+def led_outside(offset: Float[Tensor, "batch 2 height width"]) -> Float[Tensor, ""]:
+    """Mean way that displacements lead out of their map, as a part of its side.
+
+    Out there every place shows the border, so a displacement that has left the map feels nothing that would bring it
+    back: without this, those of the smallest level left it within a few hundred steps.
+
+    Args:
+        offset: In pixels of the map, x before y.
+    """
+    height, width = offset.shape[-2:]
+    column = offset[:, 0] + torch.arange(width, device=offset.device)
+    row = offset[:, 1] + torch.arange(height, device=offset.device)[:, None]
+    ways = [
+        (functional.relu(-place) + functional.relu(place - (side - 1))).mean() / side
+        for place, side in ((column, width), (row, height))
+    ]
+    return ways[0] + ways[1]

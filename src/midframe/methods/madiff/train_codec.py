@@ -176,7 +176,7 @@ class CodecTask:
         weights = self.recipe.weights
         judged = weights.adversarial > 0 and step >= weights.adversarial_from
         losses = codec_losses(
-            made.decoded.frames,
+            made.decoded,
             target,
             made.quantised.loss,
             self.codec.last_weight,
