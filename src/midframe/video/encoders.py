@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
+from pathlib import Path
 
 import av
 from av.error import FFmpegError
@@ -102,12 +104,33 @@ def is_hardware(encoder: str) -> bool:
     return encoder.endswith(tuple(HARDWARE_QUALITY))
 
 
-def quiet(encoder: str, options: dict[str, str]) -> dict[str, str]:
-    """The options with what keeps an encoder from printing by itself, unless they say how much it is to print."""
-    parameters = options.get("x265-params", "")
-    if encoder != "libx265" or "log-level" in parameters:
+def settled(encoder: str, options: dict[str, str]) -> dict[str, str]:
+    """The options with what keeps an encoder from printing by itself and makes it do the same twice.
+
+    x264's code for AVX-512 gives other bits from run to run (its macroblock tree, in the build of PyAV 18.1), and a
+    resumed run would differ from an undisturbed one. What the options say themselves is kept.
+    """
+    if encoder == "libx265":
+        return _with_parameter(options, "x265-params", "log-level", "error")
+    if encoder == "libx264" and _has_avx512():
+        return _with_parameter(options, "x264-params", "asm", "avx2")
+    return options
+
+
+def _with_parameter(options: dict[str, str], field: str, name: str, value: str) -> dict[str, str]:
+    parameters = options.get(field, "")
+    if name in parameters:
         return options
-    return options | {"x265-params": f"{parameters}:log-level=error".lstrip(":")}
+    return options | {field: f"{parameters}:{name}={value}".lstrip(":")}
+
+
+@cache
+def _has_avx512() -> bool:
+    """Whether Linux names it among the processor's abilities; elsewhere the answer is no."""
+    try:
+        return "avx512f" in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split()
+    except OSError:
+        return False
 
 
 def has_encoder(name: str) -> bool:

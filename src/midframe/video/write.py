@@ -25,7 +25,7 @@ from midframe.core.errors import MediaError, WriteError
 from midframe.video.colour import stored_codes
 from midframe.video.display_size import state_display_size
 from midframe.video.encode import lossless_encoding, states_aspect
-from midframe.video.encoders import quiet
+from midframe.video.encoders import settled
 from midframe.video.formats import format_of, muxer_options
 from midframe.video.hdr import add_described_stream, carries_hdr, with_hdr
 from midframe.video.probe import open_video, reason
@@ -56,7 +56,9 @@ class FrameEncoder:
         encoding = request.encoding
         context = av.CodecContext.create(encoding.codec, "w")
         assert isinstance(context, VideoCodecContext)  # `resolve_encoding` checked the codec
-        context.options = quiet(encoding.codec, with_hdr(encoding.codec, dict(encoding.options), request.source.hdr))
+        context.options = settled(
+            encoding.codec, with_hdr(encoding.codec, dict(encoding.options), request.source.hdr)
+        )
         context.framerate = request.rate
         _describe(context, request)
         # All containers that are written keep an encoder's header apart from its packets, where there is one.
@@ -242,7 +244,7 @@ class VideoWriter:
             stream = add_described_stream(self._container, encoding.codec, request.size, info.hdr)
             FrameEncoder(request).describe(stream.codec_context)
         else:
-            options = quiet(encoding.codec, dict(encoding.options))
+            options = settled(encoding.codec, dict(encoding.options))
             stream = self._container.add_stream(encoding.codec, rate=request.rate, options=options)
             assert isinstance(stream, VideoStream)  # `resolve_encoding` checked the codec
         _describe(stream.codec_context, request)
