@@ -103,8 +103,8 @@ class SmallConfig:
 
     frames: int = 9
     size: int = 64
-    patch: int = 2
-    codec_widths: tuple[int, ...] = (64, 64, 96)
+    patch: int = 4
+    codec_widths: tuple[int, ...] = (64, 96)
     codec_layers: int = 1
     latent_channels: int = 8
     widths: tuple[int, ...] = (64, 96)
