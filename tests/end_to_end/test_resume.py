@@ -256,7 +256,10 @@ def test_what_cannot_be_written_is_said_before_the_first_frame(tmp_path: Path):
     assert not method.calls
 
 
-@pytest.mark.parametrize("segments_there", [1, 3, 6])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("segments_there", [pytest.param(1, marks=SLOW), 3, pytest.param(6, marks=SLOW)])
 def test_goes_on_after_sigkill(tmp_path: Path, segments_there: int):
     """The real thing: a process of its own, killed while it works."""
     source, whole, target = tmp_path / "in put.mp4", tmp_path / "whole.mp4", tmp_path / "out [1].mp4"
