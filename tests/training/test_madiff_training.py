@@ -142,8 +142,8 @@ def test_the_second_stage_builds_on_the_first_and_its_file_holds_both(bank: Path
 def test_the_first_stage_is_validated_against_events_simulated_from_the_ends(events_run: Path):
     lines = [json.loads(line) for line in (events_run / "log.jsonl").read_text().splitlines()]
     validated = [line for line in lines if "validation_psnr" in line]
-    assert {"validation_squared", "validation_squared_simulated"} <= validated[0].keys()
-    assert 0 < validated[0]["validation_squared_simulated"] < validated[0]["validation_squared_nothing"]
+    assert {"validation_error", "validation_error_simulated"} <= validated[0].keys()
+    assert 0 < validated[0]["validation_error_simulated"] < validated[0]["validation_error_nothing"]
 
 
 @pytest.mark.parametrize(("name", "text"), [("madiff-events", EVENTS), ("madiff-codec", CODEC)])

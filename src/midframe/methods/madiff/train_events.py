@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -200,26 +201,26 @@ class EventTask:
 
     @torch.no_grad()
     def inspect(self, validation: Sequence[Batch], predictions: Sequence[Tensor]) -> Inspection:
-        """Squared differences to the true volume: of the network's, of events simulated from the ends alone, of none.
+        """Root mean square errors of the volume: the network's, of events simulated from the ends alone, of none.
 
         Args:
             validation: Batches.
             predictions: What `predict` made of each.
         """
         device = next(self.events.parameters()).device
-        found: dict[str, list[float]] = {"squared": [], "squared_simulated": [], "squared_nothing": []}
+        found: dict[str, list[float]] = {"error": [], "error_simulated": [], "error_nothing": []}
         truths, makings = [], []
         for batch, made in zip(validation, predictions, strict=True):
             batch = {name: value.to(device) for name, value in batch.items()}
             true = batch["volume"]
             simulated = simulate_events(torch.stack(pictures_of(batch), 1), self.recipe.hints.threshold)
-            found["squared"].append(float((self.volume(batch) - true).square().mean()))
-            found["squared_simulated"].append(float((simulated - true).square().mean()))
-            found["squared_nothing"].append(float(true.square().mean()))
+            found["error"].append(float((self.volume(batch) - true).square().mean()))
+            found["error_simulated"].append(float((simulated - true).square().mean()))
+            found["error_nothing"].append(float(true.square().mean()))
             if len(truths) < SHOWN and (not truths or made.shape[-2] == truths[0].shape[-2]):
                 truths.append(volume_picture(true)[0])
                 makings.append(made[0])
-        scores = {f"validation_{name}": sum(values) / len(values) for name, values in found.items()}
+        scores = {f"validation_{name}": math.sqrt(sum(values) / len(values)) for name, values in found.items()}
         return Inspection(scores, torch.cat(truths, -1).cpu(), torch.cat(makings, -1).cpu())
 
     def description(self) -> Mapping[str, Any]:
