@@ -55,6 +55,7 @@ def test_a_named_file_that_is_missing_is_named(cache: Path, tmp_path: Path):
         ("lpips_alex", "alexnet"),
         ("lpips_vgg", "vgg16"),
         ("lpips_squeeze", "squeezenet1_1"),
+        ("flosqd", "squeezenet_onnx"),
         ("flolpips", "alexnet"),
         ("fid", "inception"),
         ("fvd", "i3d"),

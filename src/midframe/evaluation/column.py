@@ -74,6 +74,11 @@ _COLUMNS: Mapping[str, Column] = {
             title="SqD",
             meaning="Squared distance of normalised SqueezeNet features. It ranks as LPIPS does, but is not LPIPS.",
         ),
+        Column(
+            name="flosqd",
+            title="FloSqD",
+            meaning="SqD weighted by errors of motion, found by OpenCV's dense inverse search. Not FloLPIPS.",
+        ),
         Column(name="lpips_alex", title="LPIPS (AlexNet)", meaning="LPIPS v0.1 over AlexNet."),
         Column(name="lpips_vgg", title="LPIPS (VGG)", meaning="LPIPS v0.1 over VGG-16."),
         Column(name="lpips_squeeze", title="LPIPS (SqueezeNet)", meaning="LPIPS v0.1 over SqueezeNet 1.1."),

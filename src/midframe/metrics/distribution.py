@@ -118,7 +118,7 @@ class ClipDistance:
         if self._length not in (None, length):
             raise UsageError(f"FVD needs clips of one length; one of {length} frames follows one of {self._length}.")
         self._length = length
-        before, after = clip[0].before, clip[0].after
+        before, after = clip[0].inputs(self.name)
         self._predicted.add(self._features([before, *(sample.prediction for sample in clip), after]))
         self._true.add(self._features([before, *(sample.target for sample in clip), after]))
 

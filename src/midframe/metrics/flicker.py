@@ -95,7 +95,7 @@ class Flicker:
 
     def update(self, clip: Sequence[Sample]) -> None:
         """Take in all targets of one gap, one at least; errors as in `alternation`."""
-        before, after = clip[0].before, clip[0].after
+        before, after = clip[0].inputs(self.name)
         made = alternation(self._quantity, before, [sample.prediction for sample in clip], after)
         true = alternation(self._quantity, before, [sample.target for sample in clip], after)
         self._predicted.append(abs(made))

@@ -9,6 +9,8 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import UInt8
 from torch import Tensor
 
+from midframe.core.errors import UsageError
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -17,14 +19,31 @@ class Sample:
     Attributes:
         prediction: The synthesised frame, rounded to 8 bit.
         target: The true frame.
-        before: Last input before the target.
-        after: First input after the target.
+        before: Last input before the target; None where nobody knows it.
+        after: First input after the target; likewise.
     """
 
     prediction: UInt8[Tensor, "3 height width"]
     target: UInt8[Tensor, "3 height width"]
-    before: UInt8[Tensor, "3 height width"]
-    after: UInt8[Tensor, "3 height width"]
+    before: UInt8[Tensor, "3 height width"] | None = None
+    after: UInt8[Tensor, "3 height width"] | None = None
+
+    def inputs(self, metric: str) -> tuple[UInt8[Tensor, "3 height width"], UInt8[Tensor, "3 height width"]]:
+        """The frames before and after, for a metric that says nothing without them.
+
+        Args:
+            metric: Its name, for the message.
+
+        Raises:
+            UsageError: One of them is not there.
+        """
+        if self.before is None or self.after is None:
+            missing = [name for name in ("before", "after") if getattr(self, name) is None]
+            raise UsageError(
+                f"The metric '{metric}' compares a frame with both inputs around it; this sample has none "
+                f"{' and none '.join(missing)} it."
+            )
+        return self.before, self.after
 
 
 @runtime_checkable

@@ -1,18 +1,21 @@
-"""SqD: a perceptual distance on SqueezeNet 1.1 that needs no learned heads.
+"""SqD and FloSqD: perceptual distances on SqueezeNet 1.1 that need no learned heads.
 
-It ranks as LPIPS does but is not LPIPS, and must not be compared with published LPIPS figures.
+SqD ranks as LPIPS does but is not LPIPS, FloSqD is to it what FloLPIPS is to LPIPS; neither must be compared with
+published figures of those.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 
 from midframe.metrics.backbone_files import find_backbone
 from midframe.metrics.difference import check_same_size
+from midframe.metrics.flow_weighted import FlowEstimator, flow_weighted
 from midframe.metrics.sample import Sample
 from midframe.nn.backbone_weights import BLUE_GREEN_RED_MEAN, load_trunk, read_onnx_squeezenet
 from midframe.nn.backbones import Trunk, squeezenet
@@ -38,9 +41,56 @@ def squeeze_distance(
     Raises:
         ShapeError: The frames differ in size, or are too small for the network.
     """
+    return sum(distance.mean().item() for distance in squeeze_maps(trunk, prediction, target))
+
+
+@torch.inference_mode()
+def squeeze_maps(
+    trunk: Trunk, prediction: UInt8[Tensor, "3 height width"], target: UInt8[Tensor, "3 height width"]
+) -> list[Float64[Tensor, "_ _"]]:
+    """The distance at every pixel of every slice, whose means add up to `squeeze_distance`; errors as there."""
     check_same_size(prediction, target)
     differences = squared_differences(trunk(_prepare(prediction, trunk)), trunk(_prepare(target, trunk)))
-    return sum(difference.double().sum(dim=1).mean().item() for difference in differences)
+    return [difference[0].double().sum(dim=0) for difference in differences]
+
+
+def flosqd(trunk: Trunk, sample: Sample, flow: FlowEstimator) -> float:
+    """SqD in which a pixel counts by the length of the difference of two flows.
+
+    One flow leads from the target to an input, the other from the prediction to the same input; `flow_weighted` has
+    the equations. Equal to SqD where the flows differ alike everywhere, or nowhere.
+
+    Limits: weights are relative, so a frame that moves wrongly in one small place is judged by that place alone,
+    however slightly it does, and a score does not say how much moves wrongly. Flow is unsure where a picture is flat,
+    and an estimator that misses a small object misses what is wrong with its motion. A method that is built on the
+    estimator (`classical` on `LumaSearch`) is judged by its own eyes.
+
+    Args:
+        trunk: As in `squeeze_distance`.
+        sample: Prediction, target, and both inputs.
+        flow: Estimates motion; the metric of this name takes `LumaSearch`.
+
+    Returns:
+        0 for equal frames; lower is closer. No unit; of the order of SqD.
+
+    Raises:
+        UsageError: The sample has no inputs.
+        ShapeError: The frames differ in size, or are too small for the network.
+
+    Source: Danier et al. 2022 (FloLPIPS) for the weights; this project's for putting them on SqD.
+    """
+    return flow_weighted(partial(squeeze_maps, trunk), sample, flow, "flosqd")
+
+
+def load_squeezenet(file: Path | None, device: torch.device) -> Trunk:
+    """Read the ONNX model from `file`, or from the cache.
+
+    Raises:
+        WeightsError: The file is missing or holds something else.
+        MissingExtraError: The package onnx is not installed.
+    """
+    path = find_backbone(BACKBONE, file)
+    return load_trunk(squeezenet(partial_windows=False), read_onnx_squeezenet(path), path).to(device)
 
 
 class SqueezeDistance:
@@ -54,15 +104,8 @@ class SqueezeDistance:
 
     @classmethod
     def load(cls, file: Path | None, device: torch.device) -> SqueezeDistance:
-        """Read the ONNX model from `file`, or from the cache.
-
-        Raises:
-            WeightsError: The file is missing or holds something else.
-            MissingExtraError: The package onnx is not installed.
-        """
-        path = find_backbone(BACKBONE, file)
-        trunk = load_trunk(squeezenet(partial_windows=False), read_onnx_squeezenet(path), path)
-        return cls(trunk.to(device))
+        """With the network of `load_squeezenet`; errors as there."""
+        return cls(load_squeezenet(file, device))
 
     def __call__(self, sample: Sample) -> float:
         return squeeze_distance(self._trunk, sample.prediction, sample.target)

@@ -16,11 +16,11 @@ from midframe.metrics.backbone_files import BACKBONES
 from midframe.metrics.difference import interpolation_error, psnr, psnr_luma
 from midframe.metrics.distribution import ClipDistance, FrameDistance
 from midframe.metrics.flicker import Flicker, mean_luma, sharpness
-from midframe.metrics.flolpips import FlowWeightedDistance, LumaSearch
+from midframe.metrics.flow_weighted import FlowWeightedDistance, LumaSearch
 from midframe.metrics.lpips import LearnedDistance, PerceptualNetwork
 from midframe.metrics.sample import PairMetric, Sample, SetMetric
 from midframe.metrics.similarity import ssim, ssim_3d, ssim_luma
-from midframe.metrics.sqd import SqueezeDistance
+from midframe.metrics.sqd import SqueezeDistance, load_squeezenet, squeeze_maps
 from midframe.ops.inverse_search import InverseSearch
 
 __all__ = ["DEFAULT", "NAMES", "NOTES", "PairMetric", "Sample", "SetMetric", "build_metrics"]
@@ -68,11 +68,16 @@ _BUILDERS: Mapping[str, Callable[[Needs], Metric]] = {
     "ssim_luma": lambda needs: FrameScore("ssim_luma", True, ssim_luma),
     "ie": lambda needs: FrameScore("ie", False, interpolation_error),
     "sqd": lambda needs: SqueezeDistance.load(needs.files.get("squeezenet_onnx"), needs.device),
+    "flosqd": lambda needs: FlowWeightedDistance(
+        "flosqd",
+        partial(squeeze_maps, load_squeezenet(needs.files.get("squeezenet_onnx"), needs.device)),
+        LumaSearch(),
+    ),
     "lpips_alex": partial(_learned_distance, "alex"),
     "lpips_vgg": partial(_learned_distance, "vgg"),
     "lpips_squeeze": partial(_learned_distance, "squeeze"),
     "flolpips": lambda needs: FlowWeightedDistance(
-        PerceptualNetwork.load("alex", needs.files, needs.device), LumaSearch()
+        "flolpips", PerceptualNetwork.load("alex", needs.files, needs.device).distance_maps, LumaSearch()
     ),
     "fid": lambda needs: FrameDistance.load(needs.files.get("inception"), needs.device),
     "fvd": lambda needs: ClipDistance.load(needs.files.get("i3d"), needs.device),
@@ -85,6 +90,7 @@ NAMES = tuple(_BUILDERS)
 NOTES: Mapping[str, str] = {
     "ssim_3d": "window over the channels too, as the matlab variant of interpolation papers",
     "sqd": "squared distance of SqueezeNet features; not LPIPS",
+    "flosqd": f"SqD where the motion is wrong, by {InverseSearch.name}; not FloLPIPS",
     "flolpips": f"motion by {InverseSearch.name}, where the published measure uses PWC-Net",
     "fid": "compare only sets of as many frames",
     "fvd": "compare only sets of as many clips of one length",
