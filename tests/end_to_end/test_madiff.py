@@ -7,12 +7,14 @@ import runpy
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import midframe
 from clips import make_clip, textures
 from midframe.engine.identity import run_identity
+from midframe.evaluation.image_file import read_image
 from midframe.methods.madiff.config import HintConfig
 from midframe.methods.madiff.model_file import save_model
 from midframe.video import VideoReader, probe
@@ -74,9 +76,10 @@ def test_the_orderings_are_measured_for_every_file(weights: Path, tmp_path: Path
     options = ["--lists", "tiny", "--size", "32x32", "--targets", "2"]
     options += ["--seeds", "1", "--steps", "2", "--refresh", "1,2"]
     places = ["--root", str(root), "--out", str(tmp_path / "found.json")]
+    options += ["--beside", "blend,nearest", "--grid", str(tmp_path / "grid.png"), "--rows", "2"]
     results = runpy.run_path(str(EXAMPLE))["main"]([str(weights), str(other), *places, *options])
     assert json.loads((tmp_path / "found.json").read_text())["lists"].keys() == {"tiny"}
-    first, second, refresh = results["lists"]["tiny"].values()
+    first, second, beside, refresh = results["lists"]["tiny"].values()
     # Copies of one file, and equal seeds: equal scores.
     assert first["scores"] == second["scores"]
     assert set(first["scores"]) == {"motion", "pair", "none", "oracle", "codec, true hints", "codec, no hints"}
@@ -91,3 +94,28 @@ def test_the_orderings_are_measured_for_every_file(weights: Path, tmp_path: Path
     assert [row["every"] for row in refresh] == [1, 2, None]
     assert refresh[0]["split"]["hints"] > refresh[2]["split"]["hints"] == 0
     assert all(row["seconds"] > sum(row["split"].values()) for row in refresh)
+    # What others score is what their known frames score.
+    given = [
+        [read_image(root / f"scene{number}/{index}.png")[8:40, 16:48] for index in range(3)] for number in (0, 1)
+    ]
+    blends = [np.round(before / 2 + after / 2).astype(np.uint8) for before, _, after in given]
+    truths = [truth for _, truth, _ in given]
+    expected = [decibels(*pair) for pair in zip(blends, truths, strict=True)]
+    assert beside["scores"]["blend"]["psnr"] == pytest.approx(expected)
+    ahead = beside["differences"]["motion - nearest"]["psnr"]["mean"]
+    motion = first["scores"]["motion"]["psnr"]
+    assert ahead == pytest.approx((sum(motion) - sum(beside["scores"]["nearest"]["psnr"])) / 2)
+    # Rows of inputs, truth, two others, and MADIFF with hints from three places, each below a bar of 19 pixels.
+    grid = read_image(tmp_path / "grid.png")
+    assert grid.shape == (2 * (19 + 32) + 4, 8 * 32 + 7 * 4, 3)
+    for number, (before, truth, after) in enumerate(given):
+        row = grid[55 * number + 19 :][:32]
+        cells = [row[:, 36 * column :][:, :32] for column in range(8)]
+        for cell, frame in zip(cells, (before, after, truth, blends[number]), strict=False):
+            np.testing.assert_array_equal(cell, frame)
+        modes = [first["scores"][mode]["psnr"][number] for mode in ("motion", "pair", "none")]
+        assert [decibels(cell, truth) for cell in cells[5:]] == pytest.approx(modes)
+
+
+def decibels(one: np.ndarray, other: np.ndarray) -> float:
+    return 10 * np.log10(255**2 / np.square(one.astype(float) - other).mean())
