@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, replace
 from fractions import Fraction
 from itertools import islice
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from small_bank import make_bank
 
 import midframe
@@ -19,12 +21,14 @@ from midframe.core.recipe import read_recipe
 from midframe.core.task import Schedule, TrainOptions
 from midframe.data.samples import SampleRecipe, SampleStream
 from midframe.data.stages import Stage
-from midframe.methods.madiff.config import CodecConfig, DenoiserConfig, HintConfig, MadiffConfig
+from midframe.methods.madiff.codec import MotionAwareCodec
+from midframe.methods.madiff.config import CodecConfig, CodecModelConfig, DenoiserConfig, HintConfig, MadiffConfig
 from midframe.methods.madiff.denoiser import LatentDenoiser
 from midframe.methods.madiff.model import MadiffModel
-from midframe.methods.madiff.model_file import load_model
+from midframe.methods.madiff.model_file import load_model, save_model
+from midframe.methods.madiff.train_codec import CodecRecipe
 from midframe.methods.madiff.train_denoiser import DenoiserRecipe, DenoiserTask, measured, prepare
-from midframe.methods.madiff.weights_file import save_codec
+from midframe.methods.madiff.weights_file import CodecModel, save_codec
 from midframe.recipes import find_recipe, shipped_recipes
 from midframe.training.strip import GAP
 from midframe.video.picture import read_picture
@@ -303,6 +307,22 @@ def test_the_shipped_recipes_are_whole(name: str):
     assert recipe.validation_size % multiple == 0
     # Clips of 288 lines are large enough.
     assert all(s.samples.source_size(scale) <= 288 for s in recipe.stages for scale in s.samples.scales)
+
+
+def test_what_the_small_recipes_make_can_be_shipped(tmp_path: Path):
+    """At most 15 MiB of the 16 that a shipped file may have, and nothing in it but weights."""
+    codec_recipe = read_recipe(find_recipe("madiff-codec"), CodecRecipe)
+    recipe = read_recipe(find_recipe("madiff-denoiser"), DenoiserRecipe)
+    config = CodecModelConfig(codec=codec_recipe.codec, hints=codec_recipe.hints)
+    model = MadiffModel(CodecModel(config, MotionAwareCodec(config.codec), None), LatentDenoiser(recipe.denoiser))
+    path = tmp_path / "weights.safetensors"
+    save_model(model, model.denoiser.state_dict(), path, torch.float16)
+    assert path.stat().st_size <= 15 * 2**20
+    counts = [sum(values.numel() for values in part.parameters()) for part in (model.codec, model.denoiser)]
+    with safe_open(path, framework="pt") as file:
+        assert sum(math.prod(file.get_slice(name).get_shape()) for name in list(file.keys())) == sum(counts)
+    # What the documentation says of them.
+    assert [round(count / 1e6, 2) for count in counts] == [4.56, 3.22]
 
 
 def test_the_recipe_of_the_paper_s_sizes_has_the_paper_s_size():

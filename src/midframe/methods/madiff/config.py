@@ -148,7 +148,7 @@ class DenoiserConfig:
     What is said of latents and hints is filled in by training: it follows from the codec's file and is measured.
 
     Attributes:
-        base_width: Channels of the first stage.
+        base_width: What widths are counted in; four times it is the width of the step's embedding.
         multiples: Channels of each stage, as multiples of it. All but the last halve the latent.
         depth: Residual blocks of a stage on the way down; the way up has one more.
         window: Side of the attention's groups, in latent pixels.

@@ -29,7 +29,7 @@ from midframe.nn.embedding import StepEmbedding
 from midframe.nn.residual import Double, Halve, ResidualBlock, normalisation, start_at_zero
 
 EMBEDDING = 4
-"""Width of the step's embedding, as a multiple of the first stage's."""
+"""Width of the step's embedding, as a multiple of `DenoiserConfig.base_width`."""
 
 Latent = Float[Tensor, "batch channel row column"]
 Hint = Float[Tensor, "batch hint height width"]
