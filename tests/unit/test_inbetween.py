@@ -567,3 +567,27 @@ def test_the_shipped_size_stays_below_16_mib():
     backward = sum(value.numel() for value in TwoWayNetwork(parts[0]).own_weights(BackwardConfig()).values())
     assert 2 * (count + backward) < 16 * 2**20
     assert not math.isclose(count, 0)
+
+
+def test_a_small_codec_keeps_a_pictures_own_colour_and_contrast():
+    """Group normalisation would take both away: a picture of one colour would leave nothing."""
+    codec = backbone.build_codec(SMALL_INBETWEEN)
+    assert not any(isinstance(layer, torch.nn.GroupNorm) for layer in codec.modules())
+
+
+def test_a_small_u_net_normalises_sixteen_channels_together():
+    unet = backbone.build_unet(replace(SMALL_INBETWEEN, widths=(32, 64)))
+    shared = {
+        layer.num_channels // layer.num_groups for layer in unet.modules() if isinstance(layer, torch.nn.GroupNorm)
+    }
+    assert shared == {16}
+
+
+def test_a_convolution_over_time_is_the_librarys_three_dimensional_one():
+    unet = backbone.build_unet(SMALL_INBETWEEN)
+    layers = [layer for layer in unet.modules() if isinstance(layer, torch.nn.Conv3d)]
+    assert layers
+    for layer in layers[:2]:
+        clip = noise(2, layer.in_channels, 5, 3, 4)
+        expected = torch.nn.functional.conv3d(clip, layer.weight, layer.bias, padding=(1, 0, 0))
+        assert torch.allclose(layer(clip), expected, atol=1e-5)

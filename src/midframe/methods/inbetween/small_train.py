@@ -52,12 +52,15 @@ class CodecStage:
         schedule: How long and how fast.
         batch: Clips in a batch.
         frames: Of each.
+        absolute: Weight of absolute differences. Small beside the squared ones: where most of a picture is
+            background, they teach to leave small objects out.
         regularity: Weight of the divergence of latents from a normal distribution.
     """
 
     schedule: Schedule
     batch: int = 4
     frames: int = 3
+    absolute: float = 0.05
     regularity: float = 1e-5
 
 
@@ -210,7 +213,7 @@ class CodecTask:
         # KL(N(m, s²) || N(0, 1)) for each number of a latent.
         divergence = 0.5 * (mean.square() + spread.square() - 1 - 2 * spread.clamp(min=1e-6).log()).mean()
         terms = {
-            "absolute": error.abs().mean(),
+            "absolute": self.stage.absolute * error.abs().mean(),
             "squared": 4 * error.square().mean(),
             "regularity": self.stage.regularity * divergence,
         }
