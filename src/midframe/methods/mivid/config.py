@@ -20,6 +20,9 @@ class MividConfig:
     """Widths and switches of the network (see `network.py`), and how it is sampled.
 
     Attributes:
+        patch: Side of the squares of pixels that become channels before the first layer, and pixels again after the
+            last: the network's full size is that much smaller than the pictures, and a step as many times cheaper as
+            a square has pixels.
         base_width: Channels at full size.
         multiples: Channels at full, half and quarter size, as multiples of it.
         depth: Residual blocks in each stage.
@@ -34,6 +37,7 @@ class MividConfig:
         sampling_steps: Steps from noise to picture when used.
     """
 
+    patch: int = 1
     base_width: int = 32
     multiples: tuple[int, int, int] = (1, 2, 4)
     depth: int = 1
@@ -55,12 +59,19 @@ class MividConfig:
         for width, heads in zip(self.widths, self.heads, strict=True):
             if heads < 1 or width % heads:
                 raise UsageError(f"{width} channels cannot be shared by {heads} heads.")
-        if self.size < 4 or self.size % 4:
-            raise UsageError(f"size must be a multiple of 4; got {self.size}.")
+        if self.patch < 1:
+            raise UsageError(f"patch must be at least 1; got {self.patch}.")
+        if self.size < self.multiple or self.size % self.multiple:
+            raise UsageError(f"size must be a multiple of {self.multiple}; got {self.size}.")
         if self.base == "blend" and self.prediction != "x0":
             raise UsageError(f"base 'blend' belongs to the prediction 'x0'; '{self.prediction}' needs base 'none'.")
         if not 1 <= self.sampling_steps <= self.noise_steps:
             raise UsageError(f"sampling_steps lies in 1 to {self.noise_steps}; got {self.sampling_steps}.")
+
+    @property
+    def multiple(self) -> int:
+        """What height and width in pixels have to be multiples of: the network halves them twice."""
+        return 4 * self.patch
 
     @property
     def widths(self) -> tuple[int, int, int]:

@@ -22,8 +22,6 @@ from midframe.methods.mivid.weights_file import load_network
 from midframe.ops.resize import resize
 
 PARTS = FRAMES - 1
-MULTIPLE = 4
-"""The network halves height and width twice."""
 
 Clip = Float[Tensor, "batch 3 frame height width"]
 Visibility = Float[Tensor, "batch 1 frame height width"]
@@ -127,7 +125,8 @@ class MividInterpolator:
         shown = visible.bool().view(1, 1, FRAMES, 1, 1)
         clip = torch.where(shown, frames.float().transpose(1, 2).clamp(0, 1), 0)
         height, width = frames.shape[-2:]
-        small_size = _working_size(height, width, self.network.config.size)
+        config = self.network.config
+        small_size = _working_size(height, width, config.size, config.multiple)
         small = _shrunk(clip, small_size) * 2 - 1
         mask = shown.float().expand(len(frames), 1, FRAMES, *small_size)
         known = small * mask
@@ -153,7 +152,7 @@ def sample(
 
     Args:
         network: In evaluation mode.
-        known: In [-1, 1] where visible, zero elsewhere; height and width multiples of 4.
+        known: In [-1, 1] where visible, zero elsewhere; height and width multiples of the network's `multiple`.
         visible: 1 where it is.
         steps: Descending steps of the diffusion.
         eta: Share of fresh noise at each step.
@@ -175,10 +174,10 @@ def sample(
     return sample_ddim(denoise, noise, levels, steps, eta=eta, generator=generator)
 
 
-def _working_size(height: int, width: int, short: int) -> tuple[int, int]:
-    """Size at which the network works: its own short side, the shape kept as far as multiples of 4 allow."""
+def _working_size(height: int, width: int, short: int, multiple: int) -> tuple[int, int]:
+    """Size at which the network works: its own short side, the shape kept as far as what it can halve allows."""
     factor = short / min(height, width)
-    tall, wide = (max(round(side * factor / MULTIPLE), 1) * MULTIPLE for side in (height, width))
+    tall, wide = (max(round(side * factor / multiple), 1) * multiple for side in (height, width))
     return tall, wide
 
 
