@@ -122,6 +122,11 @@ def test_the_gather_variant_has_no_matching_of_its_own(bank: Path, tmp_path: Pat
         prepare(options(bank, write(tmp_path / "a.toml", *changes)))
 
 
+def test_features_without_a_perceptual_term_are_refused(bank: Path, tmp_path: Path):
+    with pytest.raises(RecipeError, match="no perceptual term"):
+        prepare(options(bank, write(tmp_path / "a.toml"), features=tmp_path / "squeezenet.onnx"))
+
+
 def test_samples_of_two_frames_are_refused(bank: Path, tmp_path: Path):
     with pytest.raises(RecipeError, match="context = 2"):
         prepare(options(bank, write(tmp_path / "small.toml", ("context = 2\n", ""))))

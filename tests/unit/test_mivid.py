@@ -39,13 +39,29 @@ def test_the_network_has_the_size_that_its_layers_were_specified_with():
     assert parameters(MividConfig(depth=2)) / 1e6 == pytest.approx(4.69, abs=0.006)
 
 
-def test_an_untrained_network_is_the_temporal_blend():
-    interpolator = MividInterpolator(MaskedVideoNetwork(SMALL_MIVID).eval())
+@pytest.mark.parametrize("patch", [1, 2])
+def test_an_untrained_network_is_the_temporal_blend(patch: int):
+    interpolator = MividInterpolator(MaskedVideoNetwork(replace(SMALL_MIVID, patch=patch)).eval())
     frames = torch.rand(1, 2, 3, 40, 56, generator=seeded())
     times = [Fraction(1, 8), Fraction(1, 2), Fraction(7, 8)]
     made = interpolator.interpolate(frames, times, generator=seeded())
     expected = torch.stack([frames[:, 0] * float(1 - t) + frames[:, 1] * float(t) for t in times], 1)
     assert torch.allclose(made, expected, atol=1e-5)
+
+
+def test_patches_come_back_to_their_place():
+    network = MaskedVideoNetwork(replace(SMALL_MIVID, patch=2))
+    centre = network.leave.conv.weight.new_zeros(12, network.leave.conv.in_channels, 3, 3)
+    centre[5, 0, 1, 1] = 1.0  # Green, right above: the sixth of four numbers for each colour.
+    network.leave.conv.weight = torch.nn.Parameter(centre)
+    clip = torch.rand(1, 3, FRAMES, 16, 24, generator=seeded())
+    made = network(clip, clip, torch.ones(1, 1, FRAMES, 16, 24), torch.tensor([5])).detach()
+    assert made.shape == clip.shape
+    lit = made.abs().amax((0, 2)) > 0
+    assert not lit[[0, 2]].any()
+    assert not lit[1, 1::2].any()
+    assert not lit[1, :, ::2].any()
+    assert lit[1, ::2, 1::2].float().mean() > 0.9
 
 
 def test_a_convolution_in_space_and_time_is_a_three_dimensional_one():
@@ -240,6 +256,7 @@ def test_a_file_of_features_that_is_not_there_is_named(tmp_path: Path):
         ({"heads": (3, 4, 4)}, "32 channels cannot be shared by 3 heads"),
         ({"prediction": "eps"}, "needs base 'none'"),
         ({"size": 30}, "multiple of 4; got 30"),
+        ({"size": 68, "patch": 2}, "multiple of 8; got 68"),
         ({"sampling_steps": 2000}, "1 to 1000; got 2000"),
         ({"depth": 0}, "at least 1; got 0"),
     ],

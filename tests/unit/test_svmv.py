@@ -347,6 +347,28 @@ def test_the_objective_trains_every_parameter(options: dict[str, Any]):
     assert all(bool(torch.isfinite(value.grad).all()) for value in network.parameters() if value.grad is not None)
 
 
+@torch.no_grad()
+def test_the_perceptual_term_is_the_weighted_distance_of_both_variants_frames():
+    torch.manual_seed(0)
+    pictures, _, _ = pictures_of(motion_pixels=4.0)
+    weights = SvmvWeights(perceptual=0.5)
+    splat, gather = (build_network(replace(SMALL_SVMV, synthesis=kind)) for kind in ("splat", "gather"))
+    assert isinstance(splat, MotionVolumeNetwork)
+
+    def distance(made: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return (made - target).square().mean((1, 2, 3))
+
+    volumes, gathered = splat(pictures.window), gather(pictures.window, pictures.time)
+    rendered = render(volumes.volume, pictures.before, pictures.after, pictures.time)
+    for frame, terms in (
+        (rendered.frame, svmv_loss(rendered, volumes, pictures, weights, distance=distance).terms),
+        (gathered.frame, gather_loss(gathered, pictures, weights, distance=distance).terms),
+    ):
+        expected = 0.5 * float((frame - pictures.target).square().mean())
+        assert float(terms["perceptual"]) == pytest.approx(expected, rel=1e-5)
+    assert "perceptual" not in svmv_loss(rendered, volumes, pictures, SvmvWeights()).terms
+
+
 def test_the_matching_objective_trains_what_finds_motion():
     torch.manual_seed(0)
     network = MotionVolumeNetwork(SMALL_SVMV)

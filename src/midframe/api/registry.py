@@ -81,6 +81,7 @@ REGISTRY: Mapping[str, Registration] = {
     "svmv": Registration(
         factory="midframe.methods.svmv.sample:create",
         trainer="midframe.methods.svmv.train:prepare",
+        looks=True,
         summary="Four frames, several motions for each pixel, splatted; any instant, and a map of doubt",
         source="Luo, Pan, Tang, ICASSP 2023 (after the poster)",
     ),

@@ -7,6 +7,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from midframe.core.task import LossTerms
+from midframe.losses.perceptual import FrameDistance, pyramid_distance
 from midframe.losses.photometric import photometric_distance
 from midframe.methods.svmv.gather import FRAMES, Gathered
 from midframe.methods.svmv.loss import Pictures, SvmvWeights, reconstruction_terms, spatial_term
@@ -14,7 +15,14 @@ from midframe.methods.svmv.motion_volume import ensemble_variance, mean_motion, 
 from midframe.ops.warp import backward_warp
 
 
-def gather_loss(gathered: Gathered, pictures: Pictures, weights: SvmvWeights, *, progress: float = 1.0) -> LossTerms:
+def gather_loss(
+    gathered: Gathered,
+    pictures: Pictures,
+    weights: SvmvWeights,
+    *,
+    progress: float = 1.0,
+    distance: FrameDistance = pyramid_distance,
+) -> LossTerms:
     """As `svmv_loss`, without what needs motion on the sources' grid (`separate`, `motion`).
 
     Args:
@@ -22,10 +30,11 @@ def gather_loss(gathered: Gathered, pictures: Pictures, weights: SvmvWeights, *,
         pictures: The window and the truth.
         weights: Of the terms.
         progress: Part of the run that is over, in [0, 1].
+        distance: Of frames, for the perceptual term.
 
     L_tv is turned round: it compares the target with each frame where a member points.
     """
-    terms = reconstruction_terms(gathered.frame, pictures.target, weights)
+    terms = reconstruction_terms(gathered.frame, pictures.target, weights, distance)
     share = gathered.weight / gathered.weight.sum(2, keepdim=True).clamp(min=1e-6)
     variances = [_variances(gathered.offsets[:, place], share[:, place]) for place in range(FRAMES)]
     varied, spread = (torch.stack(side).mean(0) for side in zip(*variances, strict=True))

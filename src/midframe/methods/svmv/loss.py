@@ -21,6 +21,7 @@ from midframe.core.errors import RecipeError
 from midframe.core.task import LossTerms
 from midframe.losses.decibels import decibels_short
 from midframe.losses.laplacian import laplacian_pyramid_loss
+from midframe.losses.perceptual import FrameDistance, pyramid_distance
 from midframe.losses.photometric import photometric_distance
 from midframe.methods.svmv.motion_volume import (
     MotionVolume,
@@ -48,6 +49,7 @@ class SvmvWeights:
         charbonnier: sqrt(difference² + 1e-6) of the frame.
         laplacian: Laplacian pyramid of the frame.
         decibels: Negative PSNR of each sample (see `losses.decibels`).
+        perceptual: How unlike the frame looks (`losses.perceptual`): sharper, and further from the truth by pixels.
         separate: Charbonnier of what each source alone would make, where it covers the frame.
         spatial: lambda_sv.
         spatial_form: `log` for log(1 + V_s / V_e), `ratio` for the bare ratio as printed.
@@ -61,6 +63,7 @@ class SvmvWeights:
     charbonnier: float = 1.0
     laplacian: float = 1.0
     decibels: float = 0.01
+    perceptual: float = 0.0
     separate: float = 0.1
     spatial: float = 0.001
     spatial_form: Literal["log", "ratio"] = "log"
@@ -127,6 +130,7 @@ def svmv_loss(
     progress: float = 1.0,
     motion: Float[Tensor, "batch 8 height width"] | None = None,
     motion_weight: Float[Tensor, "batch 4 height width"] | None = None,
+    distance: FrameDistance = pyramid_distance,
 ) -> LossTerms:
     """The whole objective.
 
@@ -138,12 +142,13 @@ def svmv_loss(
         progress: Part of the run that is over, in [0, 1].
         motion: Exact motion before->after, before->earlier, after->before, after->later in pixels.
         motion_weight: How much each pixel's motion counts; zero where it is not known.
+        distance: Of frames, for the perceptual term.
 
     Source: the poster (the sum, L_sv and L_tv); the weights and all other terms are ours.
     """
     volume = volumes.volume
     target = pictures.target
-    terms = reconstruction_terms(rendered.frame, target, weights)
+    terms = reconstruction_terms(rendered.frame, target, weights, distance)
     if weights.separate:
         alone = sum((_charbonnier(frame, target) for frame in rendered.separate), target.new_zeros(()))
         terms["separate"] = weights.separate * alone / 2
@@ -191,7 +196,9 @@ def matching_loss(
     return LossTerms(terms, {})
 
 
-def reconstruction_terms(frame: Tensor, target: Tensor, weights: SvmvWeights) -> dict[str, Tensor]:
+def reconstruction_terms(
+    frame: Tensor, target: Tensor, weights: SvmvWeights, distance: FrameDistance = pyramid_distance
+) -> dict[str, Tensor]:
     """L_rec: the made frame against the true one."""
     terms = {
         "charbonnier": weights.charbonnier * _charbonnier(frame, target),
@@ -199,6 +206,8 @@ def reconstruction_terms(frame: Tensor, target: Tensor, weights: SvmvWeights) ->
     }
     if weights.decibels:
         terms["decibels"] = weights.decibels * decibels_short(frame, target)
+    if weights.perceptual:
+        terms["perceptual"] = weights.perceptual * distance(frame, target).mean()
     return terms
 
 

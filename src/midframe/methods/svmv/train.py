@@ -16,6 +16,7 @@ from midframe.core.recipe import read_recipe
 from midframe.core.task import Batch, LossTerms, Schedule, TrainingSetup, TrainOptions
 from midframe.data.samples import validation_samples
 from midframe.data.stages import Stage, check_stages, stage_batches
+from midframe.losses.perceptual import FrameDistance, load_distance, pyramid_distance
 from midframe.methods.svmv.config import SvmvConfig
 from midframe.methods.svmv.gather_loss import gather_loss
 from midframe.methods.svmv.loss import Pictures, SvmvWeights, matching_loss, svmv_loss
@@ -61,11 +62,13 @@ def prepare(options: TrainOptions) -> TrainingSetup:
     Raises:
         RecipeError: The recipe has a mistake.
         MediaError: No bank lies where it should.
-        WeightsError: The weights to begin with are of another architecture.
+        WeightsError: The weights to begin with are of another architecture, or the file of features does not fit.
     """
     recipe = read_recipe(options.recipe, SvmvRecipe)
     torch.manual_seed(options.seed)
-    task = SvmvTask(recipe)
+    if options.features is not None and not recipe.weights.perceptual:
+        raise RecipeError("Features do not apply: the recipe has no perceptual term (weights.perceptual).")
+    task = SvmvTask(recipe, load_distance(options.features, options.device))
     if options.init is not None:
         _begin_with(task, options.init)
 
@@ -86,10 +89,15 @@ def prepare(options: TrainOptions) -> TrainingSetup:
 
 
 class SvmvTask:
-    """Train an SVMV network on windows of four frames (`midframe.data.samples`)."""
+    """Train an SVMV network on windows of four frames (`midframe.data.samples`).
 
-    def __init__(self, recipe: SvmvRecipe) -> None:
-        self.recipe = recipe
+    Args:
+        recipe: The experiment.
+        distance: Of frames, for the perceptual term.
+    """
+
+    def __init__(self, recipe: SvmvRecipe, distance: FrameDistance = pyramid_distance) -> None:
+        self.recipe, self.distance = recipe, distance
         self.network = build_network(recipe.svmv).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     @property
@@ -101,13 +109,14 @@ class SvmvTask:
         progress = step / self.recipe.schedule.steps
         if not isinstance(self.network, MotionVolumeNetwork):
             gathered = self.network(pictures.window, pictures.time)
-            return {"svmv": gather_loss(gathered, pictures, weights, progress=progress)}
+            return {"svmv": gather_loss(gathered, pictures, weights, progress=progress, distance=self.distance)}
         known = {name: batch[name] for name in ("motion", "motion_weight") if name in batch}
         if step < self.recipe.matching_steps:
             return {"svmv": matching_loss(self.network.match(pictures.window).steps, pictures, weights, **known)}
         volumes = self.network(pictures.window)
         rendered = render(volumes.volume, pictures.before, pictures.after, pictures.time)
-        return {"svmv": svmv_loss(rendered, volumes, pictures, weights, progress=progress, **known)}
+        scored = svmv_loss(rendered, volumes, pictures, weights, progress=progress, distance=self.distance, **known)
+        return {"svmv": scored}
 
     def predict(self, batch: Batch) -> Tensor:
         pictures = _pictures(batch)
