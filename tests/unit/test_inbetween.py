@@ -7,6 +7,7 @@ import math
 import sys
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -176,7 +177,6 @@ def test_gradients_reach_values_and_outputs_alone(checkpointing: bool):
     model.network.backward = ReverseProjections(trained, BackwardConfig(projections=ALL_PROJECTIONS))
     if checkpointing:
         backbone.checkpoint_gradients(model.network)
-        model.network.train()
     noisy, sigma, condition = latents_and_condition(model)
     maps: dict = {}
     with torch.no_grad():
@@ -196,7 +196,6 @@ def test_gradient_checkpointing_changes_no_gradient():
         model.network.backward.requires_grad_(True)
         if checkpointing:
             backbone.checkpoint_gradients(model.network)
-            model.network.train()
         noisy, sigma, condition = latents_and_condition(model)
         maps: dict = {}
         with torch.no_grad():
@@ -485,6 +484,54 @@ def test_the_estimate_of_a_pass_is_what_a_pass_takes(model):
         model.network(features, sigma, condition.embedding, condition.facts, Pass("both"))
     expected = memory.pass_bytes(model.network, 2, 5, 4, 4, keep_maps=False)
     assert watch.peak_bytes == pytest.approx(expected, rel=0.15)
+
+
+@pytest.mark.parametrize("checkpointing", [False, True], ids=["kept", "computed again"])
+def test_the_estimate_of_a_training_step_is_what_a_step_takes(checkpointing: bool):
+    """The same watch over the real network with numbers, on the CPU."""
+    model, config = small_model(), BackwardConfig(frames=5)
+    network = model.network
+    network.backward = ReverseProjections(network.own_weights(config), config).requires_grad_(True)
+    expected = memory.step_bytes(network, config, 2, 5, 4, 4, checkpointing=checkpointing)
+    if checkpointing:
+        backbone.checkpoint_gradients(network, memory.checkpointed_as_fused)
+    noisy, sigma, condition = latents_and_condition(model)
+    features = torch.cat((noisy, condition.latent[:, None].expand(-1, 5, -1, -1, -1)), 2)
+    told = (sigma, condition.embedding, condition.facts)
+    maps: dict = {}
+    with memory.PeakWatch() as watch, memory.FusedAttention():
+        with torch.no_grad():
+            network(features, *told, Pass("forward", taken=maps))
+        made = network(features.flip(1), *told, Pass("backward", given=maps))
+        torch.autograd.backward([made.square().mean()])
+    assert watch.peak_bytes == pytest.approx(expected, rel=0.15)
+
+
+def test_training_that_does_not_fit_is_refused_before_it_begins(monkeypatch: pytest.MonkeyPatch):
+    network, config = small_model().network, BackwardConfig(frames=5)
+    for free, fits in ((10**12, True), (10**4, False)):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, free=free: (free, 10**12))
+        ask = partial(memory.check_step, network, config, 2, (32, 32), 8, torch.device("cuda"), checkpointing=True)
+        if fits:
+            ask()
+        else:
+            with pytest.raises(UsageError, match=r"about .* for 2 clips .* fewer clips"):
+                ask()
+    memory.check_step(network, config, 2, (32, 32), 8, torch.device("cpu"), checkpointing=True)
+
+
+@pytest.mark.slow
+def test_a_training_step_at_full_size_takes_what_the_documentation_says():
+    """Gigabytes of features, 14 x 576 x 1024, bfloat16, without numbers."""
+    with torch.device("meta"):
+        unet = backbone.build_unet()
+    network = TwoWayNetwork(backbone.change_format(unet.to("meta"), torch.bfloat16).requires_grad_(False))
+    taken = {
+        (clips, again): memory.step_bytes(network, BackwardConfig(), clips, 14, 72, 128, checkpointing=again) / 1e9
+        for clips, again in ((1, True), (2, True), (4, True), (1, False))
+    }
+    expected = {(1, True): 27.0, (2, True): 52.2, (4, True): 102.7, (1, False): 45.1}
+    assert taken == pytest.approx(expected, abs=0.1)
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ scheduler: sampling is `sample.py`'s.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,8 @@ BACKWARD_FILE = "backward.safetensors"
 """The backward model beside the parts of a folder."""
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_SPREAD = (0.26862954, 0.26130258, 0.27577711)
+ENCODED_PIXELS = 4 * 576 * 1024
+"""Of the pictures that are encoded together."""
 GROUP_CHANNELS = 16
 """Normalised together in a small U-Net."""
 SVD_ATTENDS = 3
@@ -166,11 +168,14 @@ class VideoModel:
 
     def posterior(self, frames: Clip) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the scaled latents of frames in [0, 1], each shaped as `Latents`."""
+        signed = frames.flatten(0, 1).float() * 2 - 1
+        # The encoder sees one picture at a time in any case, and takes three quarters of a gigabyte for a large one.
+        at_once = max(ENCODED_PIXELS // (frames.shape[-2] * frames.shape[-1]), 1)
         with self.at_work(self.codec):
-            found = self._posterior(frames.flatten(0, 1).float() * 2 - 1)
-        shape = frames.shape[:2]
-        scale = self.facts.latent_scale
-        return scale * found.mean.float().unflatten(0, shape), scale * found.std.float().unflatten(0, shape)
+            found = [self._posterior(part) for part in signed.split(at_once)]
+        shape, scale = frames.shape[:2], self.facts.latent_scale
+        mean, spread = (torch.cat([getattr(one, name).float() for one in found]) for name in ("mean", "std"))
+        return scale * mean.unflatten(0, shape), scale * spread.unflatten(0, shape)
 
     def encode(self, frames: Clip, generator: torch.Generator | None = None) -> Latents:
         """Scaled latents of a clip in [0, 1], drawn from the posterior."""
@@ -532,9 +537,15 @@ def build_small(config: SmallConfig, latent_scale: float = 1.0, *, device: torch
     )
 
 
-def checkpoint_gradients(network: TwoWayNetwork) -> None:
-    """Keep fewer features for the backward pass of training, and compute them again."""
+def checkpoint_gradients(network: TwoWayNetwork, function: Callable[..., Any] | None = None) -> None:
+    """Keep fewer features for the backward pass of training, and compute them again.
+
+    Args:
+        network: Put into training mode too: without it the library keeps all features. It has no dropout.
+        function: Takes the place of the library's own checkpointing.
+    """
     unet = cast(Any, network.unet)
     if not hasattr(unet, "enable_gradient_checkpointing"):
         raise UsageError("This network does not know gradient checkpointing.")
-    unet.enable_gradient_checkpointing()
+    unet.enable_gradient_checkpointing(function)
+    network.train()

@@ -17,9 +17,12 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.checkpoint import checkpoint
 
-from midframe.methods.inbetween.attention import Pass, TwoWayNetwork
-from midframe.methods.inbetween.backbone import VideoModel, change_format
+from midframe.core.errors import UsageError
+from midframe.methods.inbetween.attention import Pass, ReverseProjections, TwoWayNetwork
+from midframe.methods.inbetween.backbone import VideoModel, change_format, checkpoint_gradients
+from midframe.methods.inbetween.config import BackwardConfig
 from midframe.methods.inbetween.rotation import AttentionMap
 
 Batching: TypeAlias = Literal["all", "directions", "one"]
@@ -139,6 +142,101 @@ def pass_bytes(network: TwoWayNetwork, clips: int, frames: int, rows: int, colum
         with torch.no_grad():
             _MEASURED[key] = peak_bytes(run)
     return _MEASURED[key]
+
+
+def checkpointed_as_fused(layer: Callable[..., Any], *inputs: Any) -> Any:
+    """Gradient checkpointing as the library does it, with `FusedAttention` also where features are computed again.
+
+    There the mode around the whole pass does not reach.
+    """
+    return checkpoint(layer, *inputs, use_reentrant=False, context_fn=lambda: (FusedAttention(), FusedAttention()))
+
+
+def step_bytes(
+    network: TwoWayNetwork,
+    config: BackwardConfig,
+    clips: int,
+    frames: int,
+    rows: int,
+    columns: int,
+    *,
+    checkpointing: bool,
+) -> int:
+    """Features and gradients of one training step of Algorithm 1, beyond the network's weights.
+
+    Args:
+        network: On any device, in the precision of training.
+        config: What is trained.
+        clips: In the batch.
+        frames: Of a clip.
+        rows: Of a latent.
+        columns: Likewise.
+        checkpointing: Features are computed again for gradients.
+    """
+    unet = cast(Any, network.unet)
+    precision = next(unet.parameters()).dtype
+    key = (repr(sorted(unet.config.items(), key=str)), precision, config, clips, frames, rows, columns, checkpointing)
+    if key not in _MEASURED:
+        ghost = TwoWayNetwork(shadow(unet, precision), rotates=network.rotates)
+        ghost.backward = ReverseProjections(ghost.own_weights(config), config).float().requires_grad_(True)
+        if checkpointing:
+            checkpoint_gradients(ghost, checkpointed_as_fused)
+
+        def run() -> object:
+            channels, width = unet.config.in_channels, unet.config.cross_attention_dim
+            with torch.device("meta"):
+                features = torch.empty(clips, frames, channels, rows, columns, dtype=precision)
+                told = (
+                    torch.empty(clips),
+                    torch.empty(clips, 1, width, dtype=precision),
+                    torch.empty(clips, 3, dtype=precision),
+                )
+            maps: dict[str, AttentionMap] = {}
+            with torch.no_grad():
+                ghost(features, *told, Pass("forward", taken=maps))
+            made = ghost(features, *told, Pass("backward", given=maps))
+            # As a method of the tensor it would be a call that the mode around it takes for itself.
+            torch.autograd.backward([made.float().square().mean()])
+            return made
+
+        _MEASURED[key] = peak_bytes(run)
+    return _MEASURED[key]
+
+
+def check_step(
+    network: TwoWayNetwork,
+    config: BackwardConfig,
+    clips: int,
+    size: tuple[int, int],
+    factor: int,
+    device: torch.device,
+    *,
+    checkpointing: bool,
+) -> None:
+    """Refuse a training whose steps do not fit into a GPU's memory, before hours of it.
+
+    Args:
+        network, config, checkpointing: As in `step_bytes`.
+        clips: On this device in each step.
+        size: Height and width in pixels.
+        factor: Pixels for one of a latent.
+        device: Where the network lies; one that tells its free memory, or nothing is checked.
+
+    Raises:
+        UsageError: A step takes more than is free; says what it takes.
+    """
+    if device.type != "cuda":
+        return
+    rows, columns = (side // factor for side in size)
+    needed = step_bytes(network, config, clips, config.frames, rows, columns, checkpointing=checkpointing)
+    free = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)
+    if needed > free:
+        raise UsageError(
+            f"A training step takes about {needed / 1e9:.1f} GB beside the weights for {clips} clips of "
+            f"{config.frames} frames of {size[1]}x{size[0]}; {free / 1e9:.1f} GB are free on {device}. Take "
+            "fewer clips or smaller ones (batch, height and width under [clips]), or share the batch among several "
+            "GPUs."
+        )
 
 
 def decode_bytes(model: VideoModel, frames: int, rows: int, columns: int) -> int:

@@ -13,6 +13,7 @@ from midframe.core.errors import RecipeError, WeightsError
 from midframe.core.recipe import read_recipe
 from midframe.core.task import Batch, Schedule, TrainingSetup, TrainOptions
 from midframe.data.clip_windows import ClipRecipe, clip_batches, split_clips
+from midframe.data.sharing import share_of_batch
 from midframe.methods.inbetween.algorithm import BackwardTask
 from midframe.methods.inbetween.backbone import (
     REPOSITORY_14,
@@ -21,6 +22,7 @@ from midframe.methods.inbetween.backbone import (
     load_video_model,
 )
 from midframe.methods.inbetween.config import BackwardConfig
+from midframe.methods.inbetween.memory import check_step
 from midframe.methods.inbetween.weights_file import load_backward, save_backward
 
 
@@ -60,6 +62,7 @@ def prepare(options: TrainOptions) -> TrainingSetup:
         MissingExtraError: The extra `svd` is not installed.
         RecipeError: The recipe has a mistake, or the bank no clip that is long enough.
         WeightsError: The model to train for is missing; says what to download, and its licence.
+        UsageError: The device has too little memory for a step.
     """
     recipe = read_recipe(options.recipe, InbetweenRecipe)
     folder = find_folder(options.builds_on, REPOSITORY_14)
@@ -72,7 +75,12 @@ def prepare(options: TrainOptions) -> TrainingSetup:
         )
     if recipe.checkpointing:
         checkpoint_gradients(model.network)
-        model.network.train()  # Without it the library keeps all features; there is no dropout in this network.
+    share = share_of_batch(recipe.clips.batch, options)
+    size = recipe.clips.height, recipe.clips.width
+    factor = model.facts.latent_factor
+    check_step(
+        model.network, recipe.backward, share, size, factor, options.device, checkpointing=recipe.checkpointing
+    )
     torch.manual_seed(options.seed)
     start = load_backward(options.init, model) if options.init is not None else None
     task = BackwardTask(
