@@ -7,8 +7,10 @@ from jaxtyping import TypeCheckError
 from skimage.color import rgb2ycbcr, rgb2yuv
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from midframe.core.errors import ShapeError
+from midframe.core.errors import ShapeError, UsageError
 from midframe.metrics import interpolation_error, psnr, psnr_luma, ssim, ssim_3d, ssim_luma
+from midframe.metrics.moving import MovingPsnr, moving_pixels
+from midframe.metrics.sample import Sample
 
 FLOAT64_TOLERANCE = 1e-9
 ALL = (psnr, psnr_luma, ssim, ssim_3d, ssim_luma, interpolation_error)
@@ -142,3 +144,31 @@ def test_ssim_refuses_frames_smaller_than_its_window(metric):
     small = torch.zeros(3, 10, 40, dtype=torch.uint8)
     with pytest.raises(ShapeError, match=r"at least 11x11 pixels; got \(3, 10, 40\)"):
         metric(small, small)
+
+
+def test_psnr_where_a_gap_changes_most_sees_nothing_else():
+    before, after = constant(100), constant(100)
+    after[:, :4, :16] = 160  # 64 of 768 pixels: less than a tenth, so 13 of the others count too, and all are equal.
+    after[:, 4:8, :16] = 130
+    target, prediction = constant(100), constant(100)
+    prediction[:, 20:] = 0
+    judged = moving_pixels(before, after)
+    assert judged.sum() == 128
+    assert judged[:8, :16].all()
+    assert MovingPsnr()(Sample(prediction, target, before, after)) == math.inf
+    prediction[:, 0, 0] = 110
+    expected = 10 * math.log10(255**2 / (10**2 / 128))
+    assert MovingPsnr()(Sample(prediction, target, before, after)) == pytest.approx(expected, abs=FLOAT64_TOLERANCE)
+
+
+def test_where_nothing_moves_all_pixels_count():
+    prediction, target = random_pair()
+    still = Sample(prediction, target, target, target)
+    assert MovingPsnr()(still) == pytest.approx(psnr(prediction, target), abs=FLOAT64_TOLERANCE)
+
+
+def test_psnr_of_what_moves_needs_both_inputs_in_one_size():
+    with pytest.raises(UsageError, match="psnr_moving"):
+        MovingPsnr()(Sample(constant(1), constant(2)))
+    with pytest.raises((ShapeError, TypeCheckError)):
+        MovingPsnr()(Sample(constant(1), constant(2), constant(1)[:, 1:], constant(1)))

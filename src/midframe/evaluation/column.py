@@ -54,6 +54,14 @@ _COLUMNS: Mapping[str, Column] = {
             meaning="Peak signal-to-noise ratio of the luma (BT.601, 0 to 255) of RGB rounded to 8 bit.",
         ),
         Column(
+            name="psnr_moving",
+            title="PSNR, moving",
+            digits=2,
+            higher_is_better=True,
+            unit="dB",
+            meaning="PSNR over the tenth of the pixels that differ most between the two inputs.",
+        ),
+        Column(
             name="ssim",
             title="SSIM",
             higher_is_better=True,

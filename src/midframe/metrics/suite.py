@@ -18,6 +18,7 @@ from midframe.metrics.distribution import ClipDistance, FrameDistance
 from midframe.metrics.flicker import Flicker, mean_luma, sharpness
 from midframe.metrics.flow_weighted import FlowWeightedDistance, LumaSearch
 from midframe.metrics.lpips import LearnedDistance, PerceptualNetwork
+from midframe.metrics.moving import MovingPsnr
 from midframe.metrics.sample import PairMetric, Sample, SetMetric
 from midframe.metrics.similarity import ssim, ssim_3d, ssim_luma
 from midframe.metrics.sqd import SqueezeDistance, load_squeezenet, squeeze_maps
@@ -63,6 +64,7 @@ def _learned_distance(variant: str, needs: Needs) -> Metric:
 _BUILDERS: Mapping[str, Callable[[Needs], Metric]] = {
     "psnr": lambda needs: FrameScore("psnr", True, psnr),
     "psnr_luma": lambda needs: FrameScore("psnr_luma", True, psnr_luma),
+    "psnr_moving": lambda needs: MovingPsnr(),
     "ssim": lambda needs: FrameScore("ssim", True, ssim),
     "ssim_3d": lambda needs: FrameScore("ssim_3d", True, ssim_3d),
     "ssim_luma": lambda needs: FrameScore("ssim_luma", True, ssim_luma),
@@ -88,6 +90,7 @@ NAMES = tuple(_BUILDERS)
 """Every metric that there is."""
 
 NOTES: Mapping[str, str] = {
+    "psnr_moving": "over the tenth of the pixels that differ most between the inputs",
     "ssim_3d": "window over the channels too, as the matlab variant of interpolation papers",
     "sqd": "squared distance of SqueezeNet features; not LPIPS",
     "flosqd": f"SqD where the motion is wrong, by {InverseSearch.name}; not FloLPIPS",
