@@ -1,0 +1,200 @@
+"""What MiVID's parts are worth: small networks, equal budgets, several seeds.
+
+    python examples/mivid_ablations.py BANK OUT [--seeds 3] [--steps 400] [--features squeezenet1.1.onnx] [--only NAME ...]
+
+BANK is a folder that `midframe train` has decoded clips into (`runs/NAME/bank`). Every variant changes one thing of
+the same small recipe, and is trained for as many steps from random weights. Prints, for each variant, means over the
+seeds and the standard deviation between them, over clips of the scenes set aside:
+
+    psnr      dB over the seven frames between two known ones
+    middle    dB of the fourth of them, farthest from both
+    moving    dB over the tenth of the pixels that differ most between the known frames
+    masked    dB of what is hidden where three inner frames are known and rectangles move over the clip
+    looks     distance of frames through SqueezeNet (with --features; else a Laplacian pyramid), lower is closer
+
+and first for the temporal blend. With --shares the full variant is also trained for each tenth of the budget: does it
+still gain?
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Annotated
+
+import torch
+import typer
+from torch import Tensor
+
+from midframe import api
+from midframe.core.task import Batch
+from midframe.data.segments import validation_segments
+from midframe.diffusion.sampler import sampling_steps
+from midframe.losses.perceptual import FrameDistance, load_distance
+from midframe.methods.mivid.blend import temporal_blend
+from midframe.methods.mivid.masking import MaskRecipe, draw_visibility, ends_visible
+from midframe.methods.mivid.network import MaskedVideoNetwork
+from midframe.methods.mivid.sample import sample
+from midframe.methods.mivid.weights_file import load_network
+
+CLIPS, SIZE, SAMPLING_STEPS = 48, 64, 2
+MASKED = MaskRecipe(ratio="fixed", fixed=4 / 7, occluders=1.0, patches=0.0)
+"""Four of the seven inner frames hidden, and something always in the way."""
+RECIPE = """
+validation_segments = 8
+validation_steps = 1
+[mivid]
+patch = 2
+base_width = 24
+attention = {attention}
+dropout = 0.0
+size = 64
+[masks]
+kind = "{kind}"
+ratio = "{ratio}"
+[weights]
+adaptive = "{adaptive}"
+[segments]
+size = 64
+batch = 8
+[schedule]
+steps = {steps}
+learning_rate = 1e-3
+final_learning_rate = 1e-5
+warm_up = 20
+average_decay = 0.98
+precision = "fp32"
+validate_every = {steps}
+checkpoint_minutes = 60
+"""
+FULL: Mapping[str, str] = {
+    "attention": "[true, true, true]",
+    "kind": "hybrid",
+    "ratio": "progressive",
+    "adaptive": "schedule",
+}
+VARIANTS: Mapping[str, Mapping[str, str]] = {
+    "full": {},
+    "random masks": {"kind": "random"},
+    "block masks": {"kind": "block"},
+    "fixed ratio": {"ratio": "fixed"},
+    "absolute differences alone": {"adaptive": "none"},
+    "balanced weights": {"adaptive": "balanced"},
+    "without attention": {"attention": "[false, false, false]"},
+}
+SHARES = tuple(part / 10 for part in range(1, 10))
+"""Of the first variant's budget, each a training of its own with a schedule that ends there."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one network gives."""
+
+    psnr: float
+    middle: float
+    moving: float
+    masked: float
+    looks: float
+
+
+def main(
+    bank: Path,
+    out: Path,
+    seeds: Annotated[int, typer.Option()] = 3,
+    steps: Annotated[int, typer.Option()] = 400,
+    features: Annotated[Path | None, typer.Option(help="SqueezeNet 1.1.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Part of a variant's name.")] = None,
+    shares: Annotated[bool, typer.Option(help="Also train for parts of the budget.")] = False,
+) -> None:
+    """Train and measure all variants; runs that are there already are only measured."""
+    clips = validation_segments(bank, count=CLIPS, size=SIZE)
+    distance = load_distance(features, torch.device("cpu"))
+    names = [field.name for field in fields(Figures)]
+    print("variant\tsteps\t" + "\t".join(names))
+    print("\t".join(("temporal blend", "", *columns([measure(None, clips, distance)]))), flush=True)
+    for name, changes in VARIANTS.items():
+        if only and not any(part in name for part in only):
+            continue
+        lengths = [round(steps * share) for share in SHARES] if shares and name == "full" else []
+        for length in (*lengths, steps):
+            found = [
+                measure(trained(name, {**FULL, **changes}, length, bank, out, seed), clips, distance)
+                for seed in range(1, seeds + 1)
+            ]
+            print("\t".join((name, str(length), *columns(found))), flush=True)
+
+
+def trained(name: str, values: Mapping[str, str], steps: int, bank: Path, out: Path, seed: int) -> MaskedVideoNetwork:
+    """Train one variant with one seed, or read the weights of an earlier call."""
+    folder = out / f"{name.replace(' ', '-')}-{steps}-{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = folder / "weights.safetensors"
+    if not weights.is_file():
+        recipe = folder / "small.toml"
+        recipe.write_text(RECIPE.format(**values, steps=steps))
+        weights = api.train("mivid", recipe=recipe, data=[bank], out=folder, seed=seed, workers=0)
+    return load_network(weights).eval()
+
+
+@torch.inference_mode()
+def measure(network: MaskedVideoNetwork | None, clips: Sequence[Batch], distance: FrameDistance) -> Figures:
+    """Figures of a network, or of the temporal blend."""
+    found: dict[str, list[float]] = {field.name: [] for field in fields(Figures)}
+    for number, batch in enumerate(clips):
+        clip = batch["frames"].transpose(1, 2).float() / 127.5 - 1
+        size = (1, *clip.shape[-2:])
+        draw = torch.Generator().manual_seed(number)
+        ends, masked = ends_visible(*size), draw_visibility(MASKED, size, 0.0, draw)
+        error, pictures, truth = restored(network, clip, ends, number)
+        found["psnr"].append(decibels(error))
+        found["middle"].append(decibels(error[:, :, 3]))
+        difference = (clip[:, :, 0] - clip[:, :, -1]).abs().mean(1).flatten()
+        most = difference.topk(difference.numel() // 10).indices
+        found["moving"].append(decibels(error.flatten(3)[..., most]))
+        hidden = (masked < 0.5).expand_as(clip)
+        guess = filled(network, clip, masked, number)
+        found["masked"].append(decibels(((guess - clip) / 2).square()[hidden]))
+        found["looks"].append(float(distance(pictures, truth).mean()))
+    return Figures(**{name: fmean(values) for name, values in found.items()})
+
+
+def restored(
+    network: MaskedVideoNetwork | None, clip: Tensor, visible: Tensor, seed: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Squared error of the inner frames in [0, 1], what was made, and the truth, frame by frame."""
+    made, true = (
+        ((side * 0.5 + 0.5).clamp(0, 1) * 255).round()[:, :, 1:-1] / 255
+        for side in (filled(network, clip, visible, seed), clip)
+    )
+    pictures, truth = (side.transpose(1, 2).flatten(0, 1) for side in (made, true))
+    return (made - true).square(), pictures, truth
+
+
+def filled(network: MaskedVideoNetwork | None, clip: Tensor, visible: Tensor, seed: int) -> Tensor:
+    """A clip whose hidden part was made."""
+    known = clip * visible
+    if network is None:
+        return temporal_blend(known, visible)
+    steps = sampling_steps(network.config.noise_steps, SAMPLING_STEPS)
+    return sample(network, known, visible, steps, generator=torch.Generator().manual_seed(seed))
+
+
+def decibels(squared: Tensor) -> float:
+    """PSNR of squared errors in [0, 1]."""
+    return -10 * math.log10(max(float(squared.mean()), 1e-10))
+
+
+def columns(found: Sequence[Figures]) -> Iterator[str]:
+    """Mean and deviation of each figure."""
+    for field in fields(Figures):
+        values = [getattr(one, field.name) for one in found]
+        digits = 4 if field.name == "looks" else 2
+        apart = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
+        yield f"{fmean(values):.{digits}f}{apart}"
+
+
+if __name__ == "__main__":
+    typer.run(main)
