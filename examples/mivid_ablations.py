@@ -1,6 +1,6 @@
 """What MiVID's parts are worth: small networks, equal budgets, several seeds.
 
-    python examples/mivid_ablations.py BANK OUT [--seeds 3] [--steps 400] [--features squeezenet1.1.onnx] [--only NAME ...]
+    python examples/mivid_ablations.py BANK OUT [--seeds 3] [--steps 400] [--features SQUEEZENET] [--only NAME ...]
 
 BANK is a folder that `midframe train` has decoded clips into (`runs/NAME/bank`). Every variant changes one thing of
 the same small recipe, and is trained for as many steps from random weights. Prints, for each variant, means over the
