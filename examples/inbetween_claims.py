@@ -13,6 +13,9 @@ known. Every system fills the gap, and is measured against the scene:
     frames, steps Fréchet distance of SqueezeNet's features, and of their changes a frame (with --features)
     apart         disagreement of the two directions at the last step; evaluations: clips through the network
 
+An object is where the middle of its colour is. A method that fades one copy out and another in has that middle on the
+way between, and looks right by it: blending is measured too, for comparison.
+
 Intervals hold 95 % of bootstrap means over pairs. Differences are taken pair by pair. OUT gets claims.json and
 gallery.html with the key frames and what each system puts between.
 """
@@ -117,14 +120,18 @@ def systems(weights: Path, unrotated: Path | None, steps: int) -> dict[str, Syst
         "Time Reversal Fusion": sampled(None, "none", system="time-reversal"),
         "forward only": sampled(None, "none", system="forward"),
     }
-    rife = midframe.load("rife", device="cpu")
     parts = model.facts.frames - 1
     times = [Fraction(part, parts) for part in range(1, parts)]
 
-    def by_flow(keys: Tensor, generator: torch.Generator) -> tuple[Tensor, float | None]:
-        return torch.cat((keys[:, :1], rife.interpolate(keys, times), keys[:, 1:]), 1), None
+    def between(name: str) -> System:
+        method = midframe.load(name, device="cpu")
 
-    return {**found, "rife": System(by_flow, ends_made=False)}
+        def fill(keys: Tensor, generator: torch.Generator) -> tuple[Tensor, float | None]:
+            return torch.cat((keys[:, :1], method.interpolate(keys, times), keys[:, 1:]), 1), None
+
+        return System(fill, ends_made=False)
+
+    return {**found, "rife": between("rife"), "blend": between("blend")}
 
 
 def scenes(count: int, frames: int, side: int) -> OneWayClips:

@@ -34,7 +34,7 @@ def test_every_system_is_measured_and_shown(tmp_path: Path, capsys):
     arguments = [str(full), str(tmp_path / "out"), "--unrotated", str(unrotated)]
     runpy.run_path(str(EXAMPLE))["main"]([*arguments, "--pairs", "3", "--steps", "2", "--shown", "1"])
     systems = json.loads((tmp_path / "out/claims.json").read_text())["systems"]
-    assert len(systems) == 9
+    assert len(systems) == 10
     assert systems["rife"]["endpoint"] is None
     assert all(0 <= row["wrong_way"]["mean"] <= 1 for row in systems.values())
     assert all(row["trajectory"]["mean"] > 0 for row in systems.values())
@@ -43,5 +43,5 @@ def test_every_system_is_measured_and_shown(tmp_path: Path, capsys):
     costs = {name: row["evaluations"] for name, row in systems.items()}
     assert costs["forward only"] * 2 == costs["full, no re-injection"] < costs["full, 5 re-injections"]
     page = (tmp_path / "out/gallery.html").read_text()
-    assert page.count("<figure>") == 1 + 9
+    assert page.count("<figure>") == 1 + 10
     assert "Time Reversal Fusion: endpoint" in capsys.readouterr().out
