@@ -33,6 +33,11 @@ def small_model(config: SmallConfig = SMALL_INBETWEEN, *, seed: int = 0, backwar
     """A model with random weights, its backward model a little off the forward one."""
     torch.manual_seed(seed)
     model = build_small(config)
+    with torch.no_grad():
+        for layer in model.codec.modules():
+            if isinstance(layer, torch.nn.Conv2d | torch.nn.Conv3d):
+                # PyTorch's initial weights shrink what they see; without normalisation every picture would be grey.
+                layer.weight *= 1.7
     for part in (model.network, model.codec, model.image_encoder):
         part.eval().requires_grad_(False)
     if backward:
