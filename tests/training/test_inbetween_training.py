@@ -102,7 +102,9 @@ def svd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = replace(SMALL_INBETWEEN, patch=1, codec_widths=(32, 32))
     torch.manual_seed(0)
     backbone.build_unet(config).save_pretrained(folder / "unet")
-    backbone.build_codec(config).save_pretrained(folder / "vae")
+    # With its normalisation, as published; the small model has none.
+    kind = diffusers.AutoencoderKLTemporalDecoder
+    kind.from_config(backbone.build_codec(config).config).save_pretrained(folder / "vae")
     backbone.build_image_encoder(config).save_pretrained(folder / "image_encoder")
     diffusers.EulerDiscreteScheduler(use_karras_sigmas=True, sigma_min=0.01, sigma_max=20.0).save_pretrained(
         folder / "scheduler"
@@ -264,6 +266,17 @@ def test_the_shipped_recipes_are_whole():
 
 
 # A user's own Stable Video Diffusion
+
+
+def test_a_file_that_lacks_weights_is_refused(tmp_path: Path, svd: Path):
+    folder = tmp_path / "svd"
+    shutil.copytree(svd, folder)
+    file = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    state = load_file(file)
+    del state["encoder.conv_in.weight"]
+    save_file(state, file)
+    with pytest.raises(WeightsError, match=r"lacks 1 weights, among them encoder.conv_in.weight"):
+        backbone.load_part(folder, "vae", torch.float32)
 
 
 def test_missing_weights_say_what_to_download_and_its_licence(tmp_path: Path, svd: Path):

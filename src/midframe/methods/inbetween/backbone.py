@@ -491,6 +491,10 @@ def load_part(folder: Path, part: str, precision: torch.dtype) -> nn.Module:
             network = kinds[part].from_pretrained(folder / part, **options)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise WeightsError(f"{folder / part} cannot be loaded: {error}. {DOWNLOAD}") from error
+    # The library leaves what a file lacks without numbers, and says nothing.
+    missing = [name for name, value in network.named_parameters() if value.is_meta]
+    if missing:
+        raise WeightsError(f"{folder / part} lacks {len(missing)} weights, among them {missing[0]}. {DOWNLOAD}")
     return network.eval().requires_grad_(False)
 
 
