@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from midframe.core.errors import MissingExtraError, ShapeError, UsageError, WeightsError
+from midframe.core.recipe import read_recipe
 from midframe.methods.inbetween import backbone, memory
 from midframe.methods.inbetween.attention import Pass, ReverseProjections, TwoWayNetwork, apply_deltas, is_upward
 from midframe.methods.inbetween.config import ALL_PROJECTIONS, BackwardConfig, SmallConfig
@@ -29,7 +31,9 @@ from midframe.methods.inbetween.fusion import (
 )
 from midframe.methods.inbetween.rotation import Projected, Stored, probabilities, rotated
 from midframe.methods.inbetween.sample import ClipSampler, InbetweenInterpolator, SamplingSettings
+from midframe.methods.inbetween.small_train import SmallRecipe
 from midframe.methods.inbetween.weights_file import set_backward
+from midframe.recipes import find_recipe
 from small_inbetween import SMALL_INBETWEEN, small_interpolator, small_model
 
 ROUNDING = 1e-5
@@ -492,7 +496,7 @@ def test_the_estimate_of_a_training_step_is_what_a_step_takes(checkpointing: boo
     model, config = small_model(), BackwardConfig(frames=5)
     network = model.network
     network.backward = ReverseProjections(network.own_weights(config), config).requires_grad_(True)
-    expected = memory.step_bytes(network, config, 2, 5, 4, 4, checkpointing=checkpointing)
+    expected = memory.step_bytes(network, config, 2, 4, 4, checkpointing=checkpointing)
     if checkpointing:
         backbone.checkpoint_gradients(network, memory.checkpointed_as_fused)
     noisy, sigma, condition = latents_and_condition(model)
@@ -508,16 +512,32 @@ def test_the_estimate_of_a_training_step_is_what_a_step_takes(checkpointing: boo
 
 
 def test_training_that_does_not_fit_is_refused_before_it_begins(monkeypatch: pytest.MonkeyPatch):
-    network, config = small_model().network, BackwardConfig(frames=5)
-    for free, fits in ((10**12, True), (10**4, False)):
-        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, free=free: (free, 10**12))
-        ask = partial(memory.check_step, network, config, 2, (32, 32), 8, torch.device("cuda"), checkpointing=True)
-        if fits:
+    """What the model itself takes is not free, and what PyTorch holds without use is."""
+    model, config = small_model(), BackwardConfig(frames=5)
+    ask = partial(memory.check_step, model, config, 2, (32, 32), checkpointing=True)
+    ask()
+    needed = memory.step_bytes(model.network, config, 2, 4, 4, checkpointing=True)
+    model.device = torch.device("cuda")
+    for unused, held, used, fits in (
+        (needed, 0, 0, True),
+        (needed - 1, 0, 0, False),
+        (0, needed + 10**9, 10**9, True),
+        (needed - 1, 10**9, 10**9, False),
+    ):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, unused=unused: (unused, 10**12))
+        monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device, held=held: held)
+        monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device, used=used: used)
+        with nullcontext() if fits else pytest.raises(UsageError, match=r"about .* for 2 clips .* fewer clips"):
             ask()
-        else:
-            with pytest.raises(UsageError, match=r"about .* for 2 clips .* fewer clips"):
-                ask()
-    memory.check_step(network, config, 2, (32, 32), 8, torch.device("cpu"), checkpointing=True)
+
+
+def test_a_step_that_rotates_nothing_keeps_no_maps():
+    network = small_model().network
+    following, alone = (
+        memory.step_bytes(network, BackwardConfig(frames=5, rotated=rotated), 2, 4, 4, checkpointing=True)
+        for rotated in ("all", "none")
+    )
+    assert alone < following
 
 
 @pytest.mark.slow
@@ -527,7 +547,7 @@ def test_a_training_step_at_full_size_takes_what_the_documentation_says():
         unet = backbone.build_unet()
     network = TwoWayNetwork(backbone.change_format(unet.to("meta"), torch.bfloat16).requires_grad_(False))
     taken = {
-        (clips, again): memory.step_bytes(network, BackwardConfig(), clips, 14, 72, 128, checkpointing=again) / 1e9
+        (clips, again): memory.step_bytes(network, BackwardConfig(), clips, 72, 128, checkpointing=again) / 1e9
         for clips, again in ((1, True), (2, True), (4, True), (1, False))
     }
     expected = {(1, True): 27.0, (2, True): 52.2, (4, True): 102.7, (1, False): 45.1}
@@ -608,7 +628,7 @@ def test_projections_have_names_that_exist():
 
 
 def test_the_shipped_size_stays_below_16_mib():
-    config = SmallConfig()
+    config = read_recipe(find_recipe("inbetween-small"), SmallRecipe).model
     parts = backbone.build_unet(config), backbone.build_codec(config), backbone.build_image_encoder(config)
     count = sum(value.numel() for part in parts for value in part.parameters())
     backward = sum(value.numel() for value in TwoWayNetwork(parts[0]).own_weights(BackwardConfig()).values())
@@ -616,8 +636,7 @@ def test_the_shipped_size_stays_below_16_mib():
     assert not math.isclose(count, 0)
 
 
-def test_a_small_codec_keeps_a_pictures_own_colour_and_contrast():
-    """Group normalisation would take both away: a picture of one colour would leave nothing."""
+def test_a_small_codec_has_no_group_normalisation():
     codec = backbone.build_codec(SMALL_INBETWEEN)
     assert not any(isinstance(layer, torch.nn.GroupNorm) for layer in codec.modules())
 

@@ -17,7 +17,7 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from midframe.core.errors import ShapeError, WeightsError
-from midframe.methods.inbetween.config import BackwardConfig
+from midframe.methods.inbetween.config import BackwardConfig, Rotated
 from midframe.methods.inbetween.rotation import AttentionMap, Projected, Stored, probabilities
 
 TEMPORAL = ".temporal_transformer_blocks."
@@ -145,12 +145,12 @@ class TwoWayNetwork(nn.Module):
         self,
         unet: nn.Module,
         backward: ReverseProjections | None = None,
-        rotates: Callable[[str], bool] = lambda layer: True,
+        rotates: Callable[[str], bool] | None = None,
     ) -> None:
         super().__init__()
         self.unet = unet
         self.backward = backward
-        self.rotates = rotates
+        self.rotates = rotates or rotating("all")
         self.current = Pass("forward")
         library = cast(Any, unet)
         processors: dict[str, Any] = dict(library.attn_processors)
@@ -254,9 +254,22 @@ class TemporalAttention:
         return functional.linear(features, own.to(features.dtype), linear.bias)
 
 
+def rotating(rotated: Rotated) -> Callable[[str], bool]:
+    """Whether a layer follows the forward model's maps, by its name."""
+    return {"all": _always, "up": is_upward, "none": _never}[rotated]
+
+
 def is_upward(layer: str) -> bool:
     """Whether a layer lies in the upward half of the network."""
     return layer.startswith(UPWARD)
+
+
+def _always(layer: str) -> bool:
+    return True
+
+
+def _never(layer: str) -> bool:
+    return False
 
 
 def _split(features: Tensor, attn: Any) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Literal
 from midframe.core.errors import UsageError
 
 GROUPS = 32
-"""Of every normalisation in the library's classes: all widths are multiples of it."""
+"""Groups that the library's normalisation is built with: all widths are multiples of it."""
 VALUE_AND_OUTPUT = ("to_v", "to_out.0")
 """Projections that Algorithm 1 trains."""
 ALL_PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")

@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import checkpoint
 
 from midframe.core.errors import UsageError
-from midframe.methods.inbetween.attention import Pass, ReverseProjections, TwoWayNetwork
+from midframe.methods.inbetween.attention import Pass, ReverseProjections, TwoWayNetwork, rotating
 from midframe.methods.inbetween.backbone import VideoModel, change_format, checkpoint_gradients
 from midframe.methods.inbetween.config import BackwardConfig
 from midframe.methods.inbetween.rotation import AttentionMap
@@ -105,6 +105,23 @@ def weight_bytes(part: nn.Module) -> int:
 _MEASURED: dict[tuple[object, ...], int] = {}
 
 
+def _kind(part: nn.Module) -> tuple[str, torch.dtype]:
+    """What a network's memory depends on beside its input: its configuration and number format."""
+    return repr(sorted(cast(Any, part).config.items(), key=str)), next(part.parameters()).dtype
+
+
+def _inputs(ghost: TwoWayNetwork, clips: int, frames: int, rows: int, columns: int) -> tuple[Tensor, ...]:
+    """What a pass takes, without numbers."""
+    config, precision = cast(Any, ghost.unet).config, next(ghost.unet.parameters()).dtype
+    with torch.device("meta"):
+        return (
+            torch.empty(clips, frames, config.in_channels, rows, columns, dtype=precision),
+            torch.empty(clips),
+            torch.empty(clips, 1, config.cross_attention_dim, dtype=precision),
+            torch.empty(clips, 3, dtype=precision),
+        )
+
+
 def pass_bytes(network: TwoWayNetwork, clips: int, frames: int, rows: int, columns: int, *, keep_maps: bool) -> int:
     """Features of one pass through the U-Net, beyond its weights.
 
@@ -116,28 +133,20 @@ def pass_bytes(network: TwoWayNetwork, clips: int, frames: int, rows: int, colum
         columns: Likewise.
         keep_maps: One direction after the other, with maps kept in between.
     """
-    unet = cast(Any, network.unet)
-    precision = next(unet.parameters()).dtype
-    key = (repr(sorted(unet.config.items(), key=str)), precision, clips, frames, rows, columns, keep_maps)
+    kind = _kind(network.unet)
+    key = (*kind, network.rotates, clips, frames, rows, columns, keep_maps)
     if key not in _MEASURED:
-        ghost = TwoWayNetwork(shadow(unet, precision))
-        ghost.rotates = network.rotates
+        ghost = TwoWayNetwork(shadow(network.unet, kind[1]), rotates=network.rotates)
 
         def run() -> object:
-            def through(way: Pass, count: int) -> Tensor:
-                channels, width = unet.config.in_channels, unet.config.cross_attention_dim
-                with torch.device("meta"):
-                    features = torch.empty(count, frames, channels, rows, columns, dtype=precision)
-                    level = torch.empty(count)
-                    embedding = torch.empty(count, 1, width, dtype=precision)
-                    facts = torch.empty(count, 3, dtype=precision)
-                return ghost(features, level, embedding, facts, way)
+            def through(way: Pass) -> Tensor:
+                return ghost(*_inputs(ghost, clips, frames, rows, columns), way)
 
             if not keep_maps:
-                return through(Pass("both" if clips % 2 == 0 else "forward"), clips)
+                return through(Pass("both" if clips % 2 == 0 else "forward"))
             maps: dict[str, AttentionMap] = {}
-            forward = through(Pass("forward", taken=maps), clips)
-            return forward, through(Pass("backward", given=maps), clips)
+            forward = through(Pass("forward", taken=maps))
+            return forward, through(Pass("backward", given=maps))
 
         with torch.no_grad():
             _MEASURED[key] = peak_bytes(run)
@@ -153,48 +162,36 @@ def checkpointed_as_fused(layer: Callable[..., Any], *inputs: Any) -> Any:
 
 
 def step_bytes(
-    network: TwoWayNetwork,
-    config: BackwardConfig,
-    clips: int,
-    frames: int,
-    rows: int,
-    columns: int,
-    *,
-    checkpointing: bool,
+    network: TwoWayNetwork, config: BackwardConfig, clips: int, rows: int, columns: int, *, checkpointing: bool
 ) -> int:
     """Features and gradients of one training step of Algorithm 1, beyond the network's weights.
 
     Args:
         network: On any device, in the precision of training.
-        config: What is trained.
+        config: What is trained, on clips of how many frames.
         clips: In the batch.
-        frames: Of a clip.
         rows: Of a latent.
         columns: Likewise.
         checkpointing: Features are computed again for gradients.
+
+    Returns:
+        Bytes.
     """
-    unet = cast(Any, network.unet)
-    precision = next(unet.parameters()).dtype
-    key = (repr(sorted(unet.config.items(), key=str)), precision, config, clips, frames, rows, columns, checkpointing)
+    kind = _kind(network.unet)
+    key = (*kind, config, clips, rows, columns, checkpointing)
     if key not in _MEASURED:
-        ghost = TwoWayNetwork(shadow(unet, precision), rotates=network.rotates)
+        ghost = TwoWayNetwork(shadow(network.unet, kind[1]), rotates=rotating(config.rotated))
         ghost.backward = ReverseProjections(ghost.own_weights(config), config).float().requires_grad_(True)
         if checkpointing:
             checkpoint_gradients(ghost, checkpointed_as_fused)
 
         def run() -> object:
-            channels, width = unet.config.in_channels, unet.config.cross_attention_dim
-            with torch.device("meta"):
-                features = torch.empty(clips, frames, channels, rows, columns, dtype=precision)
-                told = (
-                    torch.empty(clips),
-                    torch.empty(clips, 1, width, dtype=precision),
-                    torch.empty(clips, 3, dtype=precision),
-                )
+            inputs = _inputs(ghost, clips, config.frames, rows, columns)
             maps: dict[str, AttentionMap] = {}
-            with torch.no_grad():
-                ghost(features, *told, Pass("forward", taken=maps))
-            made = ghost(features, *told, Pass("backward", given=maps))
+            if config.rotated != "none":
+                with torch.no_grad():
+                    ghost(*inputs, Pass("forward", taken=maps))
+            made = ghost(*inputs, Pass("backward", given=maps))
             # As a method of the tensor it would be a call that the mode around it takes for itself.
             torch.autograd.backward([made.float().square().mean()])
             return made
@@ -204,32 +201,27 @@ def step_bytes(
 
 
 def check_step(
-    network: TwoWayNetwork,
-    config: BackwardConfig,
-    clips: int,
-    size: tuple[int, int],
-    factor: int,
-    device: torch.device,
-    *,
-    checkpointing: bool,
+    model: VideoModel, config: BackwardConfig, clips: int, size: tuple[int, int], *, checkpointing: bool
 ) -> None:
     """Refuse a training whose steps do not fit into a GPU's memory, before hours of it.
 
     Args:
-        network, config, checkpointing: As in `step_bytes`.
+        model: On its device; where that does not tell its free memory, nothing is checked.
+        config, checkpointing: As in `step_bytes`.
         clips: On this device in each step.
         size: Height and width in pixels.
-        factor: Pixels for one of a latent.
-        device: Where the network lies; one that tells its free memory, or nothing is checked.
 
     Raises:
         UsageError: A step takes more than is free; says what it takes.
     """
+    device = model.device
     if device.type != "cuda":
         return
-    rows, columns = (side // factor for side in size)
-    needed = step_bytes(network, config, clips, config.frames, rows, columns, checkpointing=checkpointing)
-    free = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)
+    rows, columns = (side // model.facts.latent_factor for side in size)
+    needed = step_bytes(model.network, config, clips, rows, columns, checkpointing=checkpointing)
+    # What PyTorch holds and nothing uses counts as free; the model's own weights lie in what it uses.
+    spare = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    free = torch.cuda.mem_get_info(device)[0] + spare
     if needed > free:
         raise UsageError(
             f"A training step takes about {needed / 1e9:.1f} GB beside the weights for {clips} clips of "
@@ -241,16 +233,15 @@ def check_step(
 
 def decode_bytes(model: VideoModel, frames: int, rows: int, columns: int) -> int:
     """Features of decoding so many frames at once, beyond the codec's weights."""
-    codec = cast(Any, model.codec)
-    precision = next(codec.parameters()).dtype
-    key = (repr(sorted(codec.config.items(), key=str)), precision, frames, rows, columns)
+    kind = _kind(model.codec)
+    key = (*kind, frames, rows, columns)
     if key not in _MEASURED:
-        ghost = cast(Any, shadow(codec, precision))
-        channels = codec.config.latent_channels
+        ghost = cast(Any, shadow(model.codec, kind[1]))
+        channels = ghost.config.latent_channels
 
         def run() -> object:
             with torch.device("meta"):
-                latents = torch.empty(frames, channels, rows, columns, dtype=precision)
+                latents = torch.empty(frames, channels, rows, columns, dtype=kind[1])
             return ghost.decode(latents, num_frames=frames).sample
 
         with torch.no_grad():

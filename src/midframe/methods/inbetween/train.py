@@ -75,12 +75,8 @@ def prepare(options: TrainOptions) -> TrainingSetup:
         )
     if recipe.checkpointing:
         checkpoint_gradients(model.network)
-    share = share_of_batch(recipe.clips.batch, options)
-    size = recipe.clips.height, recipe.clips.width
-    factor = model.facts.latent_factor
-    check_step(
-        model.network, recipe.backward, share, size, factor, options.device, checkpointing=recipe.checkpointing
-    )
+    share, size = share_of_batch(recipe.clips.batch, options), (recipe.clips.height, recipe.clips.width)
+    check_step(model, recipe.backward, share, size, checkpointing=recipe.checkpointing)
     torch.manual_seed(options.seed)
     start = load_backward(options.init, model) if options.init is not None else None
     task = BackwardTask(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from midframe.core.errors import WeightsError
-from midframe.methods.inbetween.attention import ReverseProjections, apply_deltas, is_upward
+from midframe.methods.inbetween.attention import ReverseProjections, apply_deltas, rotating
 from midframe.methods.inbetween.backbone import VideoModel, build_small
 from midframe.methods.inbetween.config import BackwardConfig, Rotated, SmallConfig
 from midframe.nn.saved import fill, read_weights, save_weights
@@ -122,7 +122,7 @@ def set_backward(model: VideoModel, backward: ReverseProjections | None, rotated
         reference = next(network.unet.parameters())
         backward = backward.to(reference.device, reference.dtype).requires_grad_(False)
     network.backward = backward
-    network.rotates = {"all": _always, "up": is_upward, "none": _never}[where]
+    network.rotates = rotating(where)
 
 
 def save_backward(deltas: Mapping[str, Tensor], config: BackwardConfig, path: Path) -> None:
@@ -157,11 +157,3 @@ def with_backward(weights: SmallWeights, deltas: Mapping[str, Tensor], config: B
     """The same small model with a backward model."""
     parts = {**weights.parts, BACKWARD: dict(deltas)}
     return replace(weights, config=replace(weights.config, backward=config), parts=parts)
-
-
-def _always(layer: str) -> bool:
-    return True
-
-
-def _never(layer: str) -> bool:
-    return False
