@@ -67,3 +67,15 @@ def test_refuses_a_size_that_does_not_divide_into_the_levels(size: tuple[int, in
 def test_refuses_images_of_different_shape():
     with pytest.raises(ShapeError, match="differ in shape"):
         laplacian_pyramid_loss(images(), images(0, 64, 64))
+
+
+def test_what_was_kept_in_inference_mode_can_be_trained_through_later():
+    first, second = (images(seed, 160, 224) for seed in (0, 1))  # A size of its own: nothing is kept for it yet.
+    with torch.inference_mode():
+        expected = float(laplacian_pyramid_loss(first, second))
+    first.requires_grad_(True)
+    loss = laplacian_pyramid_loss(first, second)
+    loss.backward()
+    assert loss.item() == pytest.approx(expected)
+    assert first.grad is not None
+    assert first.grad.any()

@@ -28,3 +28,15 @@ def test_equal_pictures_are_at_no_distance_and_opposite_ones_far_apart():
     board = board.float().expand(1, 3, 8, 8)
     assert float(photometric_distance(board, board).max()) == pytest.approx(0, abs=FLOAT32_TOLERANCE)
     assert float(photometric_distance(board, 1 - board).min()) > 0.9
+
+
+def test_what_was_kept_in_inference_mode_can_be_trained_through_later():
+    first, second = torch.rand(2, 1, 3, 13, 17, generator=torch.Generator().manual_seed(0))  # Nothing is kept for it.
+    with torch.inference_mode():
+        expected = photometric_distance(first, second)
+    first.requires_grad_(True)
+    distance = photometric_distance(first, second)
+    distance.sum().backward()
+    assert torch.equal(distance.detach(), expected)
+    assert first.grad is not None
+    assert first.grad.any()

@@ -85,7 +85,9 @@ def _bands(current: Tensor, levels: int) -> list[Tensor]:
 # convolution, whose backward pass on a CPU took longer than the network it trained.
 
 
+# Matrices made in inference mode could not be trained through later, and they are kept.
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)
 def _downsampling(length: int, device: torch.device) -> Tensor:
     """Blur by [1 4 6 4 1] / 16 with reflected borders, then keep every second sample: (length / 2, length)."""
     line = functional.pad(torch.eye(length)[:, None], (2, 2), mode="reflect")
@@ -93,6 +95,7 @@ def _downsampling(length: int, device: torch.device) -> Tensor:
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)
 def _upsampling(length: int, device: torch.device) -> Tensor:
     """Zeros between the samples, then the blur again with twice the weight: (2 length, length)."""
     sparse = torch.zeros(length, 1, 2 * length)

@@ -63,7 +63,9 @@ def structure_distance(
         return ((1 - similarity) / 2).clamp(0, 1)
 
 
+# A matrix made in inference mode could not be trained through later, and it is kept.
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)
 def _mean_of_three(length: int, device: torch.device) -> Tensor:
     """Each sample averaged with its two neighbours, borders reflected: (length, length)."""
     line = functional.pad(torch.eye(length)[:, None], (1, 1), mode="reflect")
