@@ -1,6 +1,7 @@
 """What MiVID's parts are worth: small networks, equal budgets, several seeds.
 
-    python examples/mivid_ablations.py BANK OUT [--seeds 3] [--steps 400] [--features SQUEEZENET] [--only NAME ...]
+    python examples/mivid_ablations.py BANK OUT [--seeds 3] [--steps 400] [--features SQUEEZENET] [--only NAME]...
+        [--shares]
 
 BANK is a folder that `midframe train` has decoded clips into (`runs/NAME/bank`). Every variant changes one thing of
 the same small recipe, and is trained for as many steps from random weights. Prints, for each variant, means over the
@@ -18,18 +19,17 @@ still gain?
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Annotated
 
 import torch
 import typer
+from ablation import decibels, spread, trained
 from torch import Tensor
 
-from midframe import api
 from midframe.core.task import Batch
 from midframe.data.segments import validation_segments
 from midframe.diffusion.sampler import sampling_steps
@@ -39,6 +39,7 @@ from midframe.methods.mivid.masking import MaskRecipe, draw_visibility, ends_vis
 from midframe.methods.mivid.network import MaskedVideoNetwork
 from midframe.methods.mivid.sample import sample
 from midframe.methods.mivid.weights_file import load_network
+from midframe.metrics.moving import moving_pixels
 
 CLIPS, SIZE, SAMPLING_STEPS = 48, 64, 2
 MASKED = MaskRecipe(ratio="fixed", fixed=4 / 7, occluders=1.0, patches=0.0)
@@ -64,7 +65,7 @@ batch = 8
 steps = {steps}
 learning_rate = 1e-3
 final_learning_rate = 1e-5
-warm_up = 20
+warm_up = {warm_up}
 average_decay = 0.98
 precision = "fp32"
 validate_every = {steps}
@@ -120,23 +121,10 @@ def main(
             continue
         lengths = [round(steps * share) for share in SHARES] if shares and name == "full" else []
         for length in (*lengths, steps):
-            found = [
-                measure(trained(name, {**FULL, **changes}, length, bank, out, seed), clips, distance)
-                for seed in range(1, seeds + 1)
-            ]
+            recipe = RECIPE.format(**{**FULL, **changes}, steps=length, warm_up=min(20, length // 4))
+            runs = [trained("mivid", f"{name} {length}", recipe, bank, out, seed) for seed in range(1, seeds + 1)]
+            found = [measure(load_network(weights).eval(), clips, distance) for weights in runs]
             print("\t".join((name, str(length), *columns(found))), flush=True)
-
-
-def trained(name: str, values: Mapping[str, str], steps: int, bank: Path, out: Path, seed: int) -> MaskedVideoNetwork:
-    """Train one variant with one seed, or read the weights of an earlier call."""
-    folder = out / f"{name.replace(' ', '-')}-{steps}-{seed}"
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = folder / "weights.safetensors"
-    if not weights.is_file():
-        recipe = folder / "small.toml"
-        recipe.write_text(RECIPE.format(**values, steps=steps))
-        weights = api.train("mivid", recipe=recipe, data=[bank], out=folder, seed=seed, workers=0)
-    return load_network(weights).eval()
 
 
 @torch.inference_mode()
@@ -151,9 +139,8 @@ def measure(network: MaskedVideoNetwork | None, clips: Sequence[Batch], distance
         error, pictures, truth = restored(network, clip, ends, number)
         found["psnr"].append(decibels(error))
         found["middle"].append(decibels(error[:, :, 3]))
-        difference = (clip[:, :, 0] - clip[:, :, -1]).abs().mean(1).flatten()
-        most = difference.topk(difference.numel() // 10).indices
-        found["moving"].append(decibels(error.flatten(3)[..., most]))
+        moving = moving_pixels(clip[0, :, 0], clip[0, :, -1])
+        found["moving"].append(decibels(error[..., moving]))
         hidden = (masked < 0.5).expand_as(clip)
         guess = filled(network, clip, masked, number)
         found["masked"].append(decibels(((guess - clip) / 2).square()[hidden]))
@@ -182,18 +169,10 @@ def filled(network: MaskedVideoNetwork | None, clip: Tensor, visible: Tensor, se
     return sample(network, known, visible, steps, generator=torch.Generator().manual_seed(seed))
 
 
-def decibels(squared: Tensor) -> float:
-    """PSNR of squared errors in [0, 1]."""
-    return -10 * math.log10(max(float(squared.mean()), 1e-10))
-
-
 def columns(found: Sequence[Figures]) -> Iterator[str]:
     """Mean and deviation of each figure."""
     for field in fields(Figures):
-        values = [getattr(one, field.name) for one in found]
-        digits = 4 if field.name == "looks" else 2
-        apart = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
-        yield f"{fmean(values):.{digits}f}{apart}"
+        yield spread([getattr(one, field.name) for one in found], 4 if field.name == "looks" else 2)
 
 
 if __name__ == "__main__":

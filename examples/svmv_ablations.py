@@ -1,6 +1,6 @@
 """What each part of SVMV is worth: small models, equal budgets, several seeds.
 
-    python examples/svmv_ablations.py BANK OUT [--seeds 3] [--steps 80] [--only NAME ...]
+    python examples/svmv_ablations.py BANK OUT [--seeds 3] [--steps 80] [--only NAME]...
 
 BANK is a folder that `midframe train` has decoded clips into (`runs/NAME/bank`). Every variant changes one thing of
 the same small recipe, and is trained for as many steps from random weights. Prints, for each variant, means over the
@@ -16,19 +16,18 @@ seeds and the standard deviation between them:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Annotated
 
 import numpy as np
 import torch
 import typer
+from ablation import decibels, spread, trained
 from torch import Tensor
 
-from midframe import api
 from midframe.core.task import Batch
 from midframe.data.samples import validation_samples
 from midframe.data.synthetic import SceneStyle, random_scenes, render_windows
@@ -64,7 +63,7 @@ motion = 0.006
 steps = {steps}
 learning_rate = 1.5e-3
 final_learning_rate = 1e-5
-warm_up = 20
+warm_up = {warm_up}
 average_decay = 0.98
 precision = "fp32"
 validate_every = {steps}
@@ -123,22 +122,16 @@ def main(
             continue
         found = []
         for seed in range(1, seeds + 1):
-            network = trained(name, {**FULL, **changes, "steps": steps}, bank, out, seed)
+            recipe = RECIPE.format(**{**FULL, **changes}, steps=steps, warm_up=min(20, steps // 4))
+            network = network_of(trained("svmv", name, recipe, bank, out, seed))
             if seed not in judged:
                 judged[seed] = [busiest(network, crop) for crop in crops]
             found.append(measure(network, crops, judged[seed], scenes))
         print("\t".join((name, *columns(found))), flush=True)
 
 
-def trained(name: str, values: Mapping[str, object], bank: Path, out: Path, seed: int) -> MotionVolumeNetwork:
-    """Train one variant with one seed, or read the weights of an earlier call."""
-    folder = out / f"{''.join(letter if letter.isalnum() else '-' for letter in name)}-{seed}"
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = next(folder.glob("*.safetensors"), None)
-    if weights is None:
-        recipe = out / f"{folder.name}.toml"
-        recipe.write_text(RECIPE.format(**values))
-        weights = api.train("svmv", recipe=recipe, data=[bank], out=folder, seed=seed, workers=0)
+def network_of(weights: Path) -> MotionVolumeNetwork:
+    """The network of a file, ready to be measured."""
     network = load_network(weights)
     assert isinstance(network, MotionVolumeNetwork)
     return network.eval()
@@ -198,11 +191,6 @@ def measure(
     )
 
 
-def decibels(error: Tensor) -> float:
-    """PSNR of squared errors."""
-    return -10 * math.log10(max(float(error.mean()), 1e-10))
-
-
 def columns(found: list[Figures]) -> list[str]:
     """Mean and deviation of each figure over the seeds."""
     picks: tuple[tuple[Callable[[Figures], float], int], ...] = (
@@ -213,11 +201,7 @@ def columns(found: list[Figures]) -> list[str]:
         (lambda one: one.spread, 4),
         (lambda one: one.bent, 2),
     )
-    texts = []
-    for pick, digits in picks:
-        values = [pick(one) for one in found]
-        texts.append(f"{fmean(values):.{digits}f} ± {stdev(values) if len(values) > 1 else 0:.{digits}f}")
-    return texts
+    return [spread([pick(one) for one in found], digits) for pick, digits in picks]
 
 
 if __name__ == "__main__":

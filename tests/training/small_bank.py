@@ -13,19 +13,19 @@ from midframe.data.synthetic import SceneStyle, render_scene
 HEIGHT, WIDTH, FRAMES, CLIPS = 96, 128, 9, 12
 
 
-def make_bank(folder: Path) -> Path:
+def make_bank(folder: Path, height: int = HEIGHT, width: int = WIDTH) -> Path:
     """Write a bank of rendered clips, each a scene of its own."""
     folder.mkdir(parents=True)
     runs = []
     for clip in range(CLIPS):
         times = [Fraction(index, 4) for index in range(FRAMES)]
-        frames = render_scene(clip, (HEIGHT, WIDTH), times, SceneStyle(motion_pixels=12.0))
+        frames = render_scene(clip, (height, width), times, SceneStyle(motion_pixels=12.0))
         pixels = (frames.permute(0, 2, 3, 1) * 255).round().byte().numpy()
         np.save(folder / f"clip{clip}.npy", pixels)
-        cells = np.ones((FRAMES, HEIGHT // MOTION_CELL, WIDTH // MOTION_CELL), np.float16)
+        cells = np.ones((FRAMES, height // MOTION_CELL, width // MOTION_CELL), np.float16)
         np.save(folder / f"clip{clip}.motion.npy", cells)
         runs.append(Run(f"clip{clip}", 0, FRAMES, f"scene{clip}", 3.0))
-    write_index(folder, Source(("rendered",), HEIGHT, FRAMES), runs)
+    write_index(folder, Source(("rendered",), height, FRAMES), runs)
     return folder
 
 

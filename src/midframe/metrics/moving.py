@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Real
 from torch import Tensor
 
 from midframe.core.errors import ShapeError
@@ -14,18 +14,21 @@ MOVING_SHARE = 0.1
 
 
 def moving_pixels(
-    before: UInt8[Tensor, "3 height width"], after: UInt8[Tensor, "3 height width"], share: float = MOVING_SHARE
-) -> Bool[Tensor, "height width"]:
-    """The pixels that differ most between two frames, by the mean absolute difference of their channels.
+    before: Real[Tensor, "*batch 3 height width"], after: Real[Tensor, "*batch 3 height width"]
+) -> Bool[Tensor, "*batch height width"]:
+    """The tenth of the pixels that differ most between two frames, by the mean absolute difference of channels.
 
     Args:
-        before: RGB.
-        after: RGB.
-        share: Part of all pixels. More are taken where the last of them has equals, all where nothing differs.
+        before: RGB on any scale.
+        after: Likewise.
+
+    Returns:
+        True at these pixels; at more where the last of them has equals, at all where nothing differs.
     """
-    difference = (before.double() - after.double()).abs().mean(0)
-    first = min(int((1 - share) * difference.numel()) + 1, difference.numel())
-    return difference >= difference.flatten().kthvalue(first).values
+    difference = (before.double() - after.double()).abs().mean(-3)
+    pixels = difference.shape[-2] * difference.shape[-1]
+    first = min(int((1 - MOVING_SHARE) * pixels) + 1, pixels)
+    return difference >= difference.flatten(-2).kthvalue(first).values[..., None, None]
 
 
 class MovingPsnr:

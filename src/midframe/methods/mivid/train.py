@@ -28,10 +28,9 @@ from midframe.methods.mivid.network import MaskedVideoNetwork
 from midframe.methods.mivid.reconstruction import guess, starting_point
 from midframe.methods.mivid.sample import sample
 from midframe.methods.mivid.weights_file import load_network, save_network
+from midframe.metrics.moving import moving_pixels
 from midframe.nn.modes import evaluating
 
-MOVING_SHARE = 0.1
-"""Part of the pixels, those that differ most between the first and the last frame, that is scored on its own."""
 SEEDS_APART = 2**32
 """More than any run has steps."""
 SHOWN_CLIPS, SHOWN_FRAMES = 3, (2, 4, 6)
@@ -192,7 +191,7 @@ class MividTask:
                 (x.transpose(1, 2)[:, 1:-1] * 0.5 + 0.5) for x in (temporal_blend(clip * visible, visible), clip)
             )
             blend = (blend * 255).round() / 255
-            moving = _moving(clip)
+            moving = moving_pixels(clip[:, :, 0], clip[:, :, -1])[:, None, None]
             found["blend"].append(_psnr((blend - truth).square()))
             found["moving"].append(_psnr((made - truth).square()[moving.expand_as(truth)]))
             found["blend_moving"].append(_psnr((blend - truth).square()[moving.expand_as(truth)]))
@@ -220,13 +219,6 @@ def _clip(batch: Batch) -> Tensor:
     frames = batch["frames"]
     assert frames.shape[1] == FRAMES
     return frames.transpose(1, 2).float() / 127.5 - 1
-
-
-def _moving(clip: Tensor) -> Tensor:
-    """The tenth of the pixels that differ most between the ends, (batch, 1, 1, height, width)."""
-    difference = (clip[:, :, 0] - clip[:, :, -1]).abs().mean(1)
-    limit = torch.quantile(difference.flatten(1), 1 - MOVING_SHARE, dim=1)
-    return (difference >= limit[:, None, None])[:, None, None]
 
 
 def _psnr(squared: Tensor) -> float:

@@ -1,0 +1,44 @@
+"""What the ablation scripts share: variants trained once with each seed, and their figures as columns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean, stdev
+
+from torch import Tensor
+
+from midframe import api
+
+
+def trained(method: str, name: str, recipe: str, bank: Path, out: Path, seed: int) -> Path:
+    """Train one variant with one seed, or find the weights of an earlier call.
+
+    Args:
+        method: What is trained.
+        name: Of the variant, and of its folder in `out`.
+        recipe: The text of its recipe.
+        bank: Decoded clips.
+        out: Folder of all variants.
+        seed: Of everything random.
+    """
+    folder = out / f"{''.join(letter if letter.isalnum() else '-' for letter in name)}-{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = folder / "weights.safetensors"
+    if weights.is_file():
+        return weights
+    path = out / f"{folder.name}.toml"
+    path.write_text(recipe)
+    return api.train(method, recipe=path, data=[bank], out=folder, seed=seed, workers=0)
+
+
+def spread(values: Sequence[float], digits: int) -> str:
+    """The mean of the seeds, and the deviation between them where there are several."""
+    apart = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{fmean(values):.{digits}f}{apart}"
+
+
+def decibels(squared: Tensor) -> float:
+    """PSNR of squared errors in [0, 1]."""
+    return -10 * math.log10(max(float(squared.mean()), 1e-10))

@@ -1,0 +1,45 @@
+"""The scripts that ask what each part of a method is worth, with hardly any training."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+from small_bank import make_bank
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+COLUMNS = {
+    "svmv": ["psnr", "edges", "spearman", "V_s", "V_e", "bent"],
+    "mivid": ["steps", "psnr", "middle", "moving", "masked", "looks"],
+}
+FIRST = {"svmv": "full: M = 8, both terms, four frames", "mivid": "temporal blend"}
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bank(tmp_path_factory.mktemp("data") / "bank", 144, 192)
+
+
+@pytest.mark.parametrize(("method", "only"), [("svmv", "two frames"), ("mivid", "without attention")])
+def test_a_variant_is_trained_once_and_measured_beside_its_reference(
+    method: str, only: str, bank: Path, tmp_path: Path, capsys, monkeypatch
+):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    script = importlib.import_module(f"{method}_ablations")
+    for name in ("CROPS", "SCENES", "CLIPS"):
+        if hasattr(script, name):
+            monkeypatch.setattr(script, name, 2)
+    measure = script.main
+    measure(bank, tmp_path, seeds=1, steps=2, only=[only])
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines() if "\t" in line]
+    assert lines[0] == ["variant", *COLUMNS[method]]
+    assert [line[0] for line in lines[1:]] == [FIRST[method], lines[-1][0]]
+    assert only in lines[-1][0]
+    figures = [float(text) for text in lines[-1][1:]]
+    assert 5 < figures[COLUMNS[method].index("psnr")] < 60
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("weights.safetensors")}
+    measure(bank, tmp_path, seeds=1, steps=2, only=[only])
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("weights.safetensors")} == written
+    again = [line.split("\t") for line in capsys.readouterr().out.splitlines() if "\t" in line]
+    assert again == lines
