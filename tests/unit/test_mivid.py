@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ import midframe
 from midframe.core.errors import RecipeError, ShapeError, UsageError, WeightsError
 from midframe.core.options import LoadOptions
 from midframe.losses.perceptual import load_distance, pyramid_distance
-from midframe.methods.mivid.blend import temporal_blend
+from midframe.methods.mivid.blend import neighbours, temporal_blend
 from midframe.methods.mivid.config import FRAMES, MividConfig
 from midframe.methods.mivid.loss import MividObjective, MividWeights, rise_at
 from midframe.methods.mivid.masking import MaskRecipe, draw_visibility, ends_visible, hidden_count
@@ -39,9 +40,9 @@ def test_the_network_has_the_size_that_its_layers_were_specified_with():
     assert parameters(MividConfig(depth=2)) / 1e6 == pytest.approx(4.69, abs=0.006)
 
 
-@pytest.mark.parametrize("patch", [1, 2])
-def test_an_untrained_network_is_the_temporal_blend(patch: int):
-    interpolator = MividInterpolator(MaskedVideoNetwork(replace(SMALL_MIVID, patch=patch)).eval())
+@pytest.mark.parametrize("changes", [{}, {"patch": 2}, {"conditioning": "neighbours"}], ids=str)
+def test_an_untrained_network_is_the_temporal_blend(changes: dict[str, Any]):
+    interpolator = MividInterpolator(MaskedVideoNetwork(replace(SMALL_MIVID, **changes)).eval())
     frames = torch.rand(1, 2, 3, 40, 56, generator=seeded())
     times = [Fraction(1, 8), Fraction(1, 2), Fraction(7, 8)]
     made = interpolator.interpolate(frames, times, generator=seeded())
@@ -107,6 +108,33 @@ def test_the_blend_takes_each_pixel_from_its_nearest_visible_instants():
     assert blended[:, 1].tolist() == pytest.approx([5, 5, 5, 6, 7, 8, 8, 8, 8])
     assert blended[:, 2].tolist() == [7] * FRAMES
     assert blended[:, 3].tolist() == [0] * FRAMES
+
+
+def test_the_nearest_visible_frames_are_found_with_the_distance_between_them():
+    known = torch.arange(1.0, 1 + FRAMES).view(1, 1, FRAMES, 1, 1)
+    visible = torch.zeros_like(known)
+    visible[:, :, [2, 6]] = 1
+    found = neighbours(known, visible)
+    assert found.before.flatten().tolist() == [3, 3, 3, 3, 3, 3, 7, 7, 7]
+    assert found.after.flatten().tolist() == [3, 3, 3, 7, 7, 7, 7, 7, 7]
+    assert found.share.flatten().tolist() == [0, 0, 0, 0.25, 0.5, 0.75, 0, 0, 0]
+    nothing = neighbours(known, torch.zeros_like(visible))
+    assert not any(values.any() for values in (nothing.before, nothing.after, nothing.share))
+
+
+def test_a_network_that_sees_the_neighbours_lets_each_hidden_pixel_see_them_at_once():
+    network = MaskedVideoNetwork(replace(SMALL_MIVID, conditioning="neighbours"))
+    clip, visible = torch.rand(1, 3, FRAMES, 8, 8, generator=seeded()), ends_visible(1, 8, 8)
+    entered: list[torch.Tensor] = []
+    network.enter.register_forward_pre_hook(lambda _, inputs: entered.append(inputs[0]))
+    noise, step = torch.zeros_like(clip), torch.tensor([5])
+    network(noise, clip, visible, step)
+    network(noise, clip * visible, visible, step)
+    assert torch.equal(entered[0], entered[1])  # What is hidden is not seen.
+    middle = entered[0][0, :, FRAMES // 2]
+    assert torch.equal(middle[3:6], clip[0, :, 0])
+    assert torch.equal(middle[6:9], clip[0, :, -1])
+    assert torch.equal(middle[9:], torch.stack((torch.full((8, 8), 0.5), torch.zeros(8, 8))))
 
 
 def test_the_blend_does_not_see_what_is_hidden():

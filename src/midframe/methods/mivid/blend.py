@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+Clip = Float[Tensor, "batch channel frame height width"]
+Visibility = Float[Tensor, "batch 1 frame height width"]
 
-def temporal_blend(
-    known: Float[Tensor, "batch channel frame height width"],
-    visible: Float[Tensor, "batch 1 frame height width"],
-) -> Float[Tensor, "batch channel frame height width"]:
-    """Blend, pixel by pixel, the last visible instant before and the first one after, by distance in time.
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """What the nearest frames that show a pixel have there.
+
+    Attributes:
+        before: The last one up to now; the first one after where there is none before; where there is neither, zero.
+        after: The first one from now on; the last one before where there is none after; where there is neither, zero.
+        share: How far between them in time, from 0 at `before` to 1 at `after`; 0 where they are the same.
+    """
+
+    before: Clip
+    after: Clip
+    share: Visibility
+
+
+def neighbours(known: Clip, visible: Visibility) -> Neighbours:
+    """Find, pixel by pixel, the last visible instant before and the first one after.
 
     Args:
         known: Any values; where hidden they have no effect.
         visible: 1 where a pixel is known, else 0.
-
-    Returns:
-        The known values where visible. Elsewhere ((r - j) x_l + (j - l) x_r) / (r - l), or the one side that exists
-        where the other does not, or 0 where there is neither.
     """
     frames = known.shape[2]
     at = torch.arange(frames, device=known.device).view(1, 1, frames, 1, 1).expand_as(visible)
@@ -32,5 +45,16 @@ def temporal_blend(
     second = torch.where(has_right, right, left).clamp(0, frames - 1)
     share = ((at - first) / (second - first).clamp(min=1)).to(known.dtype)
     before, after = (known.gather(2, index.expand_as(known)) for index in (first, second))
-    blended = before * (1 - share) + after * share
-    return torch.where(has_left | has_right, blended, torch.zeros_like(blended))
+    nowhere = ~(has_left | has_right)
+    return Neighbours(before.masked_fill(nowhere, 0), after.masked_fill(nowhere, 0), share.masked_fill(nowhere, 0))
+
+
+def temporal_blend(known: Clip, visible: Visibility) -> Clip:
+    """Blend the neighbours of every hidden pixel by distance in time; arguments as of `neighbours`.
+
+    Returns:
+        The known values where visible. Elsewhere ((r - j) x_l + (j - l) x_r) / (r - l), or the one side that exists
+        where the other does not, or 0 where there is neither.
+    """
+    found = neighbours(known, visible)
+    return found.before * (1 - found.share) + found.after * found.share

@@ -21,8 +21,11 @@ class MividConfig:
 
     Attributes:
         patch: Side of the squares of pixels that become channels before the first layer, and pixels again after the
-            last: the network's full size is that much smaller than the pictures, and a step as many times cheaper as
-            a square has pixels.
+            last: the network's full size is that much smaller than the pictures, and a step nearly as many times
+            cheaper as a square has pixels.
+        conditioning: What the network sees at a hidden pixel beside the noise: nothing ("visible"), so that the
+            visible frames reach it by attention and convolutions over time alone; or what the nearest frames that
+            show this pixel have there, and how far it lies between them ("neighbours").
         base_width: Channels at full size.
         multiples: Channels at full, half and quarter size, as multiples of it.
         depth: Residual blocks in each stage.
@@ -38,6 +41,7 @@ class MividConfig:
     """
 
     patch: int = 1
+    conditioning: Literal["visible", "neighbours"] = "visible"
     base_width: int = 32
     multiples: tuple[int, int, int] = (1, 2, 4)
     depth: int = 1

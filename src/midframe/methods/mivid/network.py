@@ -1,6 +1,7 @@
 """The 3-D U-Net: convolutions in space, then in time; attention of each pixel over its nine instants.
 
     in          7 -> 32       mixed clip (visible frames, noisy hidden ones), visible clip, visibility
+                (11 -> 32     mixed clip, nearest visible before and after, how far between them, visibility)
     down 1      32, full      depth x [ResBlock, TemporalBlock], then half size
     down 2      64, half      the same
     down 3      128, quarter  without the halving
@@ -8,7 +9,7 @@
     up 3 2 1    128 64 32     depth x [ResBlock of this and the stage's own output, TemporalBlock], doubling between
     out         32 -> 3       starts at zero
 
-With a patch of p pixels, "full" is a p-th of the picture: 7 p² channels come in and 3 p² leave.
+With a patch of p pixels, "full" is a p-th of the picture: 7 p² (or 11 p²) channels come in and 3 p² leave.
 
 Time is never halved. A convolution in space is a 2-D one on all frames side by side, one in time a (3, 1) one on
 frames x pixels: several times faster on a CPU than 3-D convolutions of the same shape. With the default widths 2.95 M
@@ -24,10 +25,11 @@ import torch.nn.functional as functional
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from midframe.methods.mivid.blend import neighbours
 from midframe.methods.mivid.config import FRAMES, GROUPS, MividConfig
 from midframe.nn.embedding import StepEmbedding
 
-INPUTS = 7
+INPUTS = {"visible": 7, "neighbours": 11}
 SEQUENCES_AT_ONCE = 16384
 """Pixels that attend in one call: more would hold gigabytes at full size."""
 
@@ -45,7 +47,7 @@ class MaskedVideoNetwork(nn.Module):
         embedded = 4 * config.base_width
         self.step = StepEmbedding(config.base_width, embedded)
         folded = config.patch**2
-        self.enter = SpaceConvolution(INPUTS * folded, full)
+        self.enter = SpaceConvolution(INPUTS[config.conditioning] * folded, full)
         self.down = nn.ModuleList(
             _Stage(config, at, inputs, width, embedded)
             for at, (inputs, width) in enumerate(zip((full, full, half), config.widths, strict=True))
@@ -78,7 +80,8 @@ class MaskedVideoNetwork(nn.Module):
         """
         precision = self.leave.conv.weight.dtype
         embedding = self.step(step)
-        x = self.enter(_folded(torch.cat((mixed, known, visible), 1).to(precision), self.config.patch))
+        given = _seen(known, visible) if self.config.conditioning == "neighbours" else known
+        x = self.enter(_folded(torch.cat((mixed, given, visible), 1).to(precision), self.config.patch))
         skips = []
         for at, stage in enumerate(self.down):
             x, outputs = cast(_Stage, stage)(x, embedding)
@@ -210,6 +213,12 @@ class _Middle(nn.Module):
 
     def forward(self, x: Clip, embedding: Tensor) -> Clip:
         return self.after(self.temporal(self.before(x, embedding)), embedding)
+
+
+def _seen(known: Clip, visible: Clip) -> Clip:
+    """What every pixel's nearest visible frames show there, and how far between them it lies."""
+    found = neighbours(known, visible)
+    return torch.cat((found.before, found.after, found.share), 1)
 
 
 def _folded(x: Clip, patch: int) -> Clip:
