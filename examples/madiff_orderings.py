@@ -137,7 +137,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("weights", type=Path, nargs="+")
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--lists", default="clips-easy,clips-medium,clips-hard,clips-extreme,davis")
-    parser.add_argument("--squeezenet", type=Path)
+    parser.add_argument("--squeezenet", type=Path, help="SqueezeNet 1.1 as ONNX; FloSqD needs OpenCV too")
     parser.add_argument("--size", default="256x256", help="width x height of the centre crop")
     parser.add_argument("--targets", type=int, default=12)
     parser.add_argument("--seeds", type=int, default=3)

@@ -49,7 +49,7 @@ class SvmvWeights:
         charbonnier: sqrt(difference² + 1e-6) of the frame.
         laplacian: Laplacian pyramid of the frame.
         decibels: Negative PSNR of each sample (see `losses.decibels`).
-        perceptual: How unlike the frame looks (`losses.perceptual`): sharper, and further from the truth by pixels.
+        perceptual: How unlike the frame looks (`losses.perceptual`): for sharper frames, at some cost in pixel error.
         separate: Charbonnier of what each source alone would make, where it covers the frame.
         spatial: lambda_sv.
         spatial_form: `log` for log(1 + V_s / V_e), `ratio` for the bare ratio as printed.

@@ -63,6 +63,7 @@ def prepare(options: TrainOptions) -> TrainingSetup:
         RecipeError: The recipe has a mistake.
         MediaError: No bank lies where it should.
         WeightsError: The weights to begin with are of another architecture, or the file of features does not fit.
+        MissingExtraError: The file of features is an ONNX one, and the package onnx is not installed.
     """
     recipe = read_recipe(options.recipe, SvmvRecipe)
     torch.manual_seed(options.seed)
