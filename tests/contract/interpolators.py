@@ -42,9 +42,9 @@ def _svmv(synthesis: Literal["splat", "gather"], *, tta: bool = False) -> Interp
     return SvmvInterpolator(build_svmv(replace(SMALL_SVMV, synthesis=synthesis)).eval(), tta=tta)
 
 
-def _mivid(*, tta: bool = False) -> Interpolator:
+def _mivid(conditioning: Literal["visible", "window"], *, tta: bool = False) -> Interpolator:
     torch.manual_seed(0)
-    network = MaskedVideoNetwork(SMALL_MIVID).eval()
+    network = MaskedVideoNetwork(replace(SMALL_MIVID, conditioning=conditioning)).eval()
     torch.nn.init.normal_(network.leave.conv.weight, std=0.05)  # Untrained it would be the temporal blend.
     return MividInterpolator(network, tta=tta)
 
@@ -71,8 +71,9 @@ INTERPOLATORS: dict[str, Callable[[], Interpolator]] = {
     "svmv-splat": lambda: _svmv("splat"),
     "svmv-splat-tta": lambda: _svmv("splat", tta=True),
     "svmv-gather": lambda: _svmv("gather"),
-    "mivid": _mivid,
-    "mivid-tta": lambda: _mivid(tta=True),
+    "mivid": lambda: _mivid("visible"),
+    "mivid-window": lambda: _mivid("window"),
+    "mivid-tta": lambda: _mivid("visible", tta=True),
     "madiff": _madiff,
     "madiff-tta": lambda: _madiff(tta=True),
     "madiff-tiles": lambda: _madiff(tile_pixels=32**2),

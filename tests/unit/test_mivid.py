@@ -21,6 +21,7 @@ from midframe.methods.mivid.masking import MaskRecipe, draw_visibility, ends_vis
 from midframe.methods.mivid.network import MaskedVideoNetwork, SpaceTimeConvolution, TemporalBlock
 from midframe.methods.mivid.sample import MividInterpolator, create
 from midframe.methods.mivid.weights_file import load_network, save_network
+from midframe.methods.mivid.window import WindowAttention
 from small_mivid import SMALL_MIVID
 
 FRAMES_ONLY = MaskRecipe(occluders=0.0, patches=0.0)
@@ -128,13 +129,65 @@ def test_a_network_that_sees_the_neighbours_lets_each_hidden_pixel_see_them_at_o
     entered: list[torch.Tensor] = []
     network.enter.register_forward_pre_hook(lambda _, inputs: entered.append(inputs[0]))
     noise, step = torch.zeros_like(clip), torch.tensor([5])
-    network(noise, clip, visible, step)
-    network(noise, clip * visible, visible, step)
+    for known in (clip, clip * visible):
+        network(noise, network.conditions(known, visible).seen, visible, step)
     assert torch.equal(entered[0], entered[1])  # What is hidden is not seen.
     middle = entered[0][0, :, FRAMES // 2]
     assert torch.equal(middle[3:6], clip[0, :, 0])
     assert torch.equal(middle[6:9], clip[0, :, -1])
     assert torch.equal(middle[9:], torch.stack((torch.full((8, 8), 0.5), torch.zeros(8, 8))))
+
+
+def moving_texture(way: tuple[int, int], size: int = 32) -> torch.Tensor:
+    """Nine frames in [-1, 1] that move evenly by `way` pixels, down and right, from the first to the last."""
+    coarse = torch.rand(1, 3, 24, 24, generator=seeded()) * 2 - 1
+    world = torch.nn.functional.interpolate(coarse, scale_factor=4, mode="bilinear")
+    moved = [[round(axis * frame / (FRAMES - 1)) for axis in way] for frame in range(FRAMES)]
+    return torch.stack([world[..., 32 - y : 32 - y + size, 32 - x : 32 - x + size] for y, x in moved], 2)
+
+
+@pytest.mark.parametrize("way", [(0, 0), (8, 0), (0, -8), (-8, 8)])
+def test_a_pixel_finds_what_passes_through_it_in_the_window(way: tuple[int, int]):
+    clip, visible = moving_texture(way), ends_visible(1, 32, 32)
+    found = neighbours(clip * visible, visible)
+    with torch.no_grad():
+        attended = WindowAttention(5)(found, visible)
+    inner = (..., slice(1, -1), slice(8, -8), slice(8, -8))
+    apart = (attended.blended() - clip)[inner].abs().mean()
+    blended = (found.blended() - clip)[inner].abs().mean()
+    assert float(apart) < 0.02
+    assert float(blended) > 0.08 or way == (0, 0)
+    # The ends are visible, and stay.
+    assert torch.equal(attended.before[:, :, [0, -1]], clip[:, :, [0, -1]])
+
+
+def test_what_is_found_in_a_window_is_a_mean_and_can_be_learnt():
+    attention, visible = WindowAttention(2), ends_visible(2, 16, 24)
+    flat = torch.full((2, 3, FRAMES, 16, 24), 0.4)
+    found = attention(neighbours(flat * visible, visible), visible)
+    assert torch.allclose(found.before, flat, atol=1e-5)
+    assert torch.allclose(found.after, flat, atol=1e-5)
+    clip = torch.rand(2, 3, FRAMES, 16, 24, generator=seeded())
+    attention(neighbours(clip * visible, visible), visible).blended().square().sum().backward()
+    assert all(values.grad is not None for values in attention.parameters())
+    assert attention.judge[-1].weight.grad.any()  # type: ignore[union-attr]
+
+
+def test_a_window_leaves_alone_what_is_wholly_visible():
+    clip = torch.rand(1, 3, FRAMES, 16, 16, generator=seeded())
+    found = neighbours(clip, torch.ones(1, 1, FRAMES, 16, 16))
+    assert WindowAttention(2)(found, torch.ones(1, 1, FRAMES, 16, 16)) is found
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_a_network_with_a_window_starts_at_what_it_finds_there(precision: torch.dtype):
+    network = MaskedVideoNetwork(replace(SMALL_MIVID, conditioning="window", size=32)).to(precision).eval()
+    clip = moving_texture((8, 0))
+    made = MividInterpolator(network, steps=1).interpolate(
+        clip[:, :, [0, -1]].transpose(1, 2) * 0.5 + 0.5, [Fraction(1, 2)], generator=seeded()
+    )
+    apart = (made[0, 0] * 2 - 1 - clip[0, :, 4])[:, 8:-8, 8:-8].abs().mean()
+    assert float(apart) < 0.02
 
 
 def test_the_blend_does_not_see_what_is_hidden():

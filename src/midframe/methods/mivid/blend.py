@@ -19,12 +19,16 @@ class Neighbours:
     Attributes:
         before: The last one up to now; the first one after where there is none before; where there is neither, zero.
         after: The first one from now on; the last one before where there is none after; where there is neither, zero.
-        share: How far between them in time, from 0 at `before` to 1 at `after`; 0 where they are the same.
+        share: How far between them in time, from 0 at `before` to 1 at `after`; 0 where they are the same frame.
     """
 
     before: Clip
     after: Clip
     share: Visibility
+
+    def blended(self) -> Clip:
+        """Both, by distance in time."""
+        return self.before * (1 - self.share) + self.after * self.share
 
 
 def neighbours(known: Clip, visible: Visibility) -> Neighbours:
@@ -43,10 +47,10 @@ def neighbours(known: Clip, visible: Visibility) -> Neighbours:
     # Where one side is missing, the other stands for both.
     first = torch.where(has_left, left, right).clamp(0, frames - 1)
     second = torch.where(has_right, right, left).clamp(0, frames - 1)
-    share = ((at - first) / (second - first).clamp(min=1)).to(known.dtype)
+    share = ((at - first) / (second - first).clamp(min=1)).to(known.dtype).masked_fill(~(has_left & has_right), 0)
     before, after = (known.gather(2, index.expand_as(known)) for index in (first, second))
     nowhere = ~(has_left | has_right)
-    return Neighbours(before.masked_fill(nowhere, 0), after.masked_fill(nowhere, 0), share.masked_fill(nowhere, 0))
+    return Neighbours(before.masked_fill(nowhere, 0), after.masked_fill(nowhere, 0), share)
 
 
 def temporal_blend(known: Clip, visible: Visibility) -> Clip:
@@ -56,5 +60,4 @@ def temporal_blend(known: Clip, visible: Visibility) -> Clip:
         The known values where visible. Elsewhere ((r - j) x_l + (j - l) x_r) / (r - l), or the one side that exists
         where the other does not, or 0 where there is neither.
     """
-    found = neighbours(known, visible)
-    return found.before * (1 - found.share) + found.after * found.share
+    return neighbours(known, visible).blended()

@@ -24,8 +24,10 @@ class MividConfig:
             last: the network's full size is that much smaller than the pictures, and a step nearly as many times
             cheaper as a square has pixels.
         conditioning: What the network sees at a hidden pixel beside the noise: nothing ("visible"), so that the
-            visible frames reach it by attention and convolutions over time alone; or what the nearest frames that
-            show this pixel have there, and how far it lies between them ("neighbours").
+            visible frames reach it by attention and convolutions over time alone; what the nearest frames that show
+            this pixel have there, and how far it lies between them ("neighbours"); or what they have at the places
+            in a window around it that look alike ("window", see `window.py`).
+        reach: Of that window, in steps of two pixels.
         base_width: Channels at full size.
         multiples: Channels at full, half and quarter size, as multiples of it.
         depth: Residual blocks in each stage.
@@ -33,7 +35,8 @@ class MividConfig:
         heads: Attention heads at each size.
         dropout: Share of features dropped in training.
         prediction: What the network predicts: the clean clip, the noise, or the velocity.
-        base: What a prediction of the clean clip is added to: the temporal blend, or nothing.
+        base: What a prediction of the clean clip is added to: the temporal blend (where the network attends to a
+            window, of what it found there), or nothing.
         noise: Schedule of the noise.
         noise_steps: Steps of that schedule.
         size: Short side, in pixels, of the pictures the network was trained on, and works on.
@@ -41,7 +44,8 @@ class MividConfig:
     """
 
     patch: int = 1
-    conditioning: Literal["visible", "neighbours"] = "visible"
+    conditioning: Literal["visible", "neighbours", "window"] = "visible"
+    reach: int = 5
     base_width: int = 32
     multiples: tuple[int, int, int] = (1, 2, 4)
     depth: int = 1
@@ -65,6 +69,8 @@ class MividConfig:
                 raise UsageError(f"{width} channels cannot be shared by {heads} heads.")
         if self.patch < 1:
             raise UsageError(f"patch must be at least 1; got {self.patch}.")
+        if self.reach < 1:
+            raise UsageError(f"reach must be at least 1; got {self.reach}.")
         if self.size < self.multiple or self.size % self.multiple:
             raise UsageError(f"size must be a multiple of {self.multiple}; got {self.size}.")
         if self.base == "blend" and self.prediction != "x0":

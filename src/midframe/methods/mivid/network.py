@@ -1,7 +1,7 @@
 """The 3-D U-Net: convolutions in space, then in time; attention of each pixel over its nine instants.
 
     in          7 -> 32       mixed clip (visible frames, noisy hidden ones), visible clip, visibility
-                (11 -> 32     mixed clip, nearest visible before and after, how far between them, visibility)
+                (11 -> 32     mixed clip, what is seen before and after, how far between them, visibility)
     down 1      32, full      depth x [ResBlock, TemporalBlock], then half size
     down 2      64, half      the same
     down 3      128, quarter  without the halving
@@ -18,6 +18,7 @@ parameters, 4.69 M with two blocks a stage.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -25,16 +26,30 @@ import torch.nn.functional as functional
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from midframe.methods.mivid.blend import neighbours
+from midframe.methods.mivid.blend import neighbours, temporal_blend
 from midframe.methods.mivid.config import FRAMES, GROUPS, MividConfig
+from midframe.methods.mivid.window import WindowAttention
 from midframe.nn.embedding import StepEmbedding
 
-INPUTS = {"visible": 7, "neighbours": 11}
+INPUTS = {"visible": 7, "neighbours": 11, "window": 11}
 SEQUENCES_AT_ONCE = 16384
 """Pixels that attend in one call: more would hold gigabytes at full size."""
 
 Clip = Float[Tensor, "batch _ frame _ _"]
 """Features: channels, height and width change on the way."""
+
+
+@dataclass(frozen=True, eq=False)
+class Conditions:
+    """What stays the same through all steps of the diffusion.
+
+    Attributes:
+        seen: Of the visible frames, by the network, (batch, 3 or 7, frame, height, width).
+        base: What a prediction of the clean clip is added to.
+    """
+
+    seen: Clip
+    base: Clip
 
 
 class MaskedVideoNetwork(nn.Module):
@@ -45,6 +60,7 @@ class MaskedVideoNetwork(nn.Module):
         self.config = config
         full, half, quarter = config.widths
         embedded = 4 * config.base_width
+        self.window = WindowAttention(config.reach) if config.conditioning == "window" else None
         self.step = StepEmbedding(config.base_width, embedded)
         folded = config.patch**2
         self.enter = SpaceConvolution(INPUTS[config.conditioning] * folded, full)
@@ -63,10 +79,30 @@ class MaskedVideoNetwork(nn.Module):
         self.leave = SpaceConvolution(full, 3 * folded)
         _start_at_zero(self.leave.conv)
 
+    def conditions(
+        self,
+        known: Float[Tensor, "batch 3 frame height width"],
+        visible: Float[Tensor, "batch 1 frame height width"],
+    ) -> Conditions:
+        """Look at what is visible.
+
+        Args:
+            known: The clean clip in [-1, 1] where it is visible, zero elsewhere.
+            visible: 1 where it is, else 0.
+        """
+        if self.config.conditioning == "visible":
+            blend = temporal_blend(known, visible) if self.config.base == "blend" else torch.zeros_like(known)
+            return Conditions(known, blend)
+        found = neighbours(known, visible)
+        if self.window is not None:
+            found = self.window(found, visible)
+        seen = torch.cat((found.before, found.after, found.share), 1)
+        return Conditions(seen, found.blended() if self.config.base == "blend" else torch.zeros_like(known))
+
     def forward(
         self,
         mixed: Float[Tensor, "batch 3 frame height width"],
-        known: Float[Tensor, "batch 3 frame height width"],
+        seen: Float[Tensor, "batch _ frame height width"],
         visible: Float[Tensor, "batch 1 frame height width"],
         step: Int[Tensor, " batch"],
     ) -> Float[Tensor, "batch 3 frame height width"]:
@@ -74,14 +110,13 @@ class MaskedVideoNetwork(nn.Module):
 
         Args:
             mixed: The clean clip where it is visible, noise or a noisy clip where it is not; in [-1, 1] and beyond.
-            known: The clean clip where it is visible, else zero.
-            visible: 1 where it is, else 0.
+            seen: Of the clip's `conditions`.
+            visible: 1 where it is visible, else 0.
             step: Of the diffusion, for each clip.
         """
         precision = self.leave.conv.weight.dtype
         embedding = self.step(step)
-        given = _seen(known, visible) if self.config.conditioning == "neighbours" else known
-        x = self.enter(_folded(torch.cat((mixed, given, visible), 1).to(precision), self.config.patch))
+        x = self.enter(_folded(torch.cat((mixed, seen, visible), 1).to(precision), self.config.patch))
         skips = []
         for at, stage in enumerate(self.down):
             x, outputs = cast(_Stage, stage)(x, embedding)
@@ -213,12 +248,6 @@ class _Middle(nn.Module):
 
     def forward(self, x: Clip, embedding: Tensor) -> Clip:
         return self.after(self.temporal(self.before(x, embedding)), embedding)
-
-
-def _seen(known: Clip, visible: Clip) -> Clip:
-    """What every pixel's nearest visible frames show there, and how far between them it lies."""
-    found = neighbours(known, visible)
-    return torch.cat((found.before, found.after, found.share), 1)
 
 
 def _folded(x: Clip, patch: int) -> Clip:

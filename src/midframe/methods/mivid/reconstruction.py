@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from midframe.diffusion.levels import NoiseLevels
 from midframe.diffusion.prediction import clean_from
-from midframe.methods.mivid.blend import temporal_blend
-from midframe.methods.mivid.network import MaskedVideoNetwork
+from midframe.methods.mivid.network import Conditions, MaskedVideoNetwork
 
 Clip = Float[Tensor, "batch 3 frame height width"]
 Visibility = Float[Tensor, "batch 1 frame height width"]
@@ -30,13 +28,6 @@ class Guess:
     output: Clip
 
 
-def starting_point(network: MaskedVideoNetwork, known: Clip, visible: Visibility) -> Clip:
-    """What a prediction of the clean clip is added to: the temporal blend, or zero."""
-    if network.config.base == "blend":
-        return temporal_blend(known, visible)
-    return torch.zeros_like(known)
-
-
 def guess(
     network: MaskedVideoNetwork,
     levels: NoiseLevels,
@@ -44,7 +35,7 @@ def guess(
     visible: Visibility,
     noisy: Clip,
     step: Int[Tensor, " batch"],
-    base: Clip,
+    conditions: Conditions,
 ) -> Guess:
     """Guess the clean clip.
 
@@ -55,9 +46,9 @@ def guess(
         visible: 1 where it is.
         noisy: The clip at the noise of `step`.
         step: For each clip.
-        base: `starting_point` of the same clip.
+        conditions: Of the same clip, by the network.
     """
-    output = network(known + (1 - visible) * noisy, known, visible, step)
+    output = network(known + (1 - visible) * noisy, conditions.seen, visible, step)
     signal, noise = levels.at(step, noisy.ndim)
     kind = network.config.prediction
-    return Guess(base + clean_from(kind, output, noisy, signal, noise), output)
+    return Guess(conditions.base + clean_from(kind, output, noisy, signal, noise), output)

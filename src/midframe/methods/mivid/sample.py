@@ -17,7 +17,7 @@ from midframe.diffusion.sampler import sample_ddim, sampling_steps
 from midframe.methods.mivid.blend import temporal_blend
 from midframe.methods.mivid.config import FRAMES
 from midframe.methods.mivid.network import MaskedVideoNetwork
-from midframe.methods.mivid.reconstruction import guess, starting_point
+from midframe.methods.mivid.reconstruction import guess
 from midframe.methods.mivid.weights_file import load_network
 from midframe.ops.resize import resize
 
@@ -162,11 +162,11 @@ def sample(
         The clip in [-1, 1], as it was where visible.
     """
     levels = network.config.levels().to(known.device)
-    base = starting_point(network, known, visible)
+    conditions = network.conditions(known, visible)
 
     def denoise(noisy: Tensor, step: int) -> Tensor:
         at = torch.full((len(known),), step, device=known.device)
-        clean = guess(network, levels, known, visible, noisy, at, base).clean
+        clean = guess(network, levels, known, visible, noisy, at, conditions).clean
         # Without the clamp colours drift: every step would start from values that no picture has.
         return torch.where(visible > 0.5, known, clean.clamp(-1, 1))
 

@@ -25,7 +25,7 @@ from midframe.methods.mivid.config import FRAMES, MividConfig
 from midframe.methods.mivid.loss import MividObjective, MividWeights
 from midframe.methods.mivid.masking import MaskRecipe, draw_visibility, ends_visible
 from midframe.methods.mivid.network import MaskedVideoNetwork
-from midframe.methods.mivid.reconstruction import guess, starting_point
+from midframe.methods.mivid.reconstruction import guess
 from midframe.methods.mivid.sample import sample
 from midframe.methods.mivid.weights_file import load_network, save_network
 from midframe.metrics.moving import moving_pixels
@@ -142,9 +142,9 @@ class MividTask:
         signal, noise = levels.at(at, clean.ndim)
         epsilon = torch.randn(clean.shape, generator=draw).to(clean.device)
         known = clean * visible
-        base = starting_point(self.network, known, visible)
+        conditions = self.network.conditions(known, visible)
         noisy = diffuse(clean, epsilon, signal, noise)
-        guessed = guess(self.network, levels, known, visible, noisy, at, base)
+        guessed = guess(self.network, levels, known, visible, noisy, at, conditions)
         trust = levels.signal[at].square()
         kind = self.recipe.mivid.prediction
         # A clean clip from predicted noise is divided by the signal: near zero it would explode.
