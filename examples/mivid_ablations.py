@@ -35,6 +35,7 @@ from midframe.data.segments import validation_segments
 from midframe.diffusion.sampler import sampling_steps
 from midframe.losses.perceptual import FrameDistance, load_distance
 from midframe.methods.mivid.blend import temporal_blend
+from midframe.methods.mivid.config import MividConfig
 from midframe.methods.mivid.masking import MaskRecipe, draw_visibility, ends_visible
 from midframe.methods.mivid.network import MaskedVideoNetwork
 from midframe.methods.mivid.sample import sample
@@ -49,6 +50,7 @@ validation_segments = 8
 validation_steps = 1
 [mivid]
 patch = 2
+conditioning = "{conditioning}"
 base_width = 24
 attention = {attention}
 dropout = 0.0
@@ -72,6 +74,7 @@ validate_every = {steps}
 checkpoint_minutes = 60
 """
 FULL: Mapping[str, str] = {
+    "conditioning": "window",
     "attention": "[true, true, true]",
     "kind": "hybrid",
     "ratio": "progressive",
@@ -85,6 +88,8 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
     "absolute differences alone": {"adaptive": "none"},
     "balanced weights": {"adaptive": "balanced"},
     "without attention": {"attention": "[false, false, false]"},
+    "neighbours alone": {"conditioning": "neighbours"},
+    "visible frames alone": {"conditioning": "visible"},
 }
 SHARES = tuple(part / 10 for part in range(1, 10))
 """Of the first variant's budget, each a training of its own with a schedule that ends there."""
@@ -115,7 +120,9 @@ def main(
     distance = load_distance(features, torch.device("cpu"))
     names = [field.name for field in fields(Figures)]
     print("variant\tsteps\t" + "\t".join(names))
-    print("\t".join(("temporal blend", "", *columns([measure(None, clips, distance)]))), flush=True)
+    window = MaskedVideoNetwork(MividConfig(patch=2, conditioning="window", size=SIZE)).eval()
+    for name, network in (("temporal blend", None), ("window, untrained", window)):
+        print("\t".join((name, "", *columns([measure(network, clips, distance)]))), flush=True)
     for name, changes in VARIANTS.items():
         if only and not any(part in name for part in only):
             continue

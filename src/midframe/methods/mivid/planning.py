@@ -16,7 +16,7 @@ from midframe.data.segments import SegmentRecipe
 from midframe.methods.mivid.config import FRAMES, MividConfig
 from midframe.methods.mivid.train import MividRecipe, MividTask
 
-WIDE = MividConfig()
+WIDE = MividConfig(patch=2, conditioning="window")
 MEDIUM = replace(WIDE, base_width=24, heads=(2, 4, 4), attention=(False, True, True))
 NARROW = replace(WIDE, base_width=16, attention=(False, True, True), dropout=0.0, sampling_steps=10)
 NARROWEST = replace(NARROW, base_width=8, heads=(1, 2, 4))
