@@ -22,9 +22,9 @@ STEP = 2
 WINDOWS = (1, 3, 5, 9)
 """Sides of the squares, in places, over which differences are averaged."""
 FIRST_WEIGHTS = (2.0, 2.0, 100.0, 100.0)
-"""Of the differences over each, and of the squared length of the way below, before anything is learnt: good enough to
-be a decibel above the temporal blend."""
+"""Of the differences over each square, before anything is learnt: a decibel above the blend with the next."""
 FIRST_LENGTH_WEIGHT = 0.05
+"""Of the squared length of a way, in steps."""
 WIDTH = 32
 
 Clip = Float[Tensor, "batch _ frame height width"]
@@ -136,7 +136,7 @@ def _replaced(clip: Clip, chosen: Bool[Tensor, " all"], frames: Float[Tensor, "c
 
 
 def _box_mean(values: Frames, side: int) -> Frames:
-    """Mean over squares; at borders over what is there. Twice a product with a band: pooling took five times as long."""
+    """Mean over squares; at borders over what is there. Two products with bands take less time than pooling."""
     down, right = (_band(size, side, values) for size in values.shape[-2:])
     return down @ values @ right.T
 
