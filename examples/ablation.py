@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, stdev
-
-from torch import Tensor
 
 from midframe import api
 
@@ -37,8 +34,3 @@ def spread(values: Sequence[float], digits: int) -> str:
     """The mean of the seeds, and the deviation between them where there are several."""
     apart = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
     return f"{fmean(values):.{digits}f}{apart}"
-
-
-def decibels(squared: Tensor) -> float:
-    """PSNR of squared errors in [0, 1]."""
-    return -10 * math.log10(max(float(squared.mean()), 1e-10))

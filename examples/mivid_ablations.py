@@ -27,7 +27,7 @@ from typing import Annotated
 
 import torch
 import typer
-from ablation import decibels, spread, trained
+from ablation import spread, trained
 from torch import Tensor
 
 from midframe.core.task import Batch
@@ -40,6 +40,7 @@ from midframe.methods.mivid.masking import MaskRecipe, draw_visibility, ends_vis
 from midframe.methods.mivid.network import MaskedVideoNetwork
 from midframe.methods.mivid.sample import sample
 from midframe.methods.mivid.weights_file import load_network
+from midframe.metrics.difference import capped_psnr
 from midframe.metrics.moving import moving_pixels
 
 CLIPS, SIZE, SAMPLING_STEPS = 48, 64, 2
@@ -144,13 +145,13 @@ def measure(network: MaskedVideoNetwork | None, clips: Sequence[Batch], distance
         draw = torch.Generator().manual_seed(number)
         ends, masked = ends_visible(*size), draw_visibility(MASKED, size, 0.0, draw)
         error, pictures, truth = restored(network, clip, ends, number)
-        found["psnr"].append(decibels(error))
-        found["middle"].append(decibels(error[:, :, 3]))
+        found["psnr"].append(capped_psnr(error))
+        found["middle"].append(capped_psnr(error[:, :, 3]))
         moving = moving_pixels(clip[0, :, 0], clip[0, :, -1])
-        found["moving"].append(decibels(error[..., moving]))
+        found["moving"].append(capped_psnr(error[..., moving]))
         hidden = (masked < 0.5).expand_as(clip)
         guess = filled(network, clip, masked, number)
-        found["masked"].append(decibels(((guess - clip) / 2).square()[hidden]))
+        found["masked"].append(capped_psnr(((guess - clip) / 2).square()[hidden]))
         found["looks"].append(float(distance(pictures, truth).mean()))
     return Figures(**{name: fmean(values) for name, values in found.items()})
 

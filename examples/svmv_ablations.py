@@ -25,7 +25,7 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
-from ablation import decibels, spread, trained
+from ablation import spread, trained
 from torch import Tensor
 
 from midframe.core.task import Batch
@@ -35,6 +35,7 @@ from midframe.methods.svmv.motion_volume import ensemble_variance, mean_motion, 
 from midframe.methods.svmv.network import MotionVolumeNetwork
 from midframe.methods.svmv.synthesis import render
 from midframe.methods.svmv.weights_file import load_network
+from midframe.metrics.difference import capped_psnr
 from midframe.metrics.uncertainty import rank_correlation
 
 CROPS, SCENES, SIDE = 24, 24, 128
@@ -176,11 +177,11 @@ def measure(
     for batch, mask in zip(crops, judged, strict=True):
         frame, varied, spread = made(network, batch)
         error = (frame - batch["target"][0].float() / 255).square().mean(0)
-        psnr.append(decibels(error))
-        edges.append(decibels(error[mask]))
+        psnr.append(capped_psnr(error))
+        edges.append(capped_psnr(error[mask]))
         spearman.append(rank_correlation(np.asarray(varied.flatten()), np.asarray(spread.flatten())))
         means.append((float(varied.mean()), float(spread.mean())))
-    bent = [decibels((made(network, batch)[0] - batch["target"][0] / 255).square()) for batch in scenes]
+    bent = [capped_psnr((made(network, batch)[0] - batch["target"][0] / 255).square()) for batch in scenes]
     return Figures(
         fmean(psnr),
         fmean(edges),

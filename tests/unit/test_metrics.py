@@ -9,6 +9,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from midframe.core.errors import ShapeError, UsageError
 from midframe.metrics import interpolation_error, psnr, psnr_luma, ssim, ssim_3d, ssim_luma
+from midframe.metrics.difference import capped_psnr
 from midframe.metrics.moving import MovingPsnr, moving_pixels
 from midframe.metrics.sample import Sample
 
@@ -50,6 +51,13 @@ def test_a_constant_offset_has_known_scores():
     luminance = (2 * 100 * 105 + 2.55**2) / (100**2 + 105**2 + 2.55**2)
     assert ssim(one, other) == pytest.approx(luminance, abs=FLOAT64_TOLERANCE)
     assert ssim_3d(one, other) == pytest.approx(luminance, abs=FLOAT64_TOLERANCE)
+
+
+def test_a_capped_score_is_the_score_and_stays_finite():
+    one, other = (picture.double() / 255 for picture in random_pair())
+    expected = psnr(*random_pair())
+    assert capped_psnr((one - other).square()) == pytest.approx(expected, abs=FLOAT64_TOLERANCE)
+    assert capped_psnr((one - one).square()) == pytest.approx(100, abs=FLOAT64_TOLERANCE)
 
 
 def test_black_against_white_has_no_signal():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 
 from midframe.core.errors import ShapeError
@@ -46,6 +46,18 @@ def interpolation_error(
     """
     check_same_size(prediction, target)
     return (prediction.double() - target.double()).abs().mean().item()
+
+
+def capped_psnr(squared: Float[Tensor, "*shape"]) -> float:
+    """PSNR of squared differences, 100 dB at most: a mean over pictures stays finite where one is met exactly.
+
+    Args:
+        squared: Of values in [0, 1].
+
+    Returns:
+        Decibels.
+    """
+    return -10 * math.log10(max(float(squared.mean()), 1e-10))
 
 
 def check_same_size(prediction: Tensor, target: Tensor) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from midframe.core.duration import clock
 from midframe.core.errors import RecipeError
 from midframe.core.task import Batch, Inspection, Schedule, TrainTask
+from midframe.metrics.difference import capped_psnr
 from midframe.training.average import Average
 from midframe.training.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint, write_whole
 from midframe.training.strip import grow_strip
@@ -146,7 +147,7 @@ def validate(
             if kept is not None:
                 kept.append(made)
             blend = (batch["before"].float() + batch["after"].float()) / 510
-            scores.append(-10 * math.log10(max(float((made - target).square().mean()), 1e-10)))
+            scores.append(capped_psnr((made - target).square()))
             difficulty.append(float((blend - target).abs().mean()))
     order = sorted(range(len(scores)), key=difficulty.__getitem__)
     result = {"validation_psnr": sum(scores) / len(scores)}

@@ -26,6 +26,7 @@ from midframe.methods.madiff.config import CodecConfig, CodecModelConfig, HintCo
 from midframe.methods.madiff.event_network import EventNetwork
 from midframe.methods.madiff.hints import Flow, HintSource, make_hints
 from midframe.methods.madiff.weights_file import load_codec, load_events, save_codec
+from midframe.metrics.difference import capped_psnr
 from midframe.nn.modes import evaluating
 from midframe.nn.quantiser import Quantised
 from midframe.ops.pad import pad_to_multiple
@@ -244,8 +245,7 @@ class CodecTask:
             batch = {name: value.to(device) for name, value in batch.items()}
             target = pictures_of(batch)[1]
             without = self.restored(batch, hints=False)
-            error = float((without - target).square().mean())
-            found["psnr_without_hints"].append(-10 * float(torch.tensor(max(error, 1e-10)).log10()))
+            found["psnr_without_hints"].append(capped_psnr((without - target).square()))
             found["looks"].append(float(self.distance(made, target).mean()))
             found["looks_without_hints"].append(float(self.distance(without, target).mean()))
             if len(truths) < SHOWN and (not truths or target.shape[-2] == truths[0].shape[-2]):

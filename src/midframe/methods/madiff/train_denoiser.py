@@ -29,6 +29,7 @@ from midframe.methods.madiff.model import MadiffModel
 from midframe.methods.madiff.model_file import load_model, save_model
 from midframe.methods.madiff.motion_sampling import SamplingPlan, sample_frame
 from midframe.methods.madiff.weights_file import CodecModel, load_codec
+from midframe.metrics.difference import capped_psnr
 from midframe.ops.pad import reflect_to_multiple
 
 MEASURED = ("latent_channels", "latent_mean", "latent_deviation", "hint_channels", "hint_deviation")
@@ -234,7 +235,7 @@ class DenoiserTask:
             for name, frame in {"": made, **others}.items():
                 frame = (frame * 255).round() / 255
                 if name:  # The loop itself counts decibels of what was made.
-                    found.setdefault(f"psnr{name}", []).append(_psnr(frame, target))
+                    found.setdefault(f"psnr{name}", []).append(capped_psnr((frame - target).square()))
                 found.setdefault(f"looks{name}", []).append(float(self.distance(frame, target).mean()))
             for name, hinted in (("noise", True), ("noise_unhinted", False)):
                 draw = torch.Generator().manual_seed(number)
@@ -315,8 +316,3 @@ def _begin_with(denoiser: LatentDenoiser, path: Path) -> None:
 
 def _measured_of(config: DenoiserConfig) -> dict[str, Any]:
     return {name: value for name, value in asdict(config).items() if name in MEASURED}
-
-
-def _psnr(made: Tensor, target: Tensor) -> float:
-    squared = float((made - target).square().mean())
-    return -10 * math.log10(max(squared, 1e-10))

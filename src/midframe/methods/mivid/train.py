@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -28,6 +27,7 @@ from midframe.methods.mivid.network import MaskedVideoNetwork
 from midframe.methods.mivid.reconstruction import guess
 from midframe.methods.mivid.sample import sample
 from midframe.methods.mivid.weights_file import load_network, save_network
+from midframe.metrics.difference import capped_psnr
 from midframe.metrics.moving import moving_pixels
 from midframe.nn.modes import evaluating
 
@@ -192,9 +192,9 @@ class MividTask:
             )
             blend = (blend * 255).round() / 255
             moving = moving_pixels(clip[:, :, 0], clip[:, :, -1])[:, None, None]
-            found["blend"].append(_psnr((blend - truth).square()))
-            found["moving"].append(_psnr((made - truth).square()[moving.expand_as(truth)]))
-            found["blend_moving"].append(_psnr((blend - truth).square()[moving.expand_as(truth)]))
+            found["blend"].append(capped_psnr((blend - truth).square()))
+            found["moving"].append(capped_psnr((made - truth).square()[moving.expand_as(truth)]))
+            found["blend_moving"].append(capped_psnr((blend - truth).square()[moving.expand_as(truth)]))
             if number < SHOWN_CLIPS:
                 inner = [frame - 1 for frame in SHOWN_FRAMES]
                 truths.append(_side_by_side(truth[0, inner]))
@@ -219,10 +219,6 @@ def _clip(batch: Batch) -> Tensor:
     frames = batch["frames"]
     assert frames.shape[1] == FRAMES
     return frames.transpose(1, 2).float() / 127.5 - 1
-
-
-def _psnr(squared: Tensor) -> float:
-    return -10 * math.log10(max(float(squared.mean()), 1e-10))
 
 
 def _side_by_side(frames: Tensor) -> Tensor:
