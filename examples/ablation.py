@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from midframe import api
+from midframe.core.errors import UsageError
 
 
 def trained(method: str, name: str, recipe: str, bank: Path, out: Path, seed: int) -> Path:
@@ -19,13 +20,20 @@ def trained(method: str, name: str, recipe: str, bank: Path, out: Path, seed: in
         bank: Decoded clips.
         out: Folder of all variants.
         seed: Of everything random.
+
+    Raises:
+        UsageError: The weights of the earlier call came from another recipe.
     """
     folder = out / f"{''.join(letter if letter.isalnum() else '-' for letter in name)}-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / "weights.safetensors"
-    if weights.is_file():
-        return weights
     path = out / f"{folder.name}.toml"
+    if weights.is_file():
+        if path.read_text() != recipe:
+            raise UsageError(
+                f"{weights} came from another recipe than is wanted now: choose another folder than {out}."
+            )
+        return weights
     path.write_text(recipe)
     return api.train(method, recipe=path, data=[bank], out=folder, seed=seed, workers=0)
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from small_bank import make_bank
 
+from midframe.core.errors import UsageError
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 COLUMNS = {
     "svmv": ["psnr", "edges", "spearman", "V_s", "V_e", "bent"],
@@ -43,3 +45,22 @@ def test_a_variant_is_trained_once_and_measured_beside_its_reference(
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("weights.safetensors")} == written
     again = [line.split("\t") for line in capsys.readouterr().out.splitlines() if "\t" in line]
     assert again == lines
+
+
+def test_weights_of_another_recipe_are_not_taken_for_this_one(tmp_path: Path, monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    ablation = importlib.import_module("ablation")
+    wrote: list[Path] = []
+
+    def train(method: str, *, recipe: Path, out: Path, **others: object) -> Path:
+        wrote.append(out / "weights.safetensors")
+        wrote[-1].touch()
+        return wrote[-1]
+
+    monkeypatch.setattr(ablation.api, "train", train)
+    call = {"bank": tmp_path, "out": tmp_path, "seed": 1}
+    assert ablation.trained("svmv", "M = 4", "steps = 80", **call) == wrote[0]
+    assert ablation.trained("svmv", "M = 4", "steps = 80", **call) == wrote[0]
+    with pytest.raises(UsageError, match="another recipe"):
+        ablation.trained("svmv", "M = 4", "steps = 400", **call)
+    assert len(wrote) == 1
