@@ -236,7 +236,7 @@ def test_a_plan_fits_the_time_and_spends_plenty_of_it_on_larger_batches(hours: f
 
 def test_the_widest_network_that_gets_enough_steps_is_planned(monkeypatch: pytest.MonkeyPatch):
     costs = {config: 0.1 * config.base_width for config in planning.CANDIDATES}
-    monkeypatch.setattr(planning, "seconds_for_a_clip", lambda config, device: costs[config])
+    monkeypatch.setattr(planning, "_seconds_for_a_clip", lambda config, device: costs[config])
     lines: list[str] = []
     # 24 channels: 2.4 s a clip, 9.6 s a step, 6000 steps in 16 h, of which 85 % are planned.
     plan = planning.plan_recipe(20.0, torch.device("cpu"), lines.append)

@@ -13,6 +13,7 @@ from torch import Tensor
 from midframe.core.errors import RecipeError
 from midframe.core.task import LossTerms
 from midframe.losses.perceptual import FrameDistance
+from midframe.methods.mivid.masking import partly_hidden
 
 RISE_FROM, RISE_OVER = 0.2, 0.6
 """The perceptual part rises along a cosine from 20 % of the training, over 60 % of it."""
@@ -106,7 +107,7 @@ class MividObjective:
     def _perceptual(self, guessed: Tensor, clean: Tensor, visible: Tensor, trust: Tensor) -> Tensor:
         """Mean over frames that have something hidden; what is visible is pasted from the truth first."""
         pasted = torch.where(visible > 0.5, clean, guessed.clamp(-1, 1))
-        frames = (visible.amin((1, 3, 4)) < 0.5).flatten()
+        frames = partly_hidden(visible)
         weight = trust[:, None].expand(-1, visible.shape[2]).flatten()[frames]
         pictures, truth = (clip.transpose(1, 2).flatten(0, 1)[frames] * 0.5 + 0.5 for clip in (pasted, clean))
         return (self.distance(pictures, truth) * weight).mean()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from midframe.core.errors import RecipeError
@@ -82,6 +82,11 @@ def ends_visible(batch: int, height: int, width: int) -> Visibility:
     visible = torch.zeros(batch, 1, FRAMES, height, width)
     visible[:, :, 0] = visible[:, :, -1] = 1
     return visible
+
+
+def partly_hidden(visible: Visibility) -> Bool[Tensor, " batch_frame"]:
+    """The frames, clip after clip, of which something is hidden."""
+    return (visible.amin((1, 3, 4)) < 0.5).flatten()
 
 
 def draw_visibility(

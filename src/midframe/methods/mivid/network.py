@@ -41,13 +41,17 @@ Clip = Float[Tensor, "batch _ frame _ _"]
 
 @dataclass(frozen=True, eq=False)
 class Conditions:
-    """What stays the same through all steps of the diffusion.
+    """A clip of which something is hidden: what stays the same through all steps of the diffusion.
 
     Attributes:
+        known: The clean clip in [-1, 1] where it is visible, zero elsewhere. It is never noised.
+        visible: 1 where it is, else 0.
         seen: Of the visible frames, by the network, (batch, 3 or 7, frame, height, width).
         base: What a prediction of the clean clip is added to.
     """
 
+    known: Clip
+    visible: Clip
     seen: Clip
     base: Clip
 
@@ -92,12 +96,13 @@ class MaskedVideoNetwork(nn.Module):
         """
         if self.config.conditioning == "visible":
             blend = temporal_blend(known, visible) if self.config.base == "blend" else torch.zeros_like(known)
-            return Conditions(known, blend)
+            return Conditions(known, visible, known, blend)
         found = neighbours(known, visible)
         if self.window is not None:
             found = self.window(found, visible)
         seen = torch.cat((found.before, found.after, found.share), 1)
-        return Conditions(seen, found.blended() if self.config.base == "blend" else torch.zeros_like(known))
+        base = found.blended() if self.config.base == "blend" else torch.zeros_like(known)
+        return Conditions(known, visible, seen, base)
 
     def forward(
         self,

@@ -65,7 +65,7 @@ def plan_recipe(hours: float, device: torch.device, report: Callable[[str], None
     """
     paces: list[Pace] = []
     for config in CANDIDATES:
-        pace = Pace(config, seconds_for_a_clip(config, device))
+        pace = Pace(config, _seconds_for_a_clip(config, device))
         paces.append(pace)
         report(f"{config.base_width} channels: {1 / pace.seconds:.2f} clips a second here")
         if _steps(pace, hours, BATCHES[0]) >= ENOUGH_STEPS:
@@ -115,8 +115,8 @@ def _steps(pace: Pace, hours: float, batch: int) -> int:
     return int(RESERVE * 3600 * hours / (pace.seconds * batch))
 
 
-def seconds_for_a_clip(config: MividConfig, device: torch.device) -> float:
-    """Median of a few steps, after one that warms up."""
+def _seconds_for_a_clip(config: MividConfig, device: torch.device) -> float:
+    """The slowest of a few steps, after one that warms up."""
     segments = SegmentRecipe(size=config.size, batch=BATCHES[0])
     task = MividTask(MividRecipe(mivid=config, segments=segments, schedule=Schedule(steps=2, warm_up=1)))
     task.network.to(device)
@@ -129,4 +129,4 @@ def seconds_for_a_clip(config: MividConfig, device: torch.device) -> float:
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         taken.append(time.perf_counter() - started)
-    return sorted(taken[1:])[len(taken[1:]) // 2] / BATCHES[0]
+    return max(taken[1:]) / BATCHES[0]

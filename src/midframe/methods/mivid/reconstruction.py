@@ -12,7 +12,6 @@ from midframe.diffusion.prediction import clean_from
 from midframe.methods.mivid.network import Conditions, MaskedVideoNetwork
 
 Clip = Float[Tensor, "batch 3 frame height width"]
-Visibility = Float[Tensor, "batch 1 frame height width"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,24 +30,21 @@ class Guess:
 def guess(
     network: MaskedVideoNetwork,
     levels: NoiseLevels,
-    known: Clip,
-    visible: Visibility,
+    conditions: Conditions,
     noisy: Clip,
     step: Int[Tensor, " batch"],
-    conditions: Conditions,
 ) -> Guess:
     """Guess the clean clip.
 
     Args:
         network: In training or evaluation mode.
         levels: Of its configuration, on its device.
-        known: The clean clip in [-1, 1] where it is visible, zero elsewhere. It is never noised.
-        visible: 1 where it is.
+        conditions: Of the clip, by the network.
         noisy: The clip at the noise of `step`.
         step: For each clip.
-        conditions: Of the same clip, by the network.
     """
-    output = network(known + (1 - visible) * noisy, conditions.seen, visible, step)
+    mixed = conditions.known + (1 - conditions.visible) * noisy
+    output = network(mixed, conditions.seen, conditions.visible, step)
     signal, noise = levels.at(step, noisy.ndim)
     kind = network.config.prediction
     return Guess(conditions.base + clean_from(kind, output, noisy, signal, noise), output)

@@ -166,7 +166,7 @@ def sample(
 
     def denoise(noisy: Tensor, step: int) -> Tensor:
         at = torch.full((len(known),), step, device=known.device)
-        clean = guess(network, levels, known, visible, noisy, at, conditions).clean
+        clean = guess(network, levels, conditions, noisy, at).clean
         # Without the clamp colours drift: every step would start from values that no picture has.
         return torch.where(visible > 0.5, known, clean.clamp(-1, 1))
 

@@ -144,7 +144,7 @@ class MividTask:
         known = clean * visible
         conditions = self.network.conditions(known, visible)
         noisy = diffuse(clean, epsilon, signal, noise)
-        guessed = guess(self.network, levels, known, visible, noisy, at, conditions)
+        guessed = guess(self.network, levels, conditions, noisy, at)
         trust = levels.signal[at].square()
         kind = self.recipe.mivid.prediction
         # A clean clip from predicted noise is divided by the signal: near zero it would explode.

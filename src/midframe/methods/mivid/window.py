@@ -16,13 +16,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from midframe.methods.mivid.blend import Neighbours
+from midframe.methods.mivid.masking import partly_hidden
 
 STEP = 2
 """Pixels between the ends of neighbouring pairs, and pixels of a place: similarity is judged at half size."""
-WINDOWS = (1, 3, 5, 9)
-"""Sides of the squares, in places, over which differences are averaged."""
+WINDOWS = (3, 5, 9)
+"""Sides of the squares, in places, over which differences are averaged; those of the place itself count too."""
 FIRST_WEIGHTS = (2.0, 2.0, 100.0, 100.0)
-"""Of the differences over each square, before anything is learnt: a decibel above the blend with the next."""
+"""Of the differences at the place and over each square, before anything is learnt: a decibel above the blend."""
 FIRST_LENGTH_WEIGHT = 0.05
 """Of the squared length of a way, in steps."""
 WIDTH = 32
@@ -44,7 +45,7 @@ class WindowAttention(nn.Module):
     def __init__(self, reach: int) -> None:
         super().__init__()
         self.register_buffer("line", torch.arange(-reach, reach + 1, dtype=torch.float32), persistent=False)
-        last = nn.Conv2d(WIDTH, len(WINDOWS) + 1, 3, padding=1)
+        last = nn.Conv2d(WIDTH, len(FIRST_WEIGHTS) + 1, 3, padding=1)
         assert last.bias is not None
         nn.init.zeros_(last.weight)
         with torch.no_grad():
@@ -69,7 +70,7 @@ class WindowAttention(nn.Module):
             The colours of the places in the frame before and in the frame after; frames that are wholly visible as
             they came.
         """
-        hidden = (visible.amin((1, 3, 4)) < 0.5).flatten()
+        hidden = partly_hidden(visible)
         if not hidden.any():
             return found
         before, after, share, shown = (
@@ -95,7 +96,7 @@ class WindowAttention(nn.Module):
         with torch.no_grad():
             apart = (self._moved(before, -part, 1) - self._moved(after, 1 - part, 1)).abs().mean(1)
             apart = apart.permute(0, 1, 3, 2, 4).flatten(1, 2)
-            means = [_box_mean(apart, side) for side in WINDOWS]
+            means = [apart, *(_box_mean(apart, side) for side in WINDOWS)]
             square = self.line.square()
             length = (square[:, None] + square).flatten()
         score = -scale[:, -1:] * length[:, None, None]
