@@ -118,7 +118,7 @@ def test_the_nearest_visible_frames_are_found_with_the_distance_between_them():
     found = neighbours(known, visible)
     assert found.before.flatten().tolist() == [3, 3, 3, 3, 3, 3, 7, 7, 7]
     assert found.after.flatten().tolist() == [3, 3, 3, 7, 7, 7, 7, 7, 7]
-    assert found.share.flatten().tolist() == [0, 0, 0, 0.25, 0.5, 0.75, 0, 0, 0]
+    assert found.share.flatten().tolist() == [1, 1, 0, 0.25, 0.5, 0.75, 0, 0, 0]
     nothing = neighbours(known, torch.zeros_like(visible))
     assert not any(values.any() for values in (nothing.before, nothing.after, nothing.share))
 
@@ -161,6 +161,19 @@ def test_a_pixel_finds_what_passes_through_it_in_the_window(way: tuple[int, int]
     assert torch.equal(attended.before[:, :, [0, -1]], clip[:, :, [0, -1]])
 
 
+@pytest.mark.parametrize("end", [0, FRAMES - 1])
+def test_what_is_in_the_way_in_one_place_moves_nothing_elsewhere(end: int):
+    clip, visible = moving_texture((8, 0), 64), ends_visible(1, 64, 64)
+    hidden = visible.clone()
+    hidden[:, :, end, 4:22, 4:22] = 0
+    with torch.no_grad():
+        clear, crossed = (WindowAttention(5)(neighbours(clip * seen, seen), seen) for seen in (visible, hidden))
+    # Beyond a way (10) and the widest square (9 places of two pixels) from the rectangle.
+    far = (..., slice(1, -1), slice(42, None), slice(42, None))
+    assert torch.equal(clear.before[far], crossed.before[far])
+    assert torch.equal(clear.after[far], crossed.after[far])
+
+
 def test_what_is_found_in_a_window_is_a_mean_and_can_be_learnt():
     attention, visible = WindowAttention(2), ends_visible(2, 16, 24)
     flat = torch.full((2, 3, FRAMES, 16, 24), 0.4)
@@ -171,6 +184,10 @@ def test_what_is_found_in_a_window_is_a_mean_and_can_be_learnt():
     attention(neighbours(clip * visible, visible), visible).blended().square().sum().backward()
     assert all(values.grad is not None for values in attention.parameters())
     assert attention.judge[-1].weight.grad.any()  # type: ignore[union-attr]
+    # The last layer starts at zero: the layers before it learn as soon as it does not.
+    torch.nn.init.normal_(attention.judge[-1].weight)  # type: ignore[arg-type]
+    attention(neighbours(clip * visible, visible), visible).blended().square().sum().backward()
+    assert attention.judge[0].weight.grad.any()  # type: ignore[union-attr]
 
 
 def test_a_window_leaves_alone_what_is_wholly_visible():

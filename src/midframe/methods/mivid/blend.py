@@ -19,7 +19,8 @@ class Neighbours:
     Attributes:
         before: The last one up to now; the first one after where there is none before; where there is neither, zero.
         after: The first one from now on; the last one before where there is none after; where there is neither, zero.
-        share: How far between them in time, from 0 at `before` to 1 at `after`; 0 where they are the same frame.
+        share: How far between them in time, from 0 at `before` to 1 at `after`; where there is only one, at that one;
+            0 where there is neither.
     """
 
     before: Clip
@@ -47,7 +48,8 @@ def neighbours(known: Clip, visible: Visibility) -> Neighbours:
     # Where one side is missing, the other stands for both.
     first = torch.where(has_left, left, right).clamp(0, frames - 1)
     second = torch.where(has_right, right, left).clamp(0, frames - 1)
-    share = ((at - first) / (second - first).clamp(min=1)).to(known.dtype).masked_fill(~(has_left & has_right), 0)
+    between = ((at - first) / (second - first).clamp(min=1)).to(known.dtype)
+    share = torch.where(has_left & has_right, between, (has_right & ~has_left).to(known.dtype))
     before, after = (known.gather(2, index.expand_as(known)) for index in (first, second))
     nowhere = ~(has_left | has_right)
     return Neighbours(before.masked_fill(nowhere, 0), after.masked_fill(nowhere, 0), share)

@@ -73,12 +73,8 @@ class WindowAttention(nn.Module):
         hidden = partly_hidden(visible)
         if not hidden.any():
             return found
-        before, after, share, shown = (
-            _flat(values)[hidden] for values in (found.before, found.after, found.share, visible)
-        )
-        # One share for a frame, that of its hidden pixels: where rectangles were hidden too, some have another.
-        hole = 1 - shown
-        part = (share * hole).sum((1, 2, 3)) / hole.sum((1, 2, 3))
+        before, after, share = (_flat(values)[hidden] for values in (found.before, found.after, found.share))
+        part = _common(share)
         weight = self._weights(before, after, share, part)
         return Neighbours(
             _replaced(found.before, hidden, _weighted(self._moved(before, -part, STEP), weight)),
@@ -127,6 +123,17 @@ class WindowAttention(nn.Module):
 
 def _flat(values: Clip) -> Frames:
     return values.transpose(1, 2).flatten(0, 1)
+
+
+def _common(share: Frames) -> Float[Tensor, " image"]:
+    """One share for all pixels of a frame: that of most which lie between two others. A few may have another.
+
+    Rectangles hide pixels of the other frames too. A mean would let such a rectangle move the whole frame.
+    """
+    shares = share.flatten(1)
+    between = shares.masked_fill((shares <= 0) | (shares >= 1), torch.nan).nanmedian(1).values
+    # Where no pixel lies between two: 1 if the only frames that show them come later.
+    return torch.where(between.isnan(), shares.amax(1), between)
 
 
 def _replaced(clip: Clip, chosen: Bool[Tensor, " all"], frames: Float[Tensor, "chosen _ height width"]) -> Clip:
