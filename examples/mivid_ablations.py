@@ -13,7 +13,8 @@ seeds and the standard deviation between them, over clips of the scenes set asid
     masked    dB of what is hidden where three inner frames are known and rectangles move over the clip
     looks     distance of frames through SqueezeNet (with --features; else a Laplacian pyramid), lower is closer
 
-and first for the temporal blend. With --shares the full variant is also trained for each tenth of the budget: does it
+and first for the temporal blend, and for a network with attention over a window, as the recipe has it, that has
+learnt nothing. With --shares the full variant is also trained for each tenth of the budget: does it
 still gain?
 """
 

@@ -1,4 +1,4 @@
-"""The scripts that ask what each part of a method is worth, with hardly any training."""
+"""The scripts that ask what each part of a method or a tuning is worth, with hardly any training."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from small_bank import make_bank
 
+import midframe
 from midframe.core.errors import UsageError
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -45,6 +46,19 @@ def test_a_variant_is_trained_once_and_measured_beside_its_reference(
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("weights.safetensors")} == written
     again = [line.split("\t") for line in capsys.readouterr().out.splitlines() if "\t" in line]
     assert again == lines
+
+
+def test_methods_and_weights_are_scored_on_the_crops_of_the_validation(bank: Path, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    script = importlib.import_module("validation_scores")
+    monkeypatch.setattr(script, "CROPS", 2)
+    shipped = Path(midframe.__file__).parent / "weights/rife.safetensors"
+    script.main(bank, ["blend", "rife", f"rife={shipped}"])
+    head, blend, rife, named = (line.split("\t") for line in capsys.readouterr().out.splitlines())
+    assert head == ["method", "psnr", "looks"]
+    assert rife[1:] == named[1:]
+    assert float(rife[1]) > float(blend[1])
+    assert float(rife[2]) < float(blend[2])
 
 
 def test_weights_of_another_recipe_are_not_taken_for_this_one(tmp_path: Path, monkeypatch):

@@ -21,8 +21,8 @@ class MividConfig:
 
     Attributes:
         patch: Side of the squares of pixels that become channels before the first layer, and pixels again after the
-            last: the network's full size is that much smaller than the pictures, and a step nearly as many times
-            cheaper as a square has pixels.
+            last: the network's full size is that much smaller than the pictures, and its layers nearly as many times
+            cheaper as a square has pixels; the window's cost stays as it is.
         conditioning: What the network sees at a hidden pixel beside the noise: nothing ("visible"), so that the
             visible frames reach it by attention and convolutions over time alone; what the nearest frames that show
             this pixel have there, and how far it lies between them ("neighbours"); or what they have at the places

@@ -4,8 +4,11 @@ A convolution can darken and brighten a pixel, but hardly fetch one: to move an 
 colours through many layers. Here every hidden pixel attends to pairs of places, one in the frame before and one in
 the frame after, that lie on a straight way through it, and takes their colours. What makes a pair likely is how alike
 its two places look, near and around them: attention's comparison of queries and keys, with the keys compared to each
-other, since the pixel itself is hidden. What comes out is a weighted mean of colours. No flow is formed or warped
-with, though the weights tell motion to whoever asks them.
+other, since the pixel itself is hidden. What comes out is a mean of colours over all ways: no single flow is chosen,
+though the weights tell motion to whoever asks them.
+
+The frames before and after are put together pixel by pixel (`blend.neighbours`). Beside a small hole in a frame that
+is otherwise visible they are that frame itself, so there the way of no length is the likeliest.
 """
 
 from __future__ import annotations
