@@ -175,7 +175,7 @@ def filled(network: MaskedVideoNetwork | None, clip: Tensor, visible: Tensor, se
     if network is None:
         return temporal_blend(known, visible)
     steps = sampling_steps(network.config.noise_steps, SAMPLING_STEPS)
-    return sample(network, known, visible, steps, generator=torch.Generator().manual_seed(seed))
+    return sample(network, network.conditions(known, visible), steps, generator=torch.Generator().manual_seed(seed))
 
 
 def columns(found: Sequence[Figures]) -> Iterator[str]:

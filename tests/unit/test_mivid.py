@@ -151,7 +151,7 @@ def test_a_pixel_finds_what_passes_through_it_in_the_window(way: tuple[int, int]
     clip, visible = moving_texture(way), ends_visible(1, 32, 32)
     found = neighbours(clip * visible, visible)
     with torch.no_grad():
-        attended = WindowAttention(5)(found, visible)
+        attended = WindowAttention(5)(found, visible).found
     inner = (..., slice(1, -1), slice(8, -8), slice(8, -8))
     apart = (attended.blended() - clip)[inner].abs().mean()
     blended = (found.blended() - clip)[inner].abs().mean()
@@ -167,7 +167,7 @@ def test_what_is_in_the_way_in_one_place_moves_nothing_elsewhere(end: int):
     hidden = visible.clone()
     hidden[:, :, end, 4:22, 4:22] = 0
     with torch.no_grad():
-        clear, crossed = (WindowAttention(5)(neighbours(clip * seen, seen), seen) for seen in (visible, hidden))
+        clear, crossed = (WindowAttention(5)(neighbours(clip * seen, seen), seen).found for seen in (visible, hidden))
     # Beyond a way (10) and the widest square (9 places of two pixels) from the rectangle.
     far = (..., slice(1, -1), slice(42, None), slice(42, None))
     assert torch.equal(clear.before[far], crossed.before[far])
@@ -177,23 +177,25 @@ def test_what_is_in_the_way_in_one_place_moves_nothing_elsewhere(end: int):
 def test_what_is_found_in_a_window_is_a_mean_and_can_be_learnt():
     attention, visible = WindowAttention(2), ends_visible(2, 16, 24)
     flat = torch.full((2, 3, FRAMES, 16, 24), 0.4)
-    found = attention(neighbours(flat * visible, visible), visible)
+    found = attention(neighbours(flat * visible, visible), visible).found
     assert torch.allclose(found.before, flat, atol=1e-5)
     assert torch.allclose(found.after, flat, atol=1e-5)
     clip = torch.rand(2, 3, FRAMES, 16, 24, generator=seeded())
-    attention(neighbours(clip * visible, visible), visible).blended().square().sum().backward()
+    attention(neighbours(clip * visible, visible), visible).found.blended().square().sum().backward()
     assert all(values.grad is not None for values in attention.parameters())
     assert attention.judge[-1].weight.grad.any()  # type: ignore[union-attr]
     # The last layer starts at zero: the layers before it learn as soon as it does not.
     torch.nn.init.normal_(attention.judge[-1].weight)  # type: ignore[arg-type]
-    attention(neighbours(clip * visible, visible), visible).blended().square().sum().backward()
+    attention(neighbours(clip * visible, visible), visible).found.blended().square().sum().backward()
     assert attention.judge[0].weight.grad.any()  # type: ignore[union-attr]
 
 
 def test_a_window_leaves_alone_what_is_wholly_visible():
     clip = torch.rand(1, 3, FRAMES, 16, 16, generator=seeded())
     found = neighbours(clip, torch.ones(1, 1, FRAMES, 16, 16))
-    assert WindowAttention(2)(found, torch.ones(1, 1, FRAMES, 16, 16)) is found
+    attended = WindowAttention(2)(found, torch.ones(1, 1, FRAMES, 16, 16)).found
+    assert torch.equal(attended.before, found.before)
+    assert torch.equal(attended.after, found.after)
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
@@ -205,6 +207,21 @@ def test_a_network_with_a_window_starts_at_what_it_finds_there(precision: torch.
     )
     apart = (made[0, 0] * 2 - 1 - clip[0, :, 4])[:, 8:-8, 8:-8].abs().mean()
     assert float(apart) < 0.02
+
+
+def test_a_large_picture_is_fetched_at_its_own_size():
+    network = MaskedVideoNetwork(replace(SMALL_MIVID, conditioning="window", size=32)).eval()
+    # Coarse enough to be followed at 32 lines, with detail of two pixels that they cannot hold.
+    coarse, detail = (torch.rand(1, 3, side, side, generator=seeded()) * 2 - 1 for side in (12, 96))
+    world = sum(torch.nn.functional.interpolate(part, (192, 192), mode="bilinear") / 2 for part in (coarse, detail))
+    fine = torch.stack([world[..., 32 - 4 * frame : 160 - 4 * frame, 32:160] for frame in range(FRAMES)], 2)
+    made = MividInterpolator(network, steps=1).interpolate(
+        fine[:, :, [0, -1]].transpose(1, 2) * 0.5 + 0.5, [Fraction(1, 2)], generator=seeded()
+    )
+    inner = (..., slice(32, -32), slice(32, -32))
+    apart = (made[0, 0] * 2 - 1 - fine[0, :, 4])[inner].abs().mean()
+    blended = (fine[0, :, 0] / 2 + fine[0, :, -1] / 2 - fine[0, :, 4])[inner].abs().mean()
+    assert float(apart) < 0.25 * float(blended)
 
 
 def test_the_blend_does_not_see_what_is_hidden():

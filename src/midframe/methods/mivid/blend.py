@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 Clip = Float[Tensor, "batch channel frame height width"]
 Visibility = Float[Tensor, "batch 1 frame height width"]
+Indices = Int[Tensor, "batch 1 frame height width"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,20 +40,27 @@ def neighbours(known: Clip, visible: Visibility) -> Neighbours:
         known: Any values; where hidden they have no effect.
         visible: 1 where a pixel is known, else 0.
     """
-    frames = known.shape[2]
-    at = torch.arange(frames, device=known.device).view(1, 1, frames, 1, 1).expand_as(visible)
+    first, second, share = nearest(visible)
+    before, after = (known.gather(2, index.expand_as(known)) for index in (first, second))
+    nowhere = ~(visible > 0.5).any(2, keepdim=True)
+    return Neighbours(before.masked_fill(nowhere, 0), after.masked_fill(nowhere, 0), share)
+
+
+def nearest(visible: Visibility) -> tuple[Indices, Indices, Visibility]:
+    """The last visible instant up to now and the first one from now on, pixel by pixel, and how far between them.
+
+    Where one side is missing, the other stands for both. Where both are, the indices mean nothing.
+    """
+    frames = visible.shape[2]
+    at = torch.arange(frames, device=visible.device).view(1, 1, frames, 1, 1).expand_as(visible)
     seen = visible > 0.5
     left = torch.where(seen, at, -1).cummax(2).values
     right = torch.where(seen, at, frames).flip(2).cummin(2).values.flip(2)
     has_left, has_right = left >= 0, right < frames
-    # Where one side is missing, the other stands for both.
     first = torch.where(has_left, left, right).clamp(0, frames - 1)
     second = torch.where(has_right, right, left).clamp(0, frames - 1)
-    between = ((at - first) / (second - first).clamp(min=1)).to(known.dtype)
-    share = torch.where(has_left & has_right, between, (has_right & ~has_left).to(known.dtype))
-    before, after = (known.gather(2, index.expand_as(known)) for index in (first, second))
-    nowhere = ~(has_left | has_right)
-    return Neighbours(before.masked_fill(nowhere, 0), after.masked_fill(nowhere, 0), share)
+    between = ((at - first) / (second - first).clamp(min=1)).to(visible.dtype)
+    return first, second, torch.where(has_left & has_right, between, (has_right & ~has_left).to(visible.dtype))
 
 
 def temporal_blend(known: Clip, visible: Visibility) -> Clip:

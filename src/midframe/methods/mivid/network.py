@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from midframe.methods.mivid.blend import neighbours, temporal_blend
 from midframe.methods.mivid.config import FRAMES, GROUPS, MividConfig
-from midframe.methods.mivid.window import WindowAttention
+from midframe.methods.mivid.window import Attended, WindowAttention
 from midframe.nn.embedding import StepEmbedding
 
 INPUTS = {"visible": 7, "neighbours": 11, "window": 11}
@@ -48,12 +48,14 @@ class Conditions:
         visible: 1 where it is, else 0.
         seen: Of the visible frames, by the network, (batch, 3 or 7, frame, height, width).
         base: What a prediction of the clean clip is added to.
+        attended: By attention over a window, where the network has that.
     """
 
     known: Clip
     visible: Clip
     seen: Clip
     base: Clip
+    attended: Attended | None = None
 
 
 class MaskedVideoNetwork(nn.Module):
@@ -98,11 +100,16 @@ class MaskedVideoNetwork(nn.Module):
             blend = temporal_blend(known, visible) if self.config.base == "blend" else torch.zeros_like(known)
             return Conditions(known, visible, known, blend)
         found = neighbours(known, visible)
-        if self.window is not None:
-            found = self.window(found, visible)
-        seen = torch.cat((found.before, found.after, found.share), 1)
+        attended = None if self.window is None else self.window(found, visible)
+        if attended is not None:
+            found = attended.found
         base = found.blended() if self.config.base == "blend" else torch.zeros_like(known)
-        return Conditions(known, visible, seen, base)
+        if self.config.spread:
+            apart = (found.after - found.before) / self.config.spread
+            seen = torch.cat((base, apart, found.share), 1)
+        else:
+            seen = torch.cat((found.before, found.after, found.share), 1)
+        return Conditions(known, visible, seen, base, attended)
 
     def forward(
         self,

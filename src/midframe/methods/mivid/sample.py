@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import torch
@@ -14,11 +14,13 @@ from midframe.core.errors import ShapeError, UsageError, WeightsError
 from midframe.core.method import Frames, Grid, MethodSpec, Window, check_request
 from midframe.core.options import LoadOptions
 from midframe.diffusion.sampler import sample_ddim, sampling_steps
-from midframe.methods.mivid.blend import temporal_blend
+from midframe.methods.mivid.blend import nearest
 from midframe.methods.mivid.config import FRAMES
-from midframe.methods.mivid.network import MaskedVideoNetwork
+from midframe.methods.mivid.network import Conditions, MaskedVideoNetwork
 from midframe.methods.mivid.reconstruction import guess
+from midframe.methods.mivid.ways import Ways, fetch
 from midframe.methods.mivid.weights_file import load_network
+from midframe.methods.mivid.window import Attended
 from midframe.ops.resize import resize
 
 PARTS = FRAMES - 1
@@ -130,19 +132,18 @@ class MividInterpolator:
         small = _shrunk(clip, small_size) * 2 - 1
         mask = shown.float().expand(len(frames), 1, FRAMES, *small_size)
         known = small * mask
-        made = sample(self.network, known, mask, self.steps, eta=self.eta, generator=generator)
-        # What the network adds to the blend is enlarged; the blend itself is made at full size.
-        added = (made - temporal_blend(known, mask)) / 2
-        flat = resize(added.transpose(1, 2).flatten(0, 1), (height, width))
-        blend = temporal_blend(clip, shown.float().expand(len(frames), 1, FRAMES, height, width))
-        restored = blend + flat.unflatten(0, (len(frames), FRAMES)).transpose(1, 2)
-        return torch.where(shown, clip, restored.clamp(0, 1)).transpose(1, 2)
+        conditions = self.network.conditions(known, mask)
+        made = sample(self.network, conditions, self.steps, eta=self.eta, generator=generator)
+        # What the network adds to its base is enlarged; the base itself is made at full size, frame by frame.
+        added = (made - conditions.base) / 2
+        for frame, base in _full_bases(clip, shown.float(), conditions.attended):
+            clip[:, :, frame] = (base + resize(added[:, :, frame], (height, width))).clamp(0, 1)
+        return clip.transpose(1, 2)
 
 
 def sample(
     network: MaskedVideoNetwork,
-    known: Clip,
-    visible: Visibility,
+    conditions: Conditions,
     steps: Sequence[int],
     *,
     eta: float = 0.0,
@@ -152,8 +153,7 @@ def sample(
 
     Args:
         network: In evaluation mode.
-        known: In [-1, 1] where visible, zero elsewhere; height and width multiples of the network's `multiple`.
-        visible: 1 where it is.
+        conditions: Of the clip, by the network; its height and width are multiples of the network's `multiple`.
         steps: Descending steps of the diffusion.
         eta: Share of fresh noise at each step.
         generator: On the clip's device.
@@ -161,8 +161,8 @@ def sample(
     Returns:
         The clip in [-1, 1], as it was where visible.
     """
+    known, visible = conditions.known, conditions.visible
     levels = network.config.levels().to(known.device)
-    conditions = network.conditions(known, visible)
 
     def denoise(noisy: Tensor, step: int) -> Tensor:
         at = torch.full((len(known),), step, device=known.device)
@@ -172,6 +172,27 @@ def sample(
 
     noise = torch.randn(known.shape, generator=generator, device=known.device)
     return sample_ddim(denoise, noise, levels, steps, eta=eta, generator=generator)
+
+
+def _full_bases(
+    clip: Clip, visible: Float[Tensor, "1 1 frame 1 1"], attended: Attended | None
+) -> Iterator[tuple[int, Tensor]]:
+    """The hidden frames' numbers, and what a prediction is added to, at the clip's own size.
+
+    Args:
+        clip: As it is known.
+        visible: 1 for frames that are known, in all clips, else 0.
+        attended: By the network, on the clip made small.
+    """
+    first, second, share = (values.flatten() for values in nearest(visible))
+    hidden = [frame for frame, seen in enumerate(visible.flatten().tolist()) if not seen]
+    for number, frame in enumerate(hidden):
+        before, after = clip[:, :, int(first[frame])], clip[:, :, int(second[frame])]
+        if attended is not None:
+            part, weight = (values[number :: len(hidden)] for values in (attended.part, attended.weight))
+            step = tuple(large / small for large, small in zip(clip.shape[3:], weight.shape[3:], strict=True))
+            before, after = fetch(before, after, weight, Ways.square(part, weight.shape[1] // 2, step))
+        yield frame, before.lerp(after, float(share[frame]))
 
 
 def _working_size(height: int, width: int, short: int, multiple: int) -> tuple[int, int]:

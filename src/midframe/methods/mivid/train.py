@@ -170,7 +170,7 @@ class MividTask:
         generator = torch.Generator(clip.device).manual_seed(0)
         steps = sampling_steps(len(self.levels), self.recipe.validation_steps)
         with evaluating(self.network):
-            made = sample(self.network, clip * visible, visible, steps, generator=generator)
+            made = sample(self.network, self.network.conditions(clip * visible, visible), steps, generator=generator)
         return (made.transpose(1, 2)[:, 1:-1] * 0.5 + 0.5).clamp(0, 1)
 
     @torch.no_grad()

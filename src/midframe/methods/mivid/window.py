@@ -13,6 +13,8 @@ is otherwise visible they are that frame itself, so there the way of no length i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as functional
 from jaxtyping import Bool, Float
@@ -20,6 +22,7 @@ from torch import Tensor, nn
 
 from midframe.methods.mivid.blend import Neighbours
 from midframe.methods.mivid.masking import partly_hidden
+from midframe.methods.mivid.ways import Ways, fetch
 
 STEP = 2
 """Pixels between the ends of neighbouring pairs, and pixels of a place: similarity is judged at half size."""
@@ -33,7 +36,24 @@ WIDTH = 32
 
 Clip = Float[Tensor, "batch _ frame height width"]
 Frames = Float[Tensor, "image _ height width"]
-Moved = Float[Tensor, "image channel down height right width"]
+
+
+@dataclass(frozen=True, eq=False)
+class Attended:
+    """What attention over a window found, and where.
+
+    Attributes:
+        found: The colours of the places in the frame before and in the frame after; frames that are wholly visible as
+            they came.
+        hidden: The frames, clip after clip, of which something is hidden. What follows is of them.
+        part: Of the time from the frame before to the frame after, for each.
+        weight: Of each way at each place of a `STEP`-th of the size.
+    """
+
+    found: Neighbours
+    hidden: Bool[Tensor, " batch_frame"]
+    part: Float[Tensor, " image"]
+    weight: Float[Tensor, "image down right small_height small_width"]
 
 
 class WindowAttention(nn.Module):
@@ -43,11 +63,9 @@ class WindowAttention(nn.Module):
         reach: Pairs on each side of the pixel itself, in both axes: ways of up to `STEP` x `reach` pixels are seen.
     """
 
-    line: Tensor
-
     def __init__(self, reach: int) -> None:
         super().__init__()
-        self.register_buffer("line", torch.arange(-reach, reach + 1, dtype=torch.float32), persistent=False)
+        self.reach = reach
         last = nn.Conv2d(WIDTH, len(FIRST_WEIGHTS) + 1, 3, padding=1)
         assert last.bias is not None
         nn.init.zeros_(last.weight)
@@ -62,66 +80,41 @@ class WindowAttention(nn.Module):
             last,
         )
 
-    def forward(self, found: Neighbours, visible: Float[Tensor, "batch 1 frame height width"]) -> Neighbours:
+    def forward(self, found: Neighbours, visible: Float[Tensor, "batch 1 frame height width"]) -> Attended:
         """Attend, from every pixel of every frame of which something is hidden.
 
         Args:
             found: Of the clip, (batch, 3, frame, height, width), in [-1, 1]; height and width even.
             visible: 1 where a pixel is known, else 0.
-
-        Returns:
-            The colours of the places in the frame before and in the frame after; frames that are wholly visible as
-            they came.
         """
         hidden = partly_hidden(visible)
-        if not hidden.any():
-            return found
         before, after, share = (_flat(values)[hidden] for values in (found.before, found.after, found.share))
         part = _common(share)
         weight = self._weights(before, after, share, part)
-        return Neighbours(
-            _replaced(found.before, hidden, _weighted(self._moved(before, -part, STEP), weight)),
-            _replaced(found.after, hidden, _weighted(self._moved(after, 1 - part, STEP), weight)),
-            found.share,
-        )
+        before, after = fetch(before, after, weight, Ways.square(part, self.reach, (float(STEP), float(STEP))))
+        seen = Neighbours(_replaced(found.before, hidden, before), _replaced(found.after, hidden, after), found.share)
+        return Attended(seen, hidden, part, weight)
 
     def _weights(
         self, before: Frames, after: Frames, share: Frames, part: Float[Tensor, " image"]
-    ) -> Float[Tensor, "image down right height width"]:
-        """Of each way, at full size; they sum to one."""
+    ) -> Float[Tensor, "image down right small_height small_width"]:
+        """Of each way, at a `STEP`-th of the size; they sum to one."""
         before, after, share = (functional.avg_pool2d(values, STEP) for values in (before, after, share))
         precision = next(self.judge.parameters()).dtype
         scale = self.judge(torch.cat((before, after, share), 1).to(precision)).float().exp()
+        ways = Ways.square(part, self.reach, (1.0, 1.0))
         with torch.no_grad():
-            apart = (self._moved(before, -part, 1) - self._moved(after, 1 - part, 1)).abs().mean(1)
-            apart = apart.permute(0, 1, 3, 2, 4).flatten(1, 2)
+            apart = before.new_empty(len(before), len(ways.down) * len(ways.right), *before.shape[2:])
+            for image, rows in enumerate(apart):
+                for row, ends in zip(rows, ways.ends(before[image], after[image], image), strict=True):
+                    torch.mean((ends[:3] - ends[3:]).abs_(), 0, out=row)
             means = [apart, *(_box_mean(apart, side) for side in WINDOWS)]
-            square = self.line.square()
-            length = (square[:, None] + square).flatten()
+            down, right = (before.new_tensor(lengths).square() for lengths in (ways.down, ways.right))
+            length = (down[:, None] + right).flatten()
         score = -scale[:, -1:] * length[:, None, None]
         for number, mean in enumerate(means):
             score = score - scale[:, number, None] * mean
-        weight = functional.interpolate(score.softmax(1), scale_factor=STEP, mode="bilinear", align_corners=False)
-        return weight.unflatten(1, (len(self.line), len(self.line)))
-
-    def _moved(self, frames: Frames, part: Float[Tensor, " image"], step: int) -> Moved:
-        """The frames as seen from where each pixel gets by that part of each way, between pixels by bilinear weights.
-
-        Args:
-            frames: Colours; borders go on for ever.
-            part: Of the way, for each frame; negative for the way back.
-            step: Pixels of one unit of a way.
-        """
-        # Ways are made of a part down and a part right, so two products with small matrices fetch all of them.
-        down, right = (self._shifts(part, size, step) for size in frames.shape[-2:])
-        rows = torch.einsum("iryh,ichw->icryw", down, frames)
-        return torch.einsum("icryw,isxw->icrysx", rows, right)
-
-    def _shifts(self, part: Tensor, size: int, step: int) -> Float[Tensor, "image way to size"]:
-        """Matrices that fetch along one axis."""
-        here = torch.arange(size, device=part.device, dtype=part.dtype)
-        at = (here[:, None] + (part[:, None] * self.line * step)[:, :, None, None]).clamp(0, size - 1)
-        return (1 - (at - here).abs()).clamp(min=0)
+        return score.softmax(1).unflatten(1, (len(ways.down), len(ways.right)))
 
 
 def _flat(values: Clip) -> Frames:
@@ -156,7 +149,3 @@ def _band(size: int, side: int, like: Tensor) -> Float[Tensor, "size size"]:
     here = torch.arange(size, device=like.device)
     band = ((here[:, None] - here).abs() <= side // 2).to(like.dtype)
     return band / band.sum(1, keepdim=True)
-
-
-def _weighted(moved: Moved, weight: Float[Tensor, "image down right height width"]) -> Frames:
-    return (moved * weight.transpose(2, 3)[:, None]).sum((2, 4))
