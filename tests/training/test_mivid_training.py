@@ -12,7 +12,7 @@ import torch
 from small_bank import make_bank
 
 from midframe import api
-from midframe.core.errors import RecipeError, UsageError
+from midframe.core.errors import RecipeError, UsageError, WeightsError
 from midframe.core.recipe import read_recipe, write_recipe
 from midframe.core.task import Schedule, TrainOptions
 from midframe.data.bank import Run, Source, open_bank, write_index
@@ -281,6 +281,13 @@ def test_hours_and_features_are_refused_where_they_mean_nothing(bank: Path, tmp_
         api.train("mivid", hours=0.0, **common)
     with pytest.raises(UsageError, match="'rife' has no perceptual term"):
         api.train("rife", recipe="rife", features=tmp_path / "vgg.pth", **common)
+
+
+@pytest.mark.parametrize("named", ["features", "init"])
+def test_a_file_that_is_not_there_is_noticed_before_clips_are_decoded(named: str, tmp_path: Path):
+    with pytest.raises(WeightsError, match=r"There is no file .*nothing\.pth"):
+        api.train("mivid", data=[tmp_path / "clips"], out=tmp_path / "run", **{named: tmp_path / "nothing.pth"})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_segments_of_another_size_than_the_network_are_refused():

@@ -9,7 +9,7 @@ from typing import cast
 import torch
 
 from midframe.api.registry import DEFAULT_METHOD, able_to, imported, registered, stages_of, trainable
-from midframe.core.errors import UsageError
+from midframe.core.errors import UsageError, WeightsError
 from midframe.core.recipe import write_recipe
 from midframe.core.task import Adaptation, AdaptOptions, AdaptResult, TrainOptions
 from midframe.recipes import find_recipe
@@ -65,6 +65,7 @@ def train(
             recipe; or `out` holds a run and `resume` is off.
         RecipeError: See `core.recipe.read_recipe`.
         MediaError: A folder is missing or holds no video.
+        WeightsError: There are no weights to begin with, or a file that was named is missing or does not fit.
     """
     from midframe.training import run  # Training needs an extra; nothing else does.
 
@@ -81,6 +82,8 @@ def train(
         raise UsageError(f"Method '{name}' has no perceptual term: features do not apply to it.")
     if builds_on is not None and not registration.builds_on:
         raise UsageError(f"Method '{name}' builds on no other stage: drop {builds_on}.")
+    begun = _beginning(name, init)
+    _check_files(features, begun, None if builds_on is None else Path(builds_on))
     if hours is not None:
         _check_hours(name, hours, recipe)
     recipe_file = None if hours is not None else find_recipe(recipe or registration.recipe or name)
@@ -108,7 +111,7 @@ def train(
         workers=workers,
         process=process,
         processes=processes,
-        init=_beginning(name, init),
+        init=begun,
         features=features,
         builds_on=builds_on,
     )
@@ -175,6 +178,13 @@ def _beginning(name: str, init: str | Path | None) -> Path | None:
     if init is not None and str(init) in catalogue() and not Path(init).is_file():
         return find(str(init))
     return Path(init) if init else None
+
+
+def _check_files(*files: Path | None) -> None:
+    """Before clips are decoded, which takes minutes."""
+    for file in files:
+        if file is not None and not file.exists():
+            raise WeightsError(f"There is no file {file}.")
 
 
 def _say_nothing(line: str) -> None:

@@ -4,8 +4,8 @@ A convolution can darken and brighten a pixel, but hardly fetch one: to move an 
 colours through many layers. Here every hidden pixel attends to pairs of places, one in the frame before and one in
 the frame after, that lie on a straight way through it, and takes their colours. What makes a pair likely is how alike
 its two places look, near and around them: attention's comparison of queries and keys, with the keys compared to each
-other, since the pixel itself is hidden. What comes out is a mean of colours over all ways: no single flow is chosen,
-though the weights tell motion to whoever asks them.
+other, since the pixel itself is hidden; and what a small network makes of how alike all pairs around are. What comes
+out is a mean of colours over all ways: no single flow is chosen, though the weights tell motion to whoever asks them.
 
 The frames before and after are put together pixel by pixel (`blend.neighbours`). Beside a small hole in a frame that
 is otherwise visible they are that frame itself, so there the way of no length is the likeliest.
@@ -36,9 +36,10 @@ WIDTH = 32
 COMPARED, SHARPNESS = (0, 3), 10.0
 """Which differences all ways are compared by, the place's own and those of the widest square, and how steeply."""
 COMPARE_WIDTH = 64
-LEAST_CHANCE = 20.0
 FAVOUR = 5.0
-""" """
+"""Factor of what the comparison says, so that it is learnt in fewer steps."""
+LEAST_CHANCE = 20.0
+"""Least logarithm of a way's weight, below that of the likeliest."""
 
 Clip = Float[Tensor, "batch _ frame height width"]
 Frames = Float[Tensor, "image _ height width"]
@@ -124,14 +125,13 @@ class WindowAttention(nn.Module):
         for number, mean in enumerate(means):
             score = score - scale[:, number, None] * mean
         score = score + self.compare(torch.cat((pictures, *alike), 1).to(precision)).float()
-        # Ways that have no chance keep one of 1e-9, so that gradients do not become subnormal: CPUs take those up in
-        # ten times the time.
+        # Weights of 1e-40 and their gradients are subnormal numbers, which take a CPU ten times as long.
         score = (score - score.amax(1, keepdim=True)).clamp(min=-LEAST_CHANCE)
         return score.softmax(1).unflatten(1, (len(ways.down), len(ways.right)))
 
 
 class _Comparison(nn.Module):
-    """What speaks for each way beside its own likeness: that of the other ways, there and around. Starts with nothing.
+    """What speaks for each way beside its own likeness: that of the others, there and around. Starts with nothing.
 
     Args:
         ways: Their number.
