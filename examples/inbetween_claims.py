@@ -1,29 +1,33 @@
 """What generative inbetweening claims, measured on rendered scenes that look wrong backwards.
 
     python examples/inbetween_claims.py WEIGHTS.safetensors OUT [--unrotated FILE] [--features squeezenet1.1.onnx]
-        [--pairs 64] [--steps 20] [--shown 6]
+        [--pairs 64] [--steps 20] [--shown 6] [--made OUT/made.npz]
 
 Pairs of key frames are the first and last frames of scenes that no training has seen, whose objects' positions are
 known. Every system fills the gap, and is measured against the scene:
 
     endpoint      pixels between the objects in the last frame that the system makes, and where they should be
     trajectory    the same, over the frames between
+    colour        over the frames between, mean distance of all of an object's colour from where the object should be,
+                  less what it is in truth (an object is no point)
     wrong way     steps from frame to frame in which an object moves against the truth, or shrinks where it grows
     lost          objects that cannot be found in a frame between; they count as in its middle in the two distances
     frames, steps Fréchet distance of SqueezeNet's features, and of their changes a frame (with --features)
     apart         disagreement of the two directions at the last step; evaluations: clips through the network
 
-An object is where the middle of its colour is. A method that fades one copy out and another in has that middle on the
-way between, and looks right by it: blending is measured too, for comparison.
+An object is where the middle of its colour is, except by `colour`. A method that fades one copy out and another in
+has that middle on the way between, and looks right by it: blending is measured too, for comparison.
 
-Intervals hold 95 % of bootstrap means over pairs. Differences are taken pair by pair. OUT gets claims.json and
-gallery.html with the key frames and what each system puts between.
+Intervals hold 95 % of bootstrap means over pairs. Differences are taken pair by pair. OUT gets claims.json,
+gallery.html with the key frames and what each system puts between, and made.npz with all clips, which --made measures
+again without making them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -44,7 +48,7 @@ from midframe.methods.inbetween.attention import ReverseProjections
 from midframe.methods.inbetween.sample import InbetweenInterpolator, SamplingSettings
 from midframe.methods.inbetween.weights_file import load_small, set_backward
 from midframe.metrics.frechet import FeatureMoments, frechet_distance
-from midframe.metrics.trajectory import Tracks, distances, track, wrong_way
+from midframe.metrics.trajectory import Tracks, colour_distances, distances, track, wrong_way
 from midframe.nn.backbone_weights import BLUE_GREEN_RED_MEAN, load_trunk, read_onnx_squeezenet
 from midframe.nn.backbones import Trunk, squeezenet
 
@@ -82,6 +86,7 @@ class Row:
 
     endpoint: Interval | None
     trajectory: Interval
+    colour: Interval
     wrong_way: Interval
     lost: Interval
     frames: Interval | None
@@ -160,6 +165,7 @@ class Ruler:
     def __init__(self, clips: OneWayClips, trunk: Trunk | None) -> None:
         self.clips, self.trunk = clips, trunk
         self.truth = track(clips.frames, clips.colour)
+        self.true_colour = self._colour(clips.frames)
         self.bootstrap = SequenceBootstrap([str(number) for number in range(len(clips))])
         self.true_features = None if trunk is None else self._features(clips.frames)
 
@@ -171,6 +177,7 @@ class Ruler:
         wrong, judged = wrong_way(tracks, self.truth, present)
         found = {
             "trajectory": apart[:, 1:-1].mean(1).tolist(),
+            "colour": (self._colour(made) - self.true_colour).tolist(),
             "wrong_way": (wrong / judged.clamp(min=1)).tolist(),
             "lost": self._lost(tracks).tolist(),
         }
@@ -189,6 +196,7 @@ class Ruler:
         return Row(
             endpoint=values.get("endpoint"),
             trajectory=values["trajectory"],
+            colour=values["colour"],
             wrong_way=values["wrong_way"],
             lost=values["lost"],
             frames=frames,
@@ -196,6 +204,10 @@ class Ruler:
             apart=apart,
             evaluations=system.evaluations,
         )
+
+    def _colour(self, made: Tensor) -> Tensor:
+        found = colour_distances(made, self.clips.colour, self.truth.position, self.clips.present)
+        return found[:, 1:-1].mean(1)
 
     def _lost(self, tracks: Tracks) -> Tensor:
         there = self.clips.present[:, None].expand_as(tracks.found[:, 1:-1])
@@ -229,12 +241,13 @@ def _distance(made: Tensor, true: Tensor) -> float:
 
 def table(rows: dict[str, Row]) -> str:
     """Aligned text."""
-    heads = ("endpoint", "trajectory", "wrong way", "lost", "frames", "steps", "apart", "evaluations")
-    lines = [f"{'system':<32}" + "".join(f"{head:>20}" for head in heads)]
+    heads = ("endpoint", "trajectory", "colour", "wrong way", "lost", "frames", "steps", "apart", "evaluations")
+    lines = [f"{'system':<32}" + "".join(f"{head:>22}" for head in heads)]
     for name, row in rows.items():
-        cells = [said(row.endpoint), said(row.trajectory), said(row.wrong_way), said(row.lost), said(row.frames)]
-        cells += [said(row.steps), "-" if row.apart is None else f"{row.apart:.3f}", str(row.evaluations)]
-        lines.append(f"{name:<32}" + "".join(f"{cell:>20}" for cell in cells))
+        cells = [said(row.endpoint), said(row.trajectory), said(row.colour), said(row.wrong_way), said(row.lost)]
+        cells += [said(row.frames), said(row.steps), "-" if row.apart is None else f"{row.apart:.3f}"]
+        cells.append(str(row.evaluations))
+        lines.append(f"{name:<32}" + "".join(f"{cell:>22}" for cell in cells))
     return "\n".join(lines)
 
 
@@ -249,10 +262,11 @@ def said(value: Interval | None) -> str:
 
 def gallery(clips: OneWayClips, made: dict[str, Tensor], rows: dict[str, Row], shown: int) -> str:
     """The page: a table, then for each scene a strip of every system, key frames at both ends of the truth."""
-    heads = ("system", "endpoint, px", "trajectory, px", "wrong way", "lost", "Fréchet, frames", "Fréchet, steps")
+    heads = ("system", "endpoint, px", "trajectory, px", "colour, px", "wrong way", "lost")
+    heads += ("Fréchet, frames", "Fréchet, steps")
     body = []
     for name, row in rows.items():
-        cells = (row.endpoint, row.trajectory, row.wrong_way, row.lost, row.frames, row.steps)
+        cells = (row.endpoint, row.trajectory, row.colour, row.wrong_way, row.lost, row.frames, row.steps)
         body.append(
             tag("tr", tag("th", name, scope="row"), *(tag("td", said(cell), class_="number") for cell in cells))
         )
@@ -299,7 +313,7 @@ def differences(rows: dict[str, dict[str, list[float]]], bootstrap: SequenceBoot
     for name, values in rows.items():
         if name == leader:
             continue
-        for measure in ("endpoint", "trajectory", "wrong_way"):
+        for measure in ("endpoint", "trajectory", "colour", "wrong_way"):
             if measure in values:
                 apart = [theirs - ours for theirs, ours in zip(values[measure], rows[leader][measure], strict=True)]
                 gap = bootstrap.interval(apart)
@@ -318,6 +332,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pairs", type=int, default=64)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--shown", type=int, default=6)
+    parser.add_argument("--made", type=Path, help="clips of a run before, to be measured again")
     chosen = parser.parse_args(arguments)
     trunk = None
     if chosen.features is not None:
@@ -329,8 +344,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows: dict[str, Row] = {}
     made: dict[str, Tensor] = {}
     values: dict[str, dict[str, list[float]]] = {}
+    kept = None if chosen.made is None else np.load(chosen.made)
+    aparts: dict[str, float | None] = {}
     for name, system in compared.items():
-        made[name], apart = fill_all(system, clips)
+        if kept is None:
+            made[name], apart = fill_all(system, clips)
+        else:
+            apart = float(kept[f"{name}, apart"])
+            made[name], apart = torch.from_numpy(kept[name]).float() / 255, None if math.isnan(apart) else apart
+        aparts[name] = apart
         values[name] = ruler.values(made[name], ends_made=system.ends_made)
         rows[name] = ruler.row(made[name], system, apart)
         print(table({name: rows[name]}).splitlines()[-1], flush=True)
@@ -338,6 +360,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(table(rows))
     print("\n".join(differences(values, ruler.bootstrap, leader)))
     chosen.out.mkdir(parents=True, exist_ok=True)
+    if kept is None:
+        arrays = {name: (clip * 255).round().byte().numpy() for name, clip in made.items()}
+        apart_arrays = {f"{name}, apart": np.array(math.nan if one is None else one) for name, one in aparts.items()}
+        np.savez_compressed(chosen.out / "made.npz", **arrays, **apart_arrays)
     written = {name: asdict(row) for name, row in rows.items()}
     (chosen.out / "claims.json").write_text(json.dumps({"pairs": chosen.pairs, "systems": written}, indent=1) + "\n")
     (chosen.out / "gallery.html").write_text(gallery(clips, made, rows, chosen.shown), encoding="utf-8")

@@ -7,6 +7,7 @@ import runpy
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 
 from midframe.methods.inbetween.config import ALL_PROJECTIONS, BackwardConfig
@@ -42,6 +43,28 @@ def test_every_system_is_measured_and_shown(tmp_path: Path, capsys):
     assert systems["rife"]["trajectory"]["mean"] < systems["full, 1 re-injection"]["trajectory"]["mean"]
     costs = {name: row["evaluations"] for name, row in systems.items()}
     assert costs["forward only"] * 2 == costs["full, no re-injection"] < costs["full, 5 re-injections"]
+    assert systems["rife"]["colour"]["mean"] < systems["full, 1 re-injection"]["colour"]["mean"]
     page = (tmp_path / "out/gallery.html").read_text()
     assert page.count("<figure>") == 1 + 10
     assert "Time Reversal Fusion: endpoint" in capsys.readouterr().out
+
+    def sample_nothing(*_: object, **__: object) -> None:
+        raise AssertionError("clips are there")
+
+    again = runpy.run_path(str(EXAMPLE))
+    again["main"].__globals__["fill_all"] = sample_nothing
+    again["main"](
+        [
+            *arguments[:1],
+            str(tmp_path / "again"),
+            *arguments[2:],
+            "--pairs",
+            "3",
+            "--made",
+            str(tmp_path / "out/made.npz"),
+        ]
+    )
+    measured = json.loads((tmp_path / "again/claims.json").read_text())["systems"]
+    for name, row in systems.items():
+        assert measured[name]["colour"] == pytest.approx(row["colour"])
+        assert measured[name]["apart"] == row["apart"]

@@ -7,7 +7,7 @@ import torch
 
 from midframe.core.errors import RecipeError, ShapeError
 from midframe.data.one_way import KINDS, OneWayStream, render_one_way
-from midframe.metrics.trajectory import distances, track, wrong_way
+from midframe.metrics.trajectory import colour_distances, distances, track, wrong_way
 
 FOUND_WITHIN = {"falling": 0.1, "spreading": 1.0, "traffic": 0.1}
 """Mean pixels between a known centre and the one that its colours have: puffs fade into each other."""
@@ -88,3 +88,21 @@ def test_unknown_kinds_and_tiny_clips_are_refused():
 def test_each_clip_needs_its_colours(without_shape_checks):
     with pytest.raises(ShapeError, match="2 clips and colours for 1"):
         track(torch.zeros(2, 3, 3, 8, 8), torch.zeros(1, 2, 3))
+
+
+def test_an_object_in_two_halves_is_far_by_all_of_its_colour():
+    """A red square that moves by 16 pixels, against its blend, whose middle is where it should be."""
+    colour, present = torch.tensor([[[1.0, 0.0, 0.0]]]), torch.ones(1, 1, dtype=torch.bool)
+    frames = torch.full((1, 3, 3, 32, 48), 0.5)
+    for number in range(3):
+        frames[0, number, :, 12:20, 12 + 8 * number : 20 + 8 * number] = colour[0, 0, :, None, None]
+    faded = frames.clone()
+    faded[:, 1] = (frames[:, 0] + frames[:, 2]) / 2
+    truth = track(frames, colour)
+    assert float(distances(track(faded, colour), truth.position, present)[0, 1]) < 0.1
+    own, apart = (colour_distances(clip, colour, truth.position, present)[0] for clip in (frames, faded))
+    # The mean distance from the middle of a square of side a is 0.383 a.
+    assert torch.allclose(own, torch.full((3,), 0.383 * 8), atol=0.05)
+    assert float(apart[1]) == pytest.approx(8.5, abs=0.5)
+    lost = colour_distances(torch.full_like(frames, 0.5), colour, truth.position, present)
+    assert float(lost[0, 0]) == pytest.approx(8.0, abs=0.1)

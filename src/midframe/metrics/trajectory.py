@@ -52,17 +52,7 @@ def track(frames: Float[Tensor, "count frame 3 height width"], colour: Float[Ten
     Raises:
         ShapeError: Not as many sets of colours as clips.
     """
-    if len(frames) != len(colour):
-        raise ShapeError(f"There are {len(frames)} clips and colours for {len(colour)}.")
-    tint = frames - frames.mean(2, keepdim=True)
-    own = colour - colour.mean(-1, keepdim=True)
-    length = own.norm(dim=-1).clamp(min=1e-6)
-    direction = own / length[..., None]
-    along = torch.einsum("ntchw,noc->ntohw", tint, direction)
-    squared = tint.square().sum(2)[:, :, None]
-    aside = (squared - along.square()).clamp(min=0).sqrt()
-    likeness = (along - ASIDE * aside) / length[:, None, :, None, None]
-    weight = ((likeness - FLOOR) / (1 - FLOOR)).clamp(0, 1)
+    weight = _weights(frames, colour)
     mass = weight.sum((-2, -1))
     height, width = frames.shape[-2:]
     x, y = torch.arange(width).float(), torch.arange(height).float()
@@ -74,9 +64,68 @@ def track(frames: Float[Tensor, "count frame 3 height width"], colour: Float[Ten
         + (weight.sum(-1) * (y - centre_y[..., None]).square()).sum(-1)
     ) / safe
     found = mass >= LEAST_MASS
-    middle = torch.tensor([(width - 1) / 2, (height - 1) / 2])
-    position = torch.where(found[..., None], torch.stack((centre_x, centre_y), -1), middle)
+    position = torch.where(found[..., None], torch.stack((centre_x, centre_y), -1), _middle(frames))
     return Tracks(position, (2 * spread).sqrt(), found)  # A disc of radius r has the mean square distance r² / 2.
+
+
+def colour_distances(
+    frames: Float[Tensor, "count frame 3 height width"],
+    colour: Float[Tensor, "count object 3"],
+    position: Float[Tensor, "count frame object 2"],
+    present: Bool[Tensor, "count object"],
+) -> Float[Tensor, "count frame"]:
+    """Mean distance of all of the objects' colour from where the objects should be, in pixels.
+
+    An object that stands in two places by halves is far from the middle between them here, though not by `distances`.
+    A lost object counts as in the middle of the frame, as there. An object at its place has two thirds of its radius.
+
+    Args:
+        frames: RGB in [0, 1].
+        colour: RGB of each object.
+        position: Where they are in truth.
+        present: Objects that exist.
+
+    Raises:
+        ShapeError: Not as many sets of colours as clips.
+    """
+    weight = _weights(frames, colour)
+    height, width = frames.shape[-2:]
+    across = torch.arange(width).float() - position[..., 0, None]
+    down = torch.arange(height).float() - position[..., 1, None]
+    apart = torch.hypot(across[..., None, :], down[..., :, None])
+    mass = weight.sum((-2, -1))
+    mean = (weight * apart).sum((-2, -1)) / mass.clamp(min=1e-6)
+    lost = (_middle(frames) - position).norm(dim=-1)
+    return _mean_of_present(torch.where(mass >= LEAST_MASS, mean, lost), present)
+
+
+def _weights(
+    frames: Float[Tensor, "count frame 3 height width"], colour: Float[Tensor, "count object 3"]
+) -> Float[Tensor, "count frame object height width"]:
+    """How far each pixel belongs to each object."""
+    if len(frames) != len(colour):
+        raise ShapeError(f"There are {len(frames)} clips and colours for {len(colour)}.")
+    tint = frames - frames.mean(2, keepdim=True)
+    own = colour - colour.mean(-1, keepdim=True)
+    length = own.norm(dim=-1).clamp(min=1e-6)
+    direction = own / length[..., None]
+    along = torch.einsum("ntchw,noc->ntohw", tint, direction)
+    squared = tint.square().sum(2)[:, :, None]
+    aside = (squared - along.square()).clamp(min=0).sqrt()
+    likeness = (along - ASIDE * aside) / length[:, None, :, None, None]
+    return ((likeness - FLOOR) / (1 - FLOOR)).clamp(0, 1)
+
+
+def _middle(frames: Tensor) -> Float[Tensor, " 2"]:
+    height, width = frames.shape[-2:]
+    return torch.tensor([(width - 1) / 2, (height - 1) / 2])
+
+
+def _mean_of_present(
+    values: Float[Tensor, "count frame object"], present: Bool[Tensor, "count object"]
+) -> Float[Tensor, "count frame"]:
+    there = present[:, None].float()
+    return (values * there).sum(-1) / there.sum(-1).clamp(min=1)
 
 
 def distances(
@@ -91,9 +140,7 @@ def distances(
         position: Where they are in truth.
         present: Objects that exist.
     """
-    apart = (made.position - position).norm(dim=-1)
-    there = present[:, None].float()
-    return (apart * there).sum(-1) / there.sum(-1).clamp(min=1)
+    return _mean_of_present((made.position - position).norm(dim=-1), present)
 
 
 def wrong_way(

@@ -47,6 +47,8 @@ class MividRecipe:
         weights: The objective.
         segments: How clips are drawn.
         schedule: How long and how fast.
+        pure_noise: Share of the clips that are trained at the last step of the noise, where sampling begins; the
+            rest at any step.
         validation_segments: Fixed clips of the scenes set aside.
         validation_steps: From noise to picture, at a validation: fewer than in use, for time.
     """
@@ -56,10 +58,13 @@ class MividRecipe:
     masks: MaskRecipe = field(default_factory=MaskRecipe)
     weights: MividWeights = field(default_factory=MividWeights)
     segments: SegmentRecipe = field(default_factory=SegmentRecipe)
+    pure_noise: float = 0.0
     validation_segments: int = 32
     validation_steps: int = 5
 
     def __post_init__(self) -> None:
+        if not 0 <= self.pure_noise <= 1:
+            raise RecipeError(f"pure_noise is a share in [0, 1]; got {self.pure_noise}.")
         if self.segments.size != self.mivid.size:
             raise RecipeError(
                 f"segments of {self.segments.size} pixels do not suit a network for {self.mivid.size} pixels."
@@ -138,7 +143,10 @@ class MividTask:
         draw = torch.Generator().manual_seed(self.seed * SEEDS_APART + step)
         visible = draw_visibility(self.recipe.masks, (count, height, width), progress, draw).to(clean.device)
         levels = self.levels.to(clean.device)
-        at = torch.randint(len(levels), (count,), generator=draw).to(clean.device)
+        at = torch.randint(len(levels), (count,), generator=draw)
+        if self.recipe.pure_noise:
+            at[torch.rand(count, generator=draw) < self.recipe.pure_noise] = len(levels) - 1
+        at = at.to(clean.device)
         signal, noise = levels.at(at, clean.ndim)
         epsilon = torch.randn(clean.shape, generator=draw).to(clean.device)
         known = clean * visible
