@@ -27,8 +27,9 @@ from midframe.data.segments import (
 from midframe.methods.mivid import planning
 from midframe.methods.mivid.loss import MividWeights
 from midframe.methods.mivid.masking import MaskRecipe
+from midframe.methods.mivid.network import MaskedVideoNetwork
 from midframe.methods.mivid.train import MividRecipe, MividTask, prepare
-from midframe.methods.mivid.weights_file import load_network
+from midframe.methods.mivid.weights_file import load_network, save_network
 from midframe.recipes import find_recipe, shipped_recipes
 from midframe.training.strip import GAP, grow_strip
 from midframe.video.picture import read_picture
@@ -238,8 +239,8 @@ def test_the_widest_network_that_gets_enough_steps_is_planned(monkeypatch: pytes
     costs = {config: 0.1 * config.base_width for config in planning.CANDIDATES}
     monkeypatch.setattr(planning, "_seconds_for_a_clip", lambda config, device: costs[config])
     lines: list[str] = []
-    # 24 channels: 2.4 s a clip, 9.6 s a step, 6000 steps in 16 h, of which 85 % are planned.
-    plan = planning.plan_recipe(20.0, torch.device("cpu"), lines.append)
+    # 24 channels: 2.4 s a clip, 9.6 s a step, 3000 steps in 8 h, and 85 % are planned.
+    plan = planning.plan_recipe(10.0, torch.device("cpu"), lines.append)
     assert plan.mivid == planning.MEDIUM
     assert len(lines) == 3
     assert lines[-1].startswith("plan: 24 channels")
@@ -248,6 +249,13 @@ def test_the_widest_network_that_gets_enough_steps_is_planned(monkeypatch: pytes
 def test_a_plan_measures_the_machine_first(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(planning, "CANDIDATES", (SMALL_MIVID,))
     plan = planning.plan_recipe(0.5, torch.device("cpu"))
+    assert plan.mivid == SMALL_MIVID
+
+
+def test_weights_to_begin_with_decide_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    save_network(SMALL_MIVID, MaskedVideoNetwork(SMALL_MIVID).state_dict(), tmp_path / "w.safetensors", torch.float16)
+    monkeypatch.setattr(planning, "_seconds_for_a_clip", lambda config, device: 0.5)
+    plan = planning.plan_recipe(2.0, torch.device("cpu"), begun=tmp_path / "w.safetensors")
     assert plan.mivid == SMALL_MIVID
 
 
@@ -264,7 +272,7 @@ def test_hours_plan_a_run_once(bank: Path, tmp_path: Path, monkeypatch: pytest.M
         validation_segments=1,
     )
     planned: list[float] = []
-    monkeypatch.setattr(planning, "plan", lambda hours, device, report: (planned.append(hours), asdict(small))[1])
+    monkeypatch.setattr(planning, "plan", lambda hours, *_: (planned.append(hours), asdict(small))[1])
     api.train("mivid", hours=2.0, data=[bank], out=tmp_path / "run", workers=0, until=1)
     api.train("mivid", hours=2.0, data=[bank], out=tmp_path / "run", workers=0, resume=True)
     assert planned == [2.0]

@@ -102,7 +102,7 @@ def train(
         )
     if recipe_file is None:
         assert hours is not None
-        recipe_file = _planned(name, Path(out) / "recipe.toml", hours, report)
+        recipe_file = _planned(name, Path(out) / "recipe.toml", hours, report, begun)
     options = TrainOptions(
         recipe=recipe_file,
         bank=bank,
@@ -203,7 +203,7 @@ def _check_hours(name: str, hours: float, recipe: str | Path | None) -> None:
         raise UsageError(f"hours must be positive; got {hours:g}.")
 
 
-def _planned(name: str, path: Path, hours: float, report: Callable[[str], None]) -> Path:
+def _planned(name: str, path: Path, hours: float, report: Callable[[str], None], begun: Path | None) -> Path:
     """A recipe for so many hours, written to `path`; one that lies there already is kept."""
     from midframe.training import run
 
@@ -213,9 +213,9 @@ def _planned(name: str, path: Path, hours: float, report: Callable[[str], None])
     if run.place()[1] > 1:
         raise UsageError("Several processes cannot plan by hours: plan in one, then use its recipe.toml.")
     plan = cast(
-        "Callable[[float, torch.device, Callable[[str], None]], Mapping[str, object]]",
+        "Callable[[float, torch.device, Callable[[str], None], Path | None], Mapping[str, object]]",
         imported(registered(name).planner),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_recipe(path, plan(hours, run.device(), report))
+    write_recipe(path, plan(hours, run.device(), report, begun))
     return path

@@ -25,8 +25,8 @@ class Registration:
         source: The paper or program behind it; empty for a formula.
         has_network: It needs weights, and has a flow scale and test-time augmentation.
         trainer: "module:function"; the function takes `TrainOptions` and gives a `TrainingSetup`.
-        planner: "module:function"; the function takes hours, a device and a report, and gives a recipe that fits,
-            as plain values.
+        planner: "module:function"; the function takes hours, a device, a report and the weights to begin with, and
+            gives a recipe that fits, as plain values.
         adapter: "module:function"; the function takes `AdaptOptions` and gives an `Adaptation`.
         looks: Its objective, or its validation, can look through a network that the user has.
         samples: It goes from noise to picture in steps, whose number can be chosen.

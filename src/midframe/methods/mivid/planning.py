@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,17 +15,21 @@ from midframe.core.errors import UsageError
 from midframe.core.task import Schedule
 from midframe.data.segments import SegmentRecipe
 from midframe.methods.mivid.config import FRAMES, MividConfig
+from midframe.methods.mivid.masking import MaskRecipe
 from midframe.methods.mivid.train import MividRecipe, MividTask
+from midframe.methods.mivid.weights_file import load_network
 
-WIDE = MividConfig(patch=2, conditioning="window")
-MEDIUM = replace(WIDE, base_width=24, heads=(2, 4, 4), attention=(False, True, True))
-NARROW = replace(WIDE, base_width=16, attention=(False, True, True), dropout=0.0, sampling_steps=10)
+WIDE = MividConfig(patch=2, conditioning="window", spread=0.1, dropout=0.0, sampling_steps=5)
+MEDIUM = replace(WIDE, base_width=24)
+NARROW = replace(WIDE, base_width=16, attention=(False, True, True))
 NARROWEST = replace(NARROW, base_width=8, heads=(1, 2, 4))
 CANDIDATES = (WIDE, MEDIUM, NARROW, NARROWEST)
-"""Widest first."""
+"""Widest first. The second is that of the shipped weights."""
+MASKS, PURE_NOISE = MaskRecipe(first=0.6), 0.3
+"""As in the recipe of the shipped weights."""
 
-ENOUGH_STEPS = 6000
-"""Fewer steps teach a narrower network more."""
+ENOUGH_STEPS = 3000
+"""Fewer steps of the smallest batch teach a narrower network more."""
 PLENTY_OF_STEPS = 25_000
 """More steps than these are better spent on larger batches."""
 BATCHES = (4, 8, 16)
@@ -47,24 +52,36 @@ class Pace:
     seconds: float
 
 
-def plan(hours: float, device: torch.device, report: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
+def plan(
+    hours: float,
+    device: torch.device,
+    report: Callable[[str], None] = lambda line: None,
+    begun: Path | None = None,
+) -> dict[str, Any]:
     """As `plan_recipe`, as plain values."""
-    return asdict(plan_recipe(hours, device, report))
+    return asdict(plan_recipe(hours, device, report, begun))
 
 
-def plan_recipe(hours: float, device: torch.device, report: Callable[[str], None] = lambda line: None) -> MividRecipe:
+def plan_recipe(
+    hours: float,
+    device: torch.device,
+    report: Callable[[str], None] = lambda line: None,
+    begun: Path | None = None,
+) -> MividRecipe:
     """Measure a few steps of each network, widest first, and choose the first that gets enough of them.
 
     Args:
         hours: For the training.
         device: Where it will run.
         report: Called with what was measured, and with the plan.
+        begun: Weights to begin with: their network is the only choice.
 
     Raises:
         UsageError: No network gets even a hundred steps.
+        WeightsError: The weights to begin with are missing or damaged.
     """
     paces: list[Pace] = []
-    for config in CANDIDATES:
+    for config in CANDIDATES if begun is None else (load_network(begun).config,):
         pace = Pace(config, _seconds_for_a_clip(config, device))
         paces.append(pace)
         report(f"{config.base_width} channels: {1 / pace.seconds:.2f} clips a second here")
@@ -99,7 +116,7 @@ def choose(paces: list[Pace], hours: float) -> MividRecipe:
         )
     schedule = Schedule(
         steps=steps,
-        learning_rate=2e-4 if pace.config.base_width >= 32 else 5e-4,
+        learning_rate=5e-4,
         final_learning_rate=5e-6,
         warm_up=min(500, steps // 10),
         precision="fp32",
@@ -108,7 +125,7 @@ def choose(paces: list[Pace], hours: float) -> MividRecipe:
         checkpoint_minutes=5.0,
     )
     segments = SegmentRecipe(size=pace.config.size, batch=batch)
-    return MividRecipe(mivid=pace.config, schedule=schedule, segments=segments)
+    return MividRecipe(mivid=pace.config, masks=MASKS, pure_noise=PURE_NOISE, schedule=schedule, segments=segments)
 
 
 def _steps(pace: Pace, hours: float, batch: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as functional
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -43,26 +43,31 @@ class Ways:
         down, right = (tuple(float(each * number) for number in range(-reach, reach + 1)) for each in step)
         return cls(tuple(parts.tolist()), down, right)
 
-    def ends(
-        self, before: Float[Tensor, "channel height width"], after: Float[Tensor, "channel height width"], image: int
-    ) -> Iterator[Tensor]:
+    def ends(self, before: Frames, after: Frames) -> Iterator[tuple[Int[Tensor, " chosen"], Iterator[Tensor]]]:
         """The frames as seen from where each way begins, and from where it ends, both together as channels.
 
-        One way after another, those of one length down side by side. Each overwrites the one before. Borders go on
-        for ever; between pixels weights are bilinear.
+        Images with the same part come together, with their numbers. Then one way after another, those of one length
+        down side by side; each overwrites the one before. Borders go on for ever; between pixels weights are
+        bilinear.
         """
-        shares = (-self.parts[image], 1 - self.parts[image])
-        height, width = before.shape[1:]
+        parts = torch.tensor(self.parts)
+        for part in sorted(set(self.parts)):
+            images = (parts == part).nonzero()[:, 0].to(before.device)
+            yield images, self._ends(before[images], after[images], part)
+
+    def _ends(self, before: Frames, after: Frames, part: float) -> Iterator[Tensor]:
+        shares = (-part, 1 - part)
+        height, width = before.shape[2:]
         top, left = (math.ceil(max(map(abs, lengths))) + 1 for lengths in (self.down, self.right))
         margins = (left, left, top, top)
-        wide = [functional.pad(frame[None], margins, mode="replicate")[0] for frame in (before, after)]
-        seen = torch.cat((before, after))
-        outs = seen.split((len(before), len(after)))
+        wide = [functional.pad(frame, margins, mode="replicate") for frame in (before, after)]
+        seen = torch.cat((before, after), 1)
+        outs = seen.split((before.shape[1], after.shape[1]), 1)
         for down in self.down:
-            rows = [_cut(frame, top + share * down, height, 1) for frame, share in zip(wide, shares, strict=True)]
+            rows = [_cut(frame, top + share * down, height, 2) for frame, share in zip(wide, shares, strict=True)]
             for right in self.right:
                 for frame, share, out in zip(rows, shares, outs, strict=True):
-                    _cut(frame, left + share * right, width, 2, out)
+                    _cut(frame, left + share * right, width, 3, out)
                 yield seen
 
 
@@ -92,13 +97,14 @@ class _Fetch(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(before, after, down, right)
         ctx.ways = ways
-        made = torch.cat((before, after), 1).zero_()
-        for image in range(len(before)):
-            each = ways.ends(before[image], after[image], image)
-            for row in weight[image]:
+        made = torch.empty_like(torch.cat((before, after), 1))
+        for images, each in ways.ends(before, after):
+            group = made.new_zeros(len(images), *made.shape[1:])
+            for row in weight[images].unbind(1):
                 # Not a call for a whole row: `each` overwrites what it gave.
-                for large in down @ row @ right.T:
-                    made[image].addcmul_(next(each), large)
+                for large in (down @ row @ right.T).unbind(1):
+                    group.addcmul_(next(each), large[:, None])
+            made[images] = group
         return made
 
     @staticmethod
@@ -107,14 +113,14 @@ class _Fetch(torch.autograd.Function):
         before, after, down, right = ctx.saved_tensors
         ways: Ways = ctx.ways
         of_weight = before.new_empty(len(before), len(ways.down), len(ways.right), down.shape[1], right.shape[1])
-        of_row = before.new_empty(len(ways.right), *before.shape[2:])
-        for image, gradient in enumerate(gradients[0]):
-            # What was fetched is fetched again: kept, it would be a hundred clips.
-            each = ways.ends(before[image], after[image], image)
+        # What was fetched is fetched again: kept, it would be a hundred clips.
+        for images, each in ways.ends(before, after):
+            gradient = gradients[0][images]
+            of_row = before.new_empty(len(images), len(ways.right), *before.shape[2:])
             for row in range(len(ways.down)):
-                for large in of_row:
-                    torch.sum(next(each).mul_(gradient), 0, out=large)
-                of_weight[image, row] = down.T @ of_row @ right
+                for large in of_row.unbind(1):
+                    torch.sum(next(each).mul_(gradient), 1, out=large)
+                of_weight[images, row] = down.T @ of_row @ right
         return None, None, of_weight, None, None, None
 
 

@@ -114,9 +114,8 @@ class WindowAttention(nn.Module):
         ways = Ways.square(part, self.reach, (1.0, 1.0))
         with torch.no_grad():
             apart = before.new_empty(len(before), len(ways.down) * len(ways.right), *before.shape[2:])
-            for image, rows in enumerate(apart):
-                for row, ends in zip(rows, ways.ends(before[image], after[image], image), strict=True):
-                    torch.mean((ends[:3] - ends[3:]).abs_(), 0, out=row)
+            for images, each in ways.ends(before, after):
+                apart[images] = torch.stack([(ends[:, :3] - ends[:, 3:]).abs_().mean(1) for ends in each], 1)
             means = [apart, *(_box_mean(apart, side) for side in WINDOWS)]
             down, right = (before.new_tensor(lengths).square() for lengths in (ways.down, ways.right))
             length = (down[:, None] + right).flatten()
