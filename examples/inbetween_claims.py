@@ -11,7 +11,7 @@ known. Every system fills the gap, and is measured against the scene:
     colour        over the frames between, mean distance of all of an object's colour from where the object should be,
                   less what it is in truth (an object is no point)
     wrong way     steps from frame to frame in which an object moves against the truth, or shrinks where it grows
-    lost          objects that cannot be found in a frame between; they count as in its middle in the two distances
+    lost          objects that cannot be found in a frame between; they count as in its middle in the distances
     frames, steps Fréchet distance of SqueezeNet's features, and of their changes a frame (with --features)
     apart         disagreement of the two directions at the last step; evaluations: clips through the network
 
@@ -344,7 +344,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows: dict[str, Row] = {}
     made: dict[str, Tensor] = {}
     values: dict[str, dict[str, list[float]]] = {}
+    made_with = f"{chosen.pairs} pairs, {chosen.steps} steps, {', '.join(compared)}"
     kept = None if chosen.made is None else np.load(chosen.made)
+    if kept is not None and str(kept["made with"]) != made_with:
+        parser.error(f"{chosen.made} was made with {kept['made with']}; this run has {made_with}")
     aparts: dict[str, float | None] = {}
     for name, system in compared.items():
         if kept is None:
@@ -363,7 +366,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if kept is None:
         arrays = {name: (clip * 255).round().byte().numpy() for name, clip in made.items()}
         apart_arrays = {f"{name}, apart": np.array(math.nan if one is None else one) for name, one in aparts.items()}
-        np.savez_compressed(chosen.out / "made.npz", **arrays, **apart_arrays)
+        of = {"made with": np.array(made_with)}
+        np.savez_compressed(chosen.out / "made.npz", **arrays, **apart_arrays, **of)
     written = {name: asdict(row) for name, row in rows.items()}
     (chosen.out / "claims.json").write_text(json.dumps({"pairs": chosen.pairs, "systems": written}, indent=1) + "\n")
     (chosen.out / "gallery.html").write_text(gallery(clips, made, rows, chosen.shown), encoding="utf-8")

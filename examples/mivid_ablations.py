@@ -4,8 +4,9 @@
         [--shares]
 
 BANK is a folder that `midframe train` has decoded clips into (`runs/NAME/bank`). Every variant changes one thing of
-the same small recipe, and is trained for as many steps from random weights. Prints, for each variant, means over the
-seeds and the standard deviation between them, over clips of the scenes set aside:
+the same small recipe (where hidden pixels see nothing but noise, its scale too), and is trained for as many steps
+from random weights; OUT keeps the runs, so take a new one after a change of the code. Prints, for each variant,
+means over the seeds and the standard deviation between them, over clips of the scenes set aside:
 
     psnr      dB over the seven frames between two known ones
     middle    dB of the fourth of them, farthest from both
@@ -13,9 +14,8 @@ seeds and the standard deviation between them, over clips of the scenes set asid
     masked    dB of what is hidden where three inner frames are known and rectangles move over the clip
     looks     distance of frames through SqueezeNet (with --features; else a Laplacian pyramid), lower is closer
 
-and first for the temporal blend, and for a network with attention over a window, as the recipe has it, that has
-learnt nothing. With --shares the full variant is also trained for each tenth of the budget: does it
-still gain?
+and first for the temporal blend, and for a network with attention over a window that has learnt nothing. With --shares
+the full variant is also trained for each tenth of the budget: does it still gain?
 """
 
 from __future__ import annotations
@@ -50,9 +50,11 @@ MASKED = MaskRecipe(ratio="fixed", fixed=4 / 7, occluders=1.0, patches=0.0)
 RECIPE = """
 validation_segments = 8
 validation_steps = 1
+pure_noise = {pure_noise}
 [mivid]
 patch = 2
 conditioning = "{conditioning}"
+spread = {spread}
 base_width = 24
 attention = {attention}
 dropout = 0.0
@@ -60,6 +62,7 @@ size = 64
 [masks]
 kind = "{kind}"
 ratio = "{ratio}"
+first = {first}
 [weights]
 adaptive = "{adaptive}"
 [segments]
@@ -77,6 +80,9 @@ checkpoint_minutes = 60
 """
 FULL: Mapping[str, str] = {
     "conditioning": "window",
+    "spread": "0.1",
+    "pure_noise": "0.3",
+    "first": "0.6",
     "attention": "[true, true, true]",
     "kind": "hybrid",
     "ratio": "progressive",
@@ -87,11 +93,14 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
     "random masks": {"kind": "random"},
     "block masks": {"kind": "block"},
     "fixed ratio": {"ratio": "fixed"},
+    "most shown at first": {"first": "0.25"},
+    "any noise": {"pure_noise": "0.0"},
+    "colours as they are": {"spread": "0.0"},
     "absolute differences alone": {"adaptive": "none"},
     "balanced weights": {"adaptive": "balanced"},
     "without attention": {"attention": "[false, false, false]"},
     "neighbours alone": {"conditioning": "neighbours"},
-    "visible frames alone": {"conditioning": "visible"},
+    "visible frames alone": {"conditioning": "visible", "spread": "0.0"},
 }
 SHARES = tuple(part / 10 for part in range(1, 10))
 """Of the first variant's budget, each a training of its own with a schedule that ends there."""

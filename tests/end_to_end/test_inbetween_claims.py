@@ -53,18 +53,12 @@ def test_every_system_is_measured_and_shown(tmp_path: Path, capsys):
 
     again = runpy.run_path(str(EXAMPLE))
     again["main"].__globals__["fill_all"] = sample_nothing
-    again["main"](
-        [
-            *arguments[:1],
-            str(tmp_path / "again"),
-            *arguments[2:],
-            "--pairs",
-            "3",
-            "--made",
-            str(tmp_path / "out/made.npz"),
-        ]
-    )
+    kept = [*arguments[:1], str(tmp_path / "again"), *arguments[2:], "--made", str(tmp_path / "out/made.npz")]
+    again["main"]([*kept, "--pairs", "3", "--steps", "2"])
     measured = json.loads((tmp_path / "again/claims.json").read_text())["systems"]
     for name, row in systems.items():
         assert measured[name]["colour"] == pytest.approx(row["colour"])
         assert measured[name]["apart"] == row["apart"]
+    with pytest.raises(SystemExit):
+        again["main"]([*kept, "--pairs", "4", "--steps", "2"])
+    assert "was made with 3 pairs, 2 steps, full, no re-injection" in capsys.readouterr().err

@@ -25,10 +25,11 @@ from midframe.data.segments import (
     split_segments,
 )
 from midframe.methods.mivid import planning
+from midframe.methods.mivid.config import FRAMES
 from midframe.methods.mivid.loss import MividWeights
 from midframe.methods.mivid.masking import MaskRecipe
 from midframe.methods.mivid.network import MaskedVideoNetwork
-from midframe.methods.mivid.train import MividRecipe, MividTask, prepare
+from midframe.methods.mivid.train import MASKS, PURE_NOISE, MividRecipe, MividTask, prepare
 from midframe.methods.mivid.weights_file import load_network, save_network
 from midframe.recipes import find_recipe, shipped_recipes
 from midframe.training.strip import GAP, grow_strip
@@ -259,6 +260,33 @@ def test_weights_to_begin_with_decide_the_network(tmp_path: Path, monkeypatch: p
     assert plan.mivid == SMALL_MIVID
 
 
+def test_what_is_planned_is_like_the_recipe_of_the_shipped_weights():
+    recipe = read_recipe(find_recipe("mivid"), MividRecipe)
+    assert recipe.mivid == planning.MEDIUM
+    assert (recipe.masks, recipe.pure_noise) == (MASKS, PURE_NOISE)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_share_of_the_clips_is_all_noise(share: float):
+    recipe = MividRecipe(
+        mivid=SMALL_MIVID,
+        pure_noise=share,
+        segments=SegmentRecipe(size=32, batch=16),
+        schedule=Schedule(steps=2, warm_up=1),
+    )
+    task = MividTask(recipe)
+    seen: list[torch.Tensor] = []
+    task.network.step.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    frames = torch.randint(256, (16, FRAMES, 3, 32, 32), dtype=torch.uint8)
+    with torch.no_grad():
+        for step in range(8):
+            task.losses({"frames": frames}, step)
+    last = (torch.cat(seen) == len(task.levels) - 1).float().mean()
+    assert float(last) == pytest.approx(share, abs=0.12)
+    with pytest.raises(RecipeError, match="pure_noise is a share"):
+        replace(recipe, pure_noise=1.5)
+
+
 def test_too_little_time_is_refused():
     with pytest.raises(UsageError, match=r"teach it nothing; 0\.1 hours are the least"):
         planning.choose([planning.Pace(planning.NARROWEST, 1.0)], hours=0.05)
@@ -271,11 +299,19 @@ def test_hours_plan_a_run_once(bank: Path, tmp_path: Path, monkeypatch: pytest.M
         schedule=Schedule(steps=2, warm_up=1, precision="fp32"),
         validation_segments=1,
     )
-    planned: list[float] = []
-    monkeypatch.setattr(planning, "plan", lambda hours, *_: (planned.append(hours), asdict(small))[1])
-    api.train("mivid", hours=2.0, data=[bank], out=tmp_path / "run", workers=0, until=1)
-    api.train("mivid", hours=2.0, data=[bank], out=tmp_path / "run", workers=0, resume=True)
-    assert planned == [2.0]
+    planned: list[tuple[float, Path]] = []
+    weights = tmp_path / "begun.safetensors"
+    save_network(SMALL_MIVID, MaskedVideoNetwork(SMALL_MIVID).state_dict(), weights, torch.float16)
+
+    def plan(hours: float, device: torch.device, report: object, begun: Path) -> dict[str, object]:
+        planned.append((hours, begun))
+        return asdict(small)
+
+    monkeypatch.setattr(planning, "plan", plan)
+    common = {"hours": 2.0, "data": [bank], "out": tmp_path / "run", "workers": 0, "init": weights}
+    api.train("mivid", **common, until=1)
+    api.train("mivid", **common, resume=True)
+    assert planned == [(2.0, weights)]
     assert read_recipe(tmp_path / "run/recipe.toml", MividRecipe) == small
 
 

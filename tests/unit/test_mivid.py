@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -18,8 +18,9 @@ from midframe.methods.mivid.blend import neighbours, temporal_blend
 from midframe.methods.mivid.config import FRAMES, MividConfig
 from midframe.methods.mivid.loss import MividObjective, MividWeights, rise_at
 from midframe.methods.mivid.masking import MaskRecipe, draw_visibility, ends_visible, hidden_count
-from midframe.methods.mivid.network import MaskedVideoNetwork, SpaceTimeConvolution, TemporalBlock
-from midframe.methods.mivid.sample import MividInterpolator, create
+from midframe.methods.mivid.network import Conditions, MaskedVideoNetwork, SpaceTimeConvolution, TemporalBlock
+from midframe.methods.mivid.reconstruction import guess
+from midframe.methods.mivid.sample import MividInterpolator, create, sample
 from midframe.methods.mivid.weights_file import load_network, save_network
 from midframe.methods.mivid.window import WindowAttention
 from small_mivid import SMALL_MIVID
@@ -209,6 +210,100 @@ def test_a_network_with_a_window_starts_at_what_it_finds_there(precision: torch.
     assert float(apart) < 0.02
 
 
+def test_all_that_is_compared_can_be_learnt_and_decides():
+    attention, visible = WindowAttention(2), ends_visible(1, 16, 24)
+    clip = torch.rand(1, 3, FRAMES, 16, 24, generator=seeded())
+    torch.nn.init.normal_(attention.compare.leave.weight)
+    attention(neighbours(clip * visible, visible), visible).found.blended().square().sum().backward()
+    for part in (attention.compare.leave, attention.compare.enter, attention.compare.wide[0]):
+        assert part.weight.grad.any()  # type: ignore[union-attr]
+    # The second of five ways down, the fifth right.
+    torch.nn.init.zeros_(attention.compare.leave.weight)
+    with torch.no_grad():
+        attention.compare.leave.bias[1 * 5 + 4] = 100.0  # type: ignore[index]
+    assert attention(neighbours(clip * visible, visible), visible).weight[:, 1, 4].min() > 0.99
+
+
+SPREAD = replace(SMALL_MIVID, conditioning="window", spread=0.2, size=32)
+
+
+def spread_clip(network: MaskedVideoNetwork) -> tuple[Conditions, torch.Tensor]:
+    """Conditions, and a truth that has the deviation from their base that the network expects."""
+    known, visible = moving_texture((4, 0)).expand(2, -1, -1, -1, -1), ends_visible(2, 32, 32)
+    conditions = network.conditions(known * visible, visible)
+    return conditions, conditions.base + 0.2 * torch.randn(known.shape, generator=seeded())
+
+
+def test_with_a_spread_nothing_said_is_the_posterior_mean():
+    network = MaskedVideoNetwork(SPREAD).eval()
+    with torch.no_grad():
+        conditions, clean = spread_clip(network)
+        levels, step = network.config.levels(), torch.tensor([100, 900])
+        signal, noise = levels.at(step, 5)
+        noisy = signal * clean + noise * torch.randn(clean.shape, generator=seeded(1))
+        found = guess(network, levels, conditions, noisy, step).clean
+    gain = signal * 0.2**2 / ((signal * 0.2).square() + noise.square())
+    assert torch.allclose(found, conditions.base + gain * (noisy - signal * conditions.base), atol=1e-5)
+    # The better of the two by itself is the less noisy one, and both are better than the base.
+    error, base = ((x - clean)[:, :, 1:-1].square().mean((1, 2, 3, 4)) for x in (found, conditions.base))
+    assert error[0] < error[1] <= base[1] * 1.001
+
+
+@pytest.mark.parametrize("step", [20, 500, 999])
+def test_with_a_spread_inputs_and_what_is_to_be_said_have_unit_size(step: int):
+    network = MaskedVideoNetwork(SPREAD).eval()
+    seen: list[torch.Tensor] = []
+    network.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    with torch.no_grad():
+        conditions, clean = spread_clip(network)
+        levels, steps = network.config.levels(), torch.full((2,), step)
+        signal, noise = levels.at(steps, 5)
+        noisy = signal * clean + noise * torch.randn(clean.shape, generator=seeded(1))
+        silent = guess(network, levels, conditions, noisy, steps).clean
+        torch.nn.init.ones_(network.leave.conv.bias)  # type: ignore[arg-type]
+        unit = guess(network, levels, conditions, noisy, steps).clean - silent
+    hidden = (slice(None), slice(None), slice(1, -1))
+    assert float(seen[0][hidden].std()) == pytest.approx(1, abs=0.05)
+    assert float(((clean - silent) / unit)[hidden].std()) == pytest.approx(1, abs=0.05)
+    # What is known says how far the base is from it.
+    ends = (slice(None), slice(None), [0, -1])
+    assert torch.allclose(seen[0][ends], (conditions.known - conditions.base)[ends] / 0.2, atol=1e-5)
+
+
+@pytest.mark.parametrize("conditioning", ["visible", "neighbours", "window"])
+@pytest.mark.parametrize("prediction", ["x0", "v"])
+def test_without_a_base_a_clip_is_restored_as_it_is_sampled(
+    conditioning: Literal["visible", "neighbours", "window"], prediction: Literal["x0", "v"]
+):
+    config = replace(SMALL_MIVID, conditioning=conditioning, prediction=prediction, base="none", size=32)
+    network = MaskedVideoNetwork(config).eval()
+    clip, visible = moving_texture((8, 0)), ends_visible(1, 32, 32)
+    known = clip * visible
+    restorer = MividInterpolator(network, steps=2)
+    shown = torch.tensor([True, *[False] * 7, True])
+    made = restorer.restore(clip.transpose(1, 2) * 0.5 + 0.5, shown, generator=seeded())
+    with torch.no_grad():
+        sampled = sample(network, network.conditions(known, visible), restorer.steps, generator=seeded())
+    assert torch.allclose(made.transpose(1, 2) * 2 - 1, sampled, atol=1e-4)
+
+
+@pytest.mark.parametrize("shown", [[0], [8], [4], [0, 3]], ids=str)
+def test_a_window_restores_clips_of_which_any_frames_are_known(shown: list[int]):
+    network = MaskedVideoNetwork(replace(SMALL_MIVID, conditioning="window", size=32)).eval()
+    clips = torch.cat([moving_texture((8, 0), 48), moving_texture((0, -8), 48)])
+    frames = clips.transpose(1, 2) * 0.5 + 0.5
+    visible = torch.zeros(FRAMES, dtype=torch.bool)
+    visible[shown] = True
+    both, one, other = (
+        MividInterpolator(network, steps=1).restore(frames[part], visible, generator=seeded())
+        for part in (slice(None), slice(0, 1), slice(1, 2))
+    )
+    assert torch.allclose(both, torch.cat((one, other)), atol=1e-4)
+    assert torch.equal(both[:, visible], frames[:, visible].clamp(0, 1))
+    if len(shown) == 1:
+        assert torch.allclose(both, frames[:, shown].expand_as(both), atol=1e-4)
+
+
 def test_a_large_picture_is_fetched_at_its_own_size():
     network = MaskedVideoNetwork(replace(SMALL_MIVID, conditioning="window", size=32)).eval()
     # Coarse enough to be followed at 32 lines, with detail of two pixels that they cannot hold.
@@ -370,6 +465,9 @@ def test_a_file_of_features_that_is_not_there_is_named(tmp_path: Path):
         ({"base_width": 12}, "multiple of 8; got 12"),
         ({"heads": (3, 4, 4)}, "32 channels cannot be shared by 3 heads"),
         ({"prediction": "eps"}, "needs base 'none'"),
+        ({"spread": -1.0}, "spread is a deviation"),
+        ({"spread": 0.1}, "spread belongs to the base 'blend'"),
+        ({"spread": 0.1, "conditioning": "window", "base": "none"}, "spread belongs to the base 'blend'"),
         ({"size": 30}, "multiple of 4; got 30"),
         ({"size": 68, "patch": 2}, "multiple of 8; got 68"),
         ({"sampling_steps": 2000}, "1 to 1000; got 2000"),

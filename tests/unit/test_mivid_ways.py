@@ -8,7 +8,8 @@ import torch.nn.functional as functional
 
 from midframe.methods.mivid.ways import Ways, fetch
 
-PARTS = (0.25, 0.5)
+PARTS = (0.5, 0.25, 0.5)
+"""Two of three images come together."""
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -32,17 +33,18 @@ def fetched_by_sampling(frames: torch.Tensor, weight: torch.Tensor, shares: tupl
 
 @pytest.mark.parametrize("shape", [(12, 16), (21, 17)])
 def test_both_ends_of_every_way_are_fetched_and_weighed(shape: tuple[int, int]):
-    before, after = torch.rand(2, 2, 3, *shape, generator=seeded())
-    weight = torch.rand(2, 5, 5, 6, 8, generator=seeded(1))
+    before, after = torch.rand(2, 3, 3, *shape, generator=seeded())
+    weight = torch.rand(3, 5, 5, 6, 8, generator=seeded(1))
     ways = Ways.square(torch.tensor(PARTS), 2, (shape[0] / 6, shape[1] / 8))
     begin, end = fetch(before, after, weight, ways)
-    assert torch.allclose(begin, fetched_by_sampling(before, weight, (-0.25, -0.5), ways), atol=1e-4)
-    assert torch.allclose(end, fetched_by_sampling(after, weight, (0.75, 0.5), ways), atol=1e-4)
+    assert torch.allclose(begin, fetched_by_sampling(before, weight, tuple(-part for part in PARTS), ways), atol=1e-4)
+    assert torch.allclose(end, fetched_by_sampling(after, weight, tuple(1 - part for part in PARTS), ways), atol=1e-4)
 
 
-def test_the_gradient_of_the_weights_is_that_of_the_plain_sum():
-    before, after, pull = torch.rand(3, 2, 3, 12, 16, generator=seeded())
-    weight = torch.rand(2, 3, 3, 6, 8, generator=seeded(1)).requires_grad_()
+@pytest.mark.parametrize("shape", [(12, 16), (21, 17)])
+def test_the_gradient_of_the_weights_is_that_of_the_plain_sum(shape: tuple[int, int]):
+    before, after, pull = torch.rand(3, 3, 3, *shape, generator=seeded())
+    weight = torch.rand(3, 3, 3, 6, 8, generator=seeded(1)).requires_grad_()
     ways = Ways.square(torch.tensor(PARTS), 1, (2.0, 2.0))
     begin, end = fetch(before, after, weight, ways)
     (found,) = torch.autograd.grad((begin * pull + end * end).sum(), weight)
@@ -56,3 +58,14 @@ def test_ways_reach_as_far_in_all_directions():
     ways = Ways.square(torch.tensor([0.5]), 2, (2.0, 3.0))
     assert ways.down == (-4.0, -2.0, 0.0, 2.0, 4.0)
     assert ways.right == (-6.0, -3.0, 0.0, 3.0, 6.0)
+
+
+def test_autocast_rounds_nothing_that_is_fetched():
+    before, after = torch.rand(2, 3, 3, 12, 16, generator=seeded())
+    weight = torch.rand(3, 3, 3, 6, 8, generator=seeded(1)).flatten(1, 2).softmax(1).unflatten(1, (3, 3))
+    ways = Ways.square(torch.tensor(PARTS), 1, (2.0, 2.0))
+    plain = fetch(before, after, weight, ways)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = fetch(before, after, weight, ways)
+    assert torch.equal(plain[0], rounded[0])
+    assert torch.equal(plain[1], rounded[1])

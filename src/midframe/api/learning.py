@@ -43,7 +43,8 @@ def train(
             renders its own scenes.
         out: Folder for the bank, checkpoints, logs and the finished weights; made if missing.
         hours: Instead of a recipe, plan one that takes about this long, after the clips are decoded: some methods
-            measure the machine for it. The plan is written to `out/recipe.toml`, and kept when the run is resumed.
+            measure the machine for it. With `init` it is for the network of those weights. The plan is written to
+            `out/recipe.toml`, and kept when the run is resumed.
         features: File of a network that a method's perceptual objective looks through, where it has one.
         init: Weights to begin with: a file, "shipped", or the name of another method whose shipped weights have parts
             in common; random ones by default.
@@ -83,7 +84,7 @@ def train(
     if builds_on is not None and not registration.builds_on:
         raise UsageError(f"Method '{name}' builds on no other stage: drop {builds_on}.")
     begun = _beginning(name, init)
-    _check_files(features, begun, None if builds_on is None else Path(builds_on))
+    _check_files(features, begun, builds_on)
     if hours is not None:
         _check_hours(name, hours, recipe)
     recipe_file = None if hours is not None else find_recipe(recipe or registration.recipe or name)
@@ -180,11 +181,14 @@ def _beginning(name: str, init: str | Path | None) -> Path | None:
     return Path(init) if init else None
 
 
-def _check_files(*files: Path | None) -> None:
+def _check_files(features: str | Path | None, begun: Path | None, builds_on: str | Path | None) -> None:
     """Before clips are decoded, which takes minutes."""
-    for file in files:
-        if file is not None and not file.exists():
+    for file in (features, begun):
+        if file is not None and not Path(file).is_file():
             raise WeightsError(f"There is no file {file}.")
+    # The stage before may be a folder.
+    if builds_on is not None and not Path(builds_on).exists():
+        raise WeightsError(f"There is no {builds_on}.")
 
 
 def _say_nothing(line: str) -> None:

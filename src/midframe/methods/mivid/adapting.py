@@ -12,7 +12,7 @@ from midframe.core.task import Adaptation, AdaptOptions, Schedule
 from midframe.data.bank import open_bank
 from midframe.data.holdout import hold_out_segments
 from midframe.data.segments import SegmentRecipe, SegmentStream, centre_segments
-from midframe.methods.mivid.train import MividRecipe, MividTask
+from midframe.methods.mivid.train import PURE_NOISE, MividRecipe, MividTask
 from midframe.methods.mivid.weights_file import load_network, save_network
 
 LEARNING_RATE = 5e-5
@@ -32,7 +32,8 @@ def prepare_adaptation(options: AdaptOptions) -> Adaptation:
     held = hold_out_segments(options.bank)
     segments = SegmentRecipe(size=config.size, batch=BATCH)
     torch.manual_seed(options.seed)
-    recipe = MividRecipe(mivid=config, segments=segments, schedule=Schedule(steps=2, warm_up=1))
+    schedule = Schedule(steps=2, warm_up=1)
+    recipe = MividRecipe(mivid=config, pure_noise=PURE_NOISE, segments=segments, schedule=schedule)
     task = MividTask(recipe, progress=1.0)
     task.network.load_state_dict(network.state_dict())
 

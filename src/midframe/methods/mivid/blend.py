@@ -49,7 +49,7 @@ def neighbours(known: Clip, visible: Visibility) -> Neighbours:
 def nearest(visible: Visibility) -> tuple[Indices, Indices, Visibility]:
     """The last visible instant up to now and the first one from now on, pixel by pixel, and how far between them.
 
-    Where one side is missing, the other stands for both. Where both are, the indices mean nothing.
+    Where one side is missing, the other stands for both. Where both are missing, the indices mean nothing.
     """
     frames = visible.shape[2]
     at = torch.arange(frames, device=visible.device).view(1, 1, frames, 1, 1).expand_as(visible)

@@ -38,7 +38,8 @@ class MividConfig:
         base: What a prediction of the clean clip is added to: the temporal blend (where the network attends to a
             window, of what it found there), or nothing.
         spread: Deviation that the truth is expected to have from the base, in [-1, 1] colours: inputs and output are
-            scaled by it (`reconstruction.py`). 0 for none of that: colours go in, a difference to the base comes out.
+            scaled by it (`reconstruction.py`). 0 for none of that: colours go in, and what `prediction` says comes
+            out.
         noise: Schedule of the noise.
         noise_steps: Steps of that schedule.
         size: Short side, in pixels, of the pictures the network was trained on, and works on.
@@ -80,8 +81,8 @@ class MividConfig:
             raise UsageError(f"base 'blend' belongs to the prediction 'x0'; '{self.prediction}' needs base 'none'.")
         if self.spread < 0:
             raise UsageError(f"spread is a deviation, or 0; got {self.spread}.")
-        if self.spread and (self.prediction != "x0" or self.conditioning == "visible"):
-            raise UsageError("spread belongs to the prediction 'x0', with 'neighbours' or 'window' as conditioning.")
+        if self.spread and (self.base == "none" or self.conditioning == "visible"):
+            raise UsageError("spread belongs to the base 'blend', with 'neighbours' or 'window' as conditioning.")
         if not 1 <= self.sampling_steps <= self.noise_steps:
             raise UsageError(f"sampling_steps lies in 1 to {self.noise_steps}; got {self.sampling_steps}.")
 

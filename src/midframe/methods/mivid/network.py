@@ -1,7 +1,8 @@
 """The 3-D U-Net: convolutions in space, then in time; attention of each pixel over its nine instants.
 
     in          7 -> 32       mixed clip (visible frames, noisy hidden ones), visible clip, visibility
-                (11 -> 32     mixed clip, what is seen before and after, how far between them, visibility)
+                (11 -> 32     mixed clip, what is seen before and after, how far between them, visibility;
+                              with a spread: what differs from the base, the base, after less before, the rest alike)
     down 1      32, full      depth x [ResBlock, TemporalBlock], then half size
     down 2      64, half      the same
     down 3      128, quarter  without the halving
@@ -13,7 +14,7 @@ With a patch of p pixels, "full" is a p-th of the picture: 7 p² (or 11 p²) cha
 
 Time is never halved. A convolution in space is a 2-D one on all frames side by side, one in time a (3, 1) one on
 frames x pixels: several times faster on a CPU than 3-D convolutions of the same shape. With the default widths 2.95 M
-parameters, 4.69 M with two blocks a stage.
+parameters, 4.70 M with two blocks a stage; attention over a window (`window.py`) has 0.41 M more.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import torch.nn.functional as functional
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from midframe.methods.mivid.blend import neighbours, temporal_blend
+from midframe.methods.mivid.blend import neighbours
 from midframe.methods.mivid.config import FRAMES, GROUPS, MividConfig
 from midframe.methods.mivid.window import Attended, WindowAttention
 from midframe.nn.embedding import StepEmbedding
@@ -47,13 +48,16 @@ class Conditions:
         known: The clean clip in [-1, 1] where it is visible, zero elsewhere. It is never noised.
         visible: 1 where it is, else 0.
         seen: Of the visible frames, by the network, (batch, 3 or 7, frame, height, width).
-        base: What a prediction of the clean clip is added to.
+        found: What the visible frames have where something is hidden: their temporal blend, or that of what attention
+            over a window found.
+        base: What a prediction of the clean clip is added to: what was found, or nothing.
         attended: By attention over a window, where the network has that.
     """
 
     known: Clip
     visible: Clip
     seen: Clip
+    found: Clip
     base: Clip
     attended: Attended | None = None
 
@@ -96,20 +100,19 @@ class MaskedVideoNetwork(nn.Module):
             known: The clean clip in [-1, 1] where it is visible, zero elsewhere.
             visible: 1 where it is, else 0.
         """
-        if self.config.conditioning == "visible":
-            blend = temporal_blend(known, visible) if self.config.base == "blend" else torch.zeros_like(known)
-            return Conditions(known, visible, known, blend)
-        found = neighbours(known, visible)
-        attended = None if self.window is None else self.window(found, visible)
+        near = neighbours(known, visible)
+        attended = None if self.window is None else self.window(near, visible)
         if attended is not None:
-            found = attended.found
-        base = found.blended() if self.config.base == "blend" else torch.zeros_like(known)
-        if self.config.spread:
-            apart = (found.after - found.before) / self.config.spread
-            seen = torch.cat((base, apart, found.share), 1)
+            near = attended.found
+        found = near.blended()
+        if self.config.conditioning == "visible":
+            seen = known
+        elif self.config.spread:
+            seen = torch.cat((found, (near.after - near.before) / self.config.spread, near.share), 1)
         else:
-            seen = torch.cat((found.before, found.after, found.share), 1)
-        return Conditions(known, visible, seen, base, attended)
+            seen = torch.cat((near.before, near.after, near.share), 1)
+        base = found if self.config.base == "blend" else torch.zeros_like(known)
+        return Conditions(known, visible, seen, found, base, attended)
 
     def forward(
         self,
@@ -122,6 +125,7 @@ class MaskedVideoNetwork(nn.Module):
 
         Args:
             mixed: The clean clip where it is visible, noise or a noisy clip where it is not; in [-1, 1] and beyond.
+                With a spread both are differences to the base, of unit size (`reconstruction.py`).
             seen: Of the clip's `conditions`.
             visible: 1 where it is visible, else 0.
             step: Of the diffusion, for each clip.

@@ -15,8 +15,7 @@ from midframe.core.errors import UsageError
 from midframe.core.task import Schedule
 from midframe.data.segments import SegmentRecipe
 from midframe.methods.mivid.config import FRAMES, MividConfig
-from midframe.methods.mivid.masking import MaskRecipe
-from midframe.methods.mivid.train import MividRecipe, MividTask
+from midframe.methods.mivid.train import MASKS, PURE_NOISE, MividRecipe, MividTask
 from midframe.methods.mivid.weights_file import load_network
 
 WIDE = MividConfig(patch=2, conditioning="window", spread=0.1, dropout=0.0, sampling_steps=5)
@@ -25,9 +24,6 @@ NARROW = replace(WIDE, base_width=16, attention=(False, True, True))
 NARROWEST = replace(NARROW, base_width=8, heads=(1, 2, 4))
 CANDIDATES = (WIDE, MEDIUM, NARROW, NARROWEST)
 """Widest first. The second is that of the shipped weights."""
-MASKS, PURE_NOISE = MaskRecipe(first=0.6), 0.3
-"""As in the recipe of the shipped weights."""
-
 ENOUGH_STEPS = 3000
 """Fewer steps of the smallest batch teach a narrower network more."""
 PLENTY_OF_STEPS = 25_000
@@ -100,7 +96,8 @@ def choose(paces: list[Pace], hours: float) -> MividRecipe:
     """The recipe for the last network measured, with the largest batch that leaves plenty of steps.
 
     Args:
-        paces: In the order of `CANDIDATES`; all but the last were too slow.
+        paces: In the order of `CANDIDATES`, of which all but the last were too slow; or that of weights to begin
+            with.
         hours: For the training.
 
     Raises:
@@ -110,9 +107,10 @@ def choose(paces: list[Pace], hours: float) -> MividRecipe:
     batch = max((size for size in BATCHES if _steps(pace, hours, size) >= PLENTY_OF_STEPS), default=BATCHES[0])
     steps = min(_steps(pace, hours, batch), 4 * PLENTY_OF_STEPS)
     if steps < 100:
+        least = 100 * batch * pace.seconds / RESERVE / 3600
         raise UsageError(
-            f"{hours:g} hours are enough for {steps} training steps of the narrowest network on this machine, which "
-            f"teach it nothing; {100 * batch * pace.seconds / RESERVE / 3600:.1g} hours are the least."
+            f"{hours:g} hours are enough here for {steps} training steps of a network of {pace.config.base_width} "
+            f"channels, which teach it nothing; {least:.1g} hours are the least."
         )
     schedule = Schedule(
         steps=steps,
@@ -125,7 +123,14 @@ def choose(paces: list[Pace], hours: float) -> MividRecipe:
         checkpoint_minutes=5.0,
     )
     segments = SegmentRecipe(size=pace.config.size, batch=batch)
-    return MividRecipe(mivid=pace.config, masks=MASKS, pure_noise=PURE_NOISE, schedule=schedule, segments=segments)
+    return MividRecipe(
+        mivid=pace.config,
+        masks=MASKS,
+        pure_noise=PURE_NOISE,
+        schedule=schedule,
+        segments=segments,
+        validation_steps=2,
+    )
 
 
 def _steps(pace: Pace, hours: float, batch: int) -> int:
@@ -135,7 +140,10 @@ def _steps(pace: Pace, hours: float, batch: int) -> int:
 def _seconds_for_a_clip(config: MividConfig, device: torch.device) -> float:
     """The slowest of a few steps, after one that warms up."""
     segments = SegmentRecipe(size=config.size, batch=BATCHES[0])
-    task = MividTask(MividRecipe(mivid=config, segments=segments, schedule=Schedule(steps=2, warm_up=1)))
+    schedule = Schedule(steps=2, warm_up=1)
+    task = MividTask(
+        MividRecipe(mivid=config, masks=MASKS, pure_noise=PURE_NOISE, segments=segments, schedule=schedule)
+    )
     task.network.to(device)
     frames = torch.randint(256, (BATCHES[0], FRAMES, 3, config.size, config.size), dtype=torch.uint8, device=device)
     taken = []

@@ -20,7 +20,8 @@ class Guess:
 
     Attributes:
         clean: The clean clip in [-1, 1] and a little beyond, also where it is visible (and means nothing there).
-        output: The network's own output, of the kind that its configuration names.
+        output: The network's own output, of the kind that its configuration names; with a spread what the best linear
+            guess leaves, in units of its size.
     """
 
     clean: Clip

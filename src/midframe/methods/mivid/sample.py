@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 
 import torch
@@ -80,18 +80,19 @@ class MividInterpolator:
     ) -> Frames:
         """See `midframe.core.method.Interpolator.interpolate`.
 
-        All seven eighths are made together, whichever are asked for: a frame does not depend on the others' being
-        wanted.
+        All seven eighths are made together at the network's size, whichever are asked for: a frame does not depend on
+        the others' being wanted.
         """
         check_request(self.spec, frames, times)
+        wanted = [int(time * PARTS) for time in times]
         clip = frames.new_zeros(len(frames), FRAMES, *frames.shape[2:])
         clip[:, 0], clip[:, -1] = frames.unbind(1)
         visible = torch.zeros(FRAMES, dtype=torch.bool, device=frames.device)
         visible[0] = visible[-1] = True
-        made = self.restore(clip, visible, generator=generator)
+        made = self._restored(clip, visible, wanted, generator)
         if self.tta:
-            made = (made + self.restore(clip.flip(-1), visible, generator=generator).flip(-1)) / 2
-        return made[:, [int(time * PARTS) for time in times]]
+            made = (made + self._restored(clip.flip(-1), visible, wanted, generator).flip(-1)) / 2
+        return made[:, wanted]
 
     @torch.inference_mode()
     def restore(
@@ -122,6 +123,16 @@ class MividInterpolator:
             )
         if not visible.any():
             raise UsageError("At least one of the nine frames must be visible.")
+        return self._restored(frames, visible, range(FRAMES), generator)
+
+    def _restored(
+        self,
+        frames: Float[Tensor, "batch frame 3 height width"],
+        visible: Tensor,
+        wanted: Sequence[int],
+        generator: torch.Generator | None,
+    ) -> Float[Tensor, "batch frame 3 height width"]:
+        """As `restore`; hidden frames that are not wanted stay black."""
         if generator is None:
             raise UsageError("MiVID draws random numbers: pass a generator.")
         shown = visible.bool().view(1, 1, FRAMES, 1, 1)
@@ -134,11 +145,35 @@ class MividInterpolator:
         known = small * mask
         conditions = self.network.conditions(known, mask)
         made = sample(self.network, conditions, self.steps, eta=self.eta, generator=generator)
-        # What the network adds to its base is enlarged; the base itself is made at full size, frame by frame.
-        added = (made - conditions.base) / 2
-        for frame, base in _full_bases(clip, shown.float(), conditions.attended):
-            clip[:, :, frame] = (base + resize(added[:, :, frame], (height, width))).clamp(0, 1)
+        # What the network adds to what was found is enlarged; what was found is made at full size, frame by frame.
+        added = (made - conditions.found) / 2
+        for frame in wanted:
+            if not visible[frame]:
+                found = self._found(clip, shown.float(), frame, conditions.attended)
+                clip[:, :, frame] = (found + resize(added[:, :, frame], (height, width))).clamp(0, 1)
         return clip.transpose(1, 2)
+
+    def _found(
+        self, clip: Clip, visible: Float[Tensor, "1 1 frame 1 1"], frame: int, attended: Attended | None
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """What the visible frames have for a hidden one, at the clip's own size.
+
+        Args:
+            clip: As it is known.
+            visible: 1 for frames that are known, in all clips, else 0.
+            frame: Its number.
+            attended: By the network, on the clip made small.
+        """
+        first, second, share = (values.flatten() for values in nearest(visible))
+        before, after = clip[:, :, int(first[frame])], clip[:, :, int(second[frame])]
+        if attended is not None:
+            # The weights are of hidden frames alone, clip after clip.
+            number = attended.hidden.cumsum(0).view(len(clip), FRAMES)[:, frame] - 1
+            weight = attended.weight[number]
+            spacing = [large / small for large, small in zip(clip.shape[3:], weight.shape[3:], strict=True)]
+            ways = Ways.square(attended.part[number], self.network.config.reach, spacing)
+            before, after = fetch(before, after, weight, ways)
+        return before.lerp(after, float(share[frame]))
 
 
 def sample(
@@ -172,27 +207,6 @@ def sample(
 
     noise = torch.randn(known.shape, generator=generator, device=known.device)
     return sample_ddim(denoise, noise, levels, steps, eta=eta, generator=generator)
-
-
-def _full_bases(
-    clip: Clip, visible: Float[Tensor, "1 1 frame 1 1"], attended: Attended | None
-) -> Iterator[tuple[int, Tensor]]:
-    """The hidden frames' numbers, and what a prediction is added to, at the clip's own size.
-
-    Args:
-        clip: As it is known.
-        visible: 1 for frames that are known, in all clips, else 0.
-        attended: By the network, on the clip made small.
-    """
-    first, second, share = (values.flatten() for values in nearest(visible))
-    hidden = [frame for frame, seen in enumerate(visible.flatten().tolist()) if not seen]
-    for number, frame in enumerate(hidden):
-        before, after = clip[:, :, int(first[frame])], clip[:, :, int(second[frame])]
-        if attended is not None:
-            part, weight = (values[number :: len(hidden)] for values in (attended.part, attended.weight))
-            step = tuple(large / small for large, small in zip(clip.shape[3:], weight.shape[3:], strict=True))
-            before, after = fetch(before, after, weight, Ways.square(part, weight.shape[1] // 2, step))
-        yield frame, before.lerp(after, float(share[frame]))
 
 
 def _working_size(height: int, width: int, short: int, multiple: int) -> tuple[int, int]:

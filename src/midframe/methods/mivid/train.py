@@ -33,6 +33,8 @@ from midframe.nn.modes import evaluating
 
 SEEDS_APART = 2**32
 """More than any run has steps."""
+MASKS, PURE_NOISE = MaskRecipe(first=0.6), 0.3
+"""As in the recipe of the shipped weights: for whoever goes on from them, or plans a run like theirs."""
 SHOWN_CLIPS, SHOWN_FRAMES = 3, (2, 4, 6)
 """Of the validation, in the strip of samples."""
 

@@ -32,15 +32,15 @@ class Ways:
     right: tuple[float, ...]
 
     @classmethod
-    def square(cls, parts: Float[Tensor, " image"], reach: int, step: Sequence[float]) -> Ways:
-        """Ways of up to `reach` steps in both directions of both axes.
+    def square(cls, parts: Float[Tensor, " image"], reach: int, spacing: Sequence[float]) -> Ways:
+        """So many ways on each side of the one of no length, in both axes.
 
         Args:
             parts: As above.
-            reach: In steps.
-            step: Pixels, down and right.
+            reach: Their number.
+            spacing: Pixels from one to the next, down and right.
         """
-        down, right = (tuple(float(each * number) for number in range(-reach, reach + 1)) for each in step)
+        down, right = (tuple(float(each * number) for number in range(-reach, reach + 1)) for each in spacing)
         return cls(tuple(parts.tolist()), down, right)
 
     def ends(self, before: Frames, after: Frames) -> Iterator[tuple[Int[Tensor, " chosen"], Iterator[Tensor]]]:
@@ -74,7 +74,8 @@ class Ways:
 def fetch(before: Frames, after: Frames, weight: Weights, ways: Ways) -> tuple[Frames, Frames]:
     """Weighted means over ways, of the colours where each begins and of those where it ends.
 
-    No more than one way is held at the size of the frames. The gradient reaches the weights alone.
+    Ways are fetched one after another, so that few pictures are held at the size of the frames. The gradient reaches
+    the weights alone.
 
     Args:
         before: Frames where ways begin.
@@ -85,7 +86,9 @@ def fetch(before: Frames, after: Frames, weight: Weights, ways: Ways) -> tuple[F
     down, right = (
         _enlarging(small, large, weight) for small, large in zip(weight.shape[3:], before.shape[2:], strict=True)
     )
-    made = _Fetch.apply(before, after, weight.float(), ways, down, right)
+    # Rounded to bfloat16, a hundred weights sum to one no more.
+    with torch.autocast(weight.device.type, enabled=False):
+        made = _Fetch.apply(before, after, weight.float(), ways, down, right)
     assert made is not None
     return made.split((before.shape[1], after.shape[1]), 1)
 
@@ -97,13 +100,11 @@ class _Fetch(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(before, after, down, right)
         ctx.ways = ways
-        made = torch.empty_like(torch.cat((before, after), 1))
+        made = before.new_empty(len(before), before.shape[1] + after.shape[1], *before.shape[2:])
         for images, each in ways.ends(before, after):
             group = made.new_zeros(len(images), *made.shape[1:])
-            for row in weight[images].unbind(1):
-                # Not a call for a whole row: `each` overwrites what it gave.
-                for large in (down @ row @ right.T).unbind(1):
-                    group.addcmul_(next(each), large[:, None])
+            for place, ends in zip(weight[images].flatten(1, 2).unbind(1), each, strict=True):
+                group.addcmul_(ends, (down @ place @ right.T)[:, None])
             made[images] = group
         return made
 

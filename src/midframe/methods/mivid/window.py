@@ -39,7 +39,7 @@ COMPARE_WIDTH = 64
 FAVOUR = 5.0
 """Factor of what the comparison says, so that it is learnt in fewer steps."""
 LEAST_CHANCE = 20.0
-"""Least logarithm of a way's weight, below that of the likeliest."""
+"""How far, at most, the logarithm of a way's weight lies below that of the likeliest."""
 
 Clip = Float[Tensor, "batch _ frame height width"]
 Frames = Float[Tensor, "image _ height width"]
@@ -52,7 +52,7 @@ class Attended:
     Attributes:
         found: The colours of the places in the frame before and in the frame after; frames that are wholly visible as
             they came.
-        hidden: The frames, clip after clip, of which something is hidden. What follows is of them.
+        hidden: The frames, clip after clip, of which something is hidden. What follows is of them, in their order.
         part: Of the time from the frame before to the frame after, for each.
         weight: Of each way at each place of a `STEP`-th of the size.
     """
@@ -112,7 +112,8 @@ class WindowAttention(nn.Module):
         pictures = torch.cat((before, after, share), 1)
         scale = self.judge(pictures.to(precision)).float().exp()
         ways = Ways.square(part, self.reach, (1.0, 1.0))
-        with torch.no_grad():
+        # Scores are a hundred times these means: in bfloat16 they would be rounded to tenths.
+        with torch.no_grad(), torch.autocast(before.device.type, enabled=False):
             apart = before.new_empty(len(before), len(ways.down) * len(ways.right), *before.shape[2:])
             for images, each in ways.ends(before, after):
                 apart[images] = torch.stack([(ends[:, :3] - ends[:, 3:]).abs_().mean(1) for ends in each], 1)
