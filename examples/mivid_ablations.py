@@ -14,8 +14,8 @@ means over the seeds and the standard deviation between them, over clips of the 
     masked    dB of what is hidden where three inner frames are known and rectangles move over the clip
     looks     distance of frames through SqueezeNet (with --features; else a Laplacian pyramid), lower is closer
 
-and first for the temporal blend, and for a network with attention over a window that has learnt nothing. With --shares
-the full variant is also trained for each tenth of the budget: does it still gain?
+and first for the temporal blend, and for a network with attention over a window that has learnt nothing. With
+--shares the full variant is also trained for each tenth of the budget: does it still gain?
 """
 
 from __future__ import annotations
