@@ -20,11 +20,11 @@ and first for the temporal blend, and for a network with attention over a window
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from statistics import fmean
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import torch
 import typer
@@ -102,6 +102,8 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
     "neighbours alone": {"conditioning": "neighbours"},
     "visible frames alone": {"conditioning": "visible", "spread": "0.0"},
 }
+Fill: TypeAlias = Callable[[Tensor, Tensor, int], Tensor]
+"""From a clip as it is known, where it is visible, and a seed, to the whole clip, in [-1, 1]."""
 SHARES = tuple(part / 10 for part in range(1, 10))
 """Of the first variant's budget, each a training of its own with a schedule that ends there."""
 
@@ -132,8 +134,8 @@ def main(
     names = [field.name for field in fields(Figures)]
     print("variant\tsteps\t" + "\t".join(names))
     window = MaskedVideoNetwork(MividConfig(patch=2, conditioning="window", size=SIZE)).eval()
-    for name, network in (("temporal blend", None), ("window, untrained", window)):
-        print("\t".join((name, "", *columns([measure(network, clips, distance)]))), flush=True)
+    for name, fill in (("temporal blend", blended), ("window, untrained", sampled(window))):
+        print("\t".join((name, "", *columns([measure(fill, clips, distance)]))), flush=True)
     for name, changes in VARIANTS.items():
         if only and not any(part in name for part in only):
             continue
@@ -141,50 +143,54 @@ def main(
         for length in (*lengths, steps):
             recipe = RECIPE.format(**{**FULL, **changes}, steps=length, warm_up=min(20, length // 4))
             runs = [trained("mivid", f"{name} {length}", recipe, bank, out, seed) for seed in range(1, seeds + 1)]
-            found = [measure(load_network(weights).eval(), clips, distance) for weights in runs]
+            found = [measure(sampled(load_network(weights).eval()), clips, distance) for weights in runs]
             print("\t".join((name, str(length), *columns(found))), flush=True)
 
 
 @torch.inference_mode()
-def measure(network: MaskedVideoNetwork | None, clips: Sequence[Batch], distance: FrameDistance) -> Figures:
-    """Figures of a network, or of the temporal blend."""
+def measure(fill: Fill, clips: Sequence[Batch], distance: FrameDistance) -> Figures:
+    """Figures of a way to fill what is hidden."""
     found: dict[str, list[float]] = {field.name: [] for field in fields(Figures)}
     for number, batch in enumerate(clips):
         clip = batch["frames"].transpose(1, 2).float() / 127.5 - 1
         size = (1, *clip.shape[-2:])
         draw = torch.Generator().manual_seed(number)
         ends, masked = ends_visible(*size), draw_visibility(MASKED, size, 0.0, draw)
-        error, pictures, truth = restored(network, clip, ends, number)
+        error, pictures, truth = restored(fill, clip, ends, number)
         found["psnr"].append(capped_psnr(error))
         found["middle"].append(capped_psnr(error[:, :, 3]))
         moving = moving_pixels(clip[0, :, 0], clip[0, :, -1])
         found["moving"].append(capped_psnr(error[..., moving]))
         hidden = (masked < 0.5).expand_as(clip)
-        guess = filled(network, clip, masked, number)
-        found["masked"].append(capped_psnr(((guess - clip) / 2).square()[hidden]))
+        found["masked"].append(capped_psnr(((fill(clip * masked, masked, number) - clip) / 2).square()[hidden]))
         found["looks"].append(float(distance(pictures, truth).mean()))
     return Figures(**{name: fmean(values) for name, values in found.items()})
 
 
-def restored(
-    network: MaskedVideoNetwork | None, clip: Tensor, visible: Tensor, seed: int
-) -> tuple[Tensor, Tensor, Tensor]:
+def restored(fill: Fill, clip: Tensor, visible: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """Squared error of the inner frames in [0, 1], what was made, and the truth, frame by frame."""
     made, true = (
         ((side * 0.5 + 0.5).clamp(0, 1) * 255).round()[:, :, 1:-1] / 255
-        for side in (filled(network, clip, visible, seed), clip)
+        for side in (fill(clip * visible, visible, seed), clip)
     )
     pictures, truth = (side.transpose(1, 2).flatten(0, 1) for side in (made, true))
     return (made - true).square(), pictures, truth
 
 
-def filled(network: MaskedVideoNetwork | None, clip: Tensor, visible: Tensor, seed: int) -> Tensor:
-    """A clip whose hidden part was made."""
-    known = clip * visible
-    if network is None:
-        return temporal_blend(known, visible)
-    steps = sampling_steps(network.config.noise_steps, SAMPLING_STEPS)
-    return sample(network, network.conditions(known, visible), steps, generator=torch.Generator().manual_seed(seed))
+def blended(known: Tensor, visible: Tensor, seed: int) -> Tensor:
+    """The temporal blend."""
+    return temporal_blend(known, visible)
+
+
+def sampled(network: MaskedVideoNetwork, steps: int = SAMPLING_STEPS) -> Fill:
+    """By a network, from noise in so many steps."""
+    chosen = sampling_steps(network.config.noise_steps, steps)
+
+    def fill(known: Tensor, visible: Tensor, seed: int) -> Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        return sample(network, network.conditions(known, visible), chosen, generator=generator)
+
+    return fill
 
 
 def columns(found: Sequence[Figures]) -> Iterator[str]:

@@ -48,6 +48,25 @@ def test_a_variant_is_trained_once_and_measured_beside_its_reference(
     assert again == lines
 
 
+def test_parts_of_mivid_and_its_steps_are_measured(bank: Path, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    script = importlib.import_module("mivid_steps")
+    monkeypatch.setattr(script, "CLIPS", 2)
+    monkeypatch.setattr(script, "SIZES", ((64, 64),))
+    shipped = Path(midframe.__file__).parent / "weights/mivid.safetensors"
+    script.main(bank, shipped, steps=[1, 5])
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    names = ["temporal blend", "window, untrained", "window, trained, alone", "1 steps", "5 steps"]
+    assert [line[0] for line in lines] == ["what", *names]
+    blend, _, alone, one, _ = (float(line[1]) for line in lines[1:])
+    assert alone > blend
+    assert one == pytest.approx(alone, abs=0.3)
+    script.main(bank, shipped, steps=[1], seconds=True)
+    row = capsys.readouterr().out.splitlines()[1].split("\t")
+    assert row[:2] == ["64x64", "1"]
+    assert 0 < float(row[3]) <= float(row[2]) + 0.5
+
+
 def test_methods_and_weights_are_scored_on_the_crops_of_the_validation(bank: Path, capsys, monkeypatch):
     monkeypatch.syspath_prepend(str(EXAMPLES))
     script = importlib.import_module("validation_scores")
