@@ -110,7 +110,7 @@ class _Fetch(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         before, after, down, right = ctx.saved_tensors
         ways: Ways = ctx.ways
         of_weight = before.new_empty(len(before), len(ways.down), len(ways.right), down.shape[1], right.shape[1])
