@@ -59,7 +59,7 @@ class MividInterpolator:
     ) -> None:
         self.network, self.eta, self.tta = network, eta, tta
         self.steps = sampling_steps(network.config.noise_steps, steps or network.config.sampling_steps)
-        self._spec = MethodSpec(name="mivid", context=1, times=Grid(PARTS), stochastic=True)
+        self._spec = MethodSpec(name="mivid", context=1, times=Grid(PARTS), stochastic=True, pixel_bytes=440)
 
     @property
     def spec(self) -> MethodSpec:
