@@ -27,6 +27,16 @@ def test_every_pixel_becomes_its_nearest_code():
     assert torch.allclose(made.latent, chosen, atol=EXACT)
 
 
+def test_codes_are_the_nearest_where_networks_compute_in_bfloat16():
+    torch.manual_seed(0)
+    quantiser = VectorQuantiser(1024, 3).eval()
+    torch.nn.init.normal_(quantiser.book.weight)
+    latent = torch.randn(2, 3, 16, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        codes = quantiser(latent).codes
+    assert torch.equal(codes, quantiser(latent).codes)
+
+
 def test_the_gradient_passes_unchanged_to_the_latent():
     quantiser = VectorQuantiser(8, 2)
     latent = torch.randn(1, 2, 3, 3, requires_grad=True)

@@ -81,7 +81,9 @@ class VectorQuantiser(nn.Module):
         lengths = book.square().sum(1)
         # |z - e|² = |z|² - 2 z.e + |e|², and |z|² is the same for all codes.
         parts = pixels.flatten(0, -2).float().split(LATENTS_AT_ONCE)
-        return torch.cat([(lengths - 2 * part @ book.T).argmin(1) for part in parts]).view(pixels.shape[:-1])
+        # Rounded to bfloat16, the products would name a neighbour of the nearest code.
+        with torch.autocast(pixels.device.type, enabled=False):
+            return torch.cat([(lengths - 2 * part @ book.T).argmin(1) for part in parts]).view(pixels.shape[:-1])
 
     def share_in_use(self) -> float:
         """Part of the codes used since the last look for dead ones."""
