@@ -1,12 +1,13 @@
 """What MiVID's parts are worth: small networks, equal budgets, several seeds.
 
-    python examples/mivid_ablations.py BANK OUT [--seeds 3] [--steps 400] [--features SQUEEZENET] [--only NAME]...
-        [--shares]
+    python examples/mivid_ablations.py BANK OUT [--seeds 3] [--steps 400] [--size 64] [--features SQUEEZENET]
+        [--only NAME]... [--shares]
 
 BANK is a folder that `midframe train` has decoded clips into (`runs/NAME/bank`). Every variant changes one thing of
 the same small recipe (where hidden pixels see nothing but noise, its scale too), and is trained for as many steps
-from random weights; OUT keeps the runs, so take a new one after a change of the code. Prints, for each variant,
-means over the seeds and the standard deviation between them, over clips of the scenes set aside:
+from random weights; OUT keeps the runs, so take a new one after a change of the code or of --size (lines of a
+picture; the window shrinks with it, and at 32 a step takes a fifth of the time). Prints, for each variant, means over
+the seeds and the standard deviation between them, over clips of the scenes set aside:
 
     psnr      dB over the seven frames between two known ones
     middle    dB of the fourth of them, farthest from both
@@ -20,6 +21,7 @@ and first for the temporal blend, and for a network with attention over a window
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -44,7 +46,7 @@ from midframe.methods.mivid.weights_file import load_network
 from midframe.metrics.difference import capped_psnr
 from midframe.metrics.moving import moving_pixels
 
-CLIPS, SIZE, SAMPLING_STEPS = 48, 64, 2
+CLIPS, SAMPLING_STEPS = 48, 2
 MASKED = MaskRecipe(ratio="fixed", fixed=4 / 7, occluders=1.0, patches=0.0)
 """Four of the seven inner frames hidden, and something always in the way."""
 RECIPE = """
@@ -55,10 +57,11 @@ pure_noise = {pure_noise}
 patch = 2
 conditioning = "{conditioning}"
 spread = {spread}
+reach = {reach}
 base_width = 24
 attention = {attention}
 dropout = 0.0
-size = 64
+size = {size}
 [masks]
 kind = "{kind}"
 ratio = "{ratio}"
@@ -66,7 +69,7 @@ first = {first}
 [weights]
 adaptive = "{adaptive}"
 [segments]
-size = 64
+size = {size}
 batch = 8
 [schedule]
 steps = {steps}
@@ -102,6 +105,8 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
     "neighbours alone": {"conditioning": "neighbours"},
     "visible frames alone": {"conditioning": "visible", "spread": "0.0"},
 }
+REACH = 5
+"""Of the window, at the size of the shipped weights."""
 Fill: TypeAlias = Callable[[Tensor, Tensor, int], Tensor]
 """From a clip as it is known, where it is visible, and a seed, to the whole clip, in [-1, 1]."""
 SHARES = tuple(part / 10 for part in range(1, 10))
@@ -124,16 +129,18 @@ def main(
     out: Path,
     seeds: Annotated[int, typer.Option()] = 3,
     steps: Annotated[int, typer.Option()] = 400,
+    size: Annotated[int, typer.Option()] = 64,
     features: Annotated[Path | None, typer.Option(help="SqueezeNet 1.1.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Part of a variant's name.")] = None,
     shares: Annotated[bool, typer.Option(help="Also train for parts of the budget.")] = False,
 ) -> None:
     """Train and measure all variants; runs that are there already are only measured."""
-    clips = validation_segments(bank, count=CLIPS, size=SIZE)
+    clips = validation_segments(bank, count=CLIPS, size=size)
     distance = load_distance(features, torch.device("cpu"))
     names = [field.name for field in fields(Figures)]
     print("variant\tsteps\t" + "\t".join(names))
-    window = MaskedVideoNetwork(MividConfig(patch=2, conditioning="window", size=SIZE)).eval()
+    reach = math.ceil(REACH * size / MividConfig().size)
+    window = MaskedVideoNetwork(MividConfig(patch=2, conditioning="window", size=size, reach=reach)).eval()
     for name, fill in (("temporal blend", blended), ("window, untrained", sampled(window))):
         print("\t".join((name, "", *columns([measure(fill, clips, distance)]))), flush=True)
     for name, changes in VARIANTS.items():
@@ -141,7 +148,9 @@ def main(
             continue
         lengths = [round(steps * share) for share in SHARES] if shares and name == "full" else []
         for length in (*lengths, steps):
-            recipe = RECIPE.format(**{**FULL, **changes}, steps=length, warm_up=min(20, length // 4))
+            recipe = RECIPE.format(
+                **{**FULL, **changes}, size=size, reach=reach, steps=length, warm_up=min(20, length // 4)
+            )
             runs = [trained("mivid", f"{name} {length}", recipe, bank, out, seed) for seed in range(1, seeds + 1)]
             found = [measure(sampled(load_network(weights).eval()), clips, distance) for weights in runs]
             print("\t".join((name, str(length), *columns(found))), flush=True)

@@ -18,7 +18,7 @@ from typing import Annotated
 
 import torch
 import typer
-from mivid_ablations import CLIPS, SIZE, Fill, blended, columns, measure, sampled
+from mivid_ablations import CLIPS, Fill, blended, columns, measure, sampled
 from torch import Tensor
 
 from midframe.data.segments import validation_segments
@@ -44,7 +44,7 @@ def main(
     if seconds:
         print_seconds(network, counts)
         return
-    clips = validation_segments(bank, count=CLIPS, size=SIZE)
+    clips = validation_segments(bank, count=CLIPS, size=network.config.size)
     distance = load_distance(features, torch.device("cpu"))
     fills: dict[str, Fill] = {"temporal blend": blended}
     if network.window is not None:
