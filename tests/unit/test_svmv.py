@@ -31,6 +31,7 @@ from midframe.methods.svmv.motion_volume import (
     mean_motion,
     spatial_variance,
     time_from_source,
+    with_opposite,
 )
 from midframe.methods.svmv.network import MotionVolumeNetwork, moved_together
 from midframe.methods.svmv.sample import SvmvInterpolator, create, motion_volumes
@@ -39,6 +40,7 @@ from midframe.methods.svmv.weights_file import build_network, save_network
 from small_svmv import SMALL_SVMV
 
 ROUNDING = 1e-4
+EXACT = 1e-5
 BORDER = 8  # pixels next to the border, where motion comes from or goes outside
 HALF = torch.tensor([0.5])
 
@@ -89,6 +91,67 @@ def test_without_belief_in_acceleration_motion_is_linear():
     near, far = torch.tensor([[8.0, 0.0]] * 2), torch.tensor([[5.0, 5.0]] * 2)
     made = volume(near, far, gate=0.0).at(torch.tensor([0.25, 0.25]))[0, 0, :, 0, 0]
     assert torch.allclose(made, torch.tensor([2.0, 0.0]))
+
+
+def test_of_two_accelerations_both_sources_make_one_cubic_curve():
+    earlier, before, after, later = 0.0, 5.0, 7.0, 15.0
+    near = torch.tensor([[after - before, 0.0], [before - after, 0.0]])
+    far = torch.tensor([[earlier - before, 0.0], [later - after, 0.0]])
+    curved = with_opposite(volume(near, far))
+    for time in (0.25, 0.5, 0.75):
+        at = torch.tensor([time])
+        forth, back = curved.at(time_from_source(at))[:, 0, 0, 8, 8]
+        assert before + forth == pytest.approx(float(after + back), abs=EXACT)
+    forth = curved.at(time_from_source(HALF))[0, 0, 0, 8, 8]
+    assert before + forth == pytest.approx((9 * (before + after) - earlier - later) / 16, abs=EXACT)
+
+
+def test_a_constant_acceleration_is_a_parabola_to_both_sources():
+    near, far = torch.tensor([[3.0, -1.0], [-3.0, 1.0]]), torch.tensor([[-1.0, 2.0], [5.0, 0.0]])
+    bent, curved = volume(near, far), with_opposite(volume(near, far))
+    for time in (0.2, 0.5, 0.9):
+        at = torch.tensor([time, 1 - time])
+        assert torch.allclose(curved.at(at), bent.at(at), atol=EXACT)
+
+
+def test_the_other_acceleration_is_that_of_the_place_where_a_pixel_arrives():
+    near = torch.tensor([[4.0, 0.0], [-4.0, 0.0]])[:, :, None, None].expand(2, 2, 16, 16)
+    far = -near.clone()
+    far[1, 0, :, 8:] += 1.0  # Only in the right half of `after`: what `before` has four pixels farther left.
+    opposite = with_opposite(volume(near, far)).opposite
+    assert opposite is not None
+    assert torch.allclose(opposite[0, 0, 0, :, :4], torch.zeros(16, 4), atol=EXACT)
+    assert torch.allclose(opposite[0, 0, 0, :, 4:], torch.ones(16, 12), atol=EXACT)
+    assert not opposite[1].any()
+
+
+def test_where_one_outer_frame_is_missing_the_other_acceleration_holds_for_both():
+    near, far = torch.tensor([[2.0, 0.0], [-2.0, 0.0]]), torch.tensor([[-4.0, 0.0], [0.0, 0.0]])
+    sources = volume(near, far)
+    gate = sources.acceleration.clone()
+    gate[1] = 0.0
+    curved = with_opposite(replace(sources, acceleration=gate), torch.tensor([1.0, 0.0]))
+    parabola = volume(near, torch.tensor([[-4.0, 0.0], [0.0, 0.0]]))
+    for time in (0.25, 0.5):
+        at = torch.tensor([time, 1 - time])
+        forth, back = curved.at(at)[:, 0, 0, 8, 8]
+        assert float(forth) == pytest.approx(float(parabola.at(at)[0, 0, 0, 8, 8]), abs=EXACT)
+        assert float(forth) == pytest.approx(2.0 + float(back), abs=EXACT)
+
+
+def test_without_outer_frames_motion_is_linear():
+    near = torch.tensor([[2.0, 0.0], [-2.0, 0.0]])
+    curved = with_opposite(volume(near, torch.zeros(2, 2), gate=0.0), torch.zeros(2))
+    assert torch.allclose(curved.at(torch.tensor([0.25, 0.75]))[:, 0, 0, 8, 8], torch.tensor([0.5, -1.5]), atol=EXACT)
+
+
+def test_both_accelerations_are_looked_at_unless_the_recipe_says_otherwise():
+    frames = window(32, 64)
+    for cubic in (True, False):
+        torch.manual_seed(0)
+        network = build_network(SvmvConfig(members=2, cubic=cubic)).eval()
+        assert isinstance(network, MotionVolumeNetwork)
+        assert (network(frames).volume.opposite is not None) == cubic
 
 
 def test_a_window_without_motion_keeps_its_picture_at_any_time():

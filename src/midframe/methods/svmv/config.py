@@ -33,6 +33,8 @@ class SvmvConfig:
             `splat` only.
         alignment: Steps of least squares on the colours (`ops.alignment`) that correct the motion before the block at
             1/4, before the one at 1/2, and at full size; `splat` only.
+        cubic: A pixel's motion bends by the accelerations that both sources saw, on a cubic curve through its places
+            in the four frames; without it by that of its own source, on a parabola. `splat` only.
         sharpen: Put back what splatting blurs, as far as the network says for each pixel (`synthesis.py`); `splat`
             only.
     """
@@ -54,6 +56,7 @@ class SvmvConfig:
     visits: int = 1
     outer_frames: bool = True
     alignment: tuple[int, int, int] = (0, 0, 0)
+    cubic: bool = True
     sharpen: bool = False
 
     def __post_init__(self) -> None:

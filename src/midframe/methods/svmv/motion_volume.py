@@ -10,13 +10,17 @@ them as one case.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as functional
 from jaxtyping import Float
 from torch import Tensor
 
+from midframe.ops.warp import backward_warp
+
+LEAST_KNOWN = 1e-6
+"""Divisor where no acceleration is known, and all of them are zero."""
 VARIANCE_WINDOW = 5
 """Side, in pixels, of the neighbourhood of a spatial variance."""
 
@@ -34,6 +38,10 @@ class MotionVolume:
         acceleration: (batch, 1, 1, height, width), how much of the measured acceleration is believed, in [0, 1].
         detail: (batch, 1, 1, height, width), how much of what splatting blurs is put back, in [0, 1]; None for
             nothing.
+        opposite: (batch, 1, 2, height, width), acceleration that the other source saw of what each pixel shows, in
+            pixels for a gap squared (`with_opposite`); None for the pixel's own.
+        known: (batch, 2), 1 where a frame behind the source, and behind the other one, tells its acceleration, else
+            0; None where both do.
     """
 
     near: Tensor
@@ -41,19 +49,32 @@ class MotionVolume:
     score: Tensor
     acceleration: Tensor
     detail: Tensor | None = None
+    opposite: Tensor | None = None
+    known: Tensor | None = None
 
     def at(self, time: Float[Tensor, " batch"]) -> Float[Tensor, "batch members 2 height width"]:
         """Displacement to an instant of the gap.
 
+        With one acceleration motion is quadratic. With that of both sources, each the more the nearer it is in time,
+        a point's places in all four frames lie on one cubic curve, and both sources send it to the same place.
+
         Args:
             time: Counted from the source, 1 at the other side of the gap.
 
-        Source: Xu et al. 2019 (QVI), equation 4, with a gate on its second-order part.
+        Source: Xu et al. 2019 (QVI), equation 4, with a gate on its second-order part; of two such parabolas the
+            Catmull-Rom curve is made.
         """
-        # u(t) = t near + gate (1/2 (near + far) t^2 + 1/2 (near - far) t - t near)
+        # u(t) = t near + 1/2 (t^2 - t) a, where a constant acceleration is a = near + far
         t = time.view(-1, 1, 1, 1, 1)
-        bend = 0.5 * (self.near + self.far) * (t * t - t)
-        return self.near * t + self.acceleration * bend
+        acceleration = self.acceleration * (self.near + self.far)
+        if self.opposite is not None:
+            own, other = 1 - t, t
+            if self.known is not None:
+                own, other = (
+                    part * side.view(-1, 1, 1, 1, 1) for part, side in zip((own, t), self.known.T, strict=True)
+                )
+            acceleration = (own * acceleration + other * self.opposite) / (own + other).clamp(min=LEAST_KNOWN)
+        return self.near * t + 0.5 * (t * t - t) * acceleration
 
     def share(self) -> Float[Tensor, "batch members 1 height width"]:
         """Each member's part of its pixel: softmax of the scores over the members."""
@@ -61,10 +82,32 @@ class MotionVolume:
 
     def split(self) -> tuple[MotionVolume, MotionVolume]:
         """The two halves of the batch: volumes of `before` and of `after`."""
-        fields = (self.near, self.far, self.score, self.acceleration, self.detail)
+        fields = (self.near, self.far, self.score, self.acceleration, self.detail, self.opposite, self.known)
         halves = [(None, None) if field is None else field.chunk(2) for field in fields]
         first, second = ([half[side] for half in halves] for side in (0, 1))
         return MotionVolume(*first), MotionVolume(*second)  # pyright: ignore[reportArgumentType]
+
+
+def with_opposite(volume: MotionVolume, known: Tensor | None = None) -> MotionVolume:
+    """The volumes of both sources, each with the acceleration that the other one saw of the same points.
+
+    Args:
+        volume: Of `before`, then of `after`, along the batch axis.
+        known: (batch,), 1 for sources whose acceleration is known, 0 for others: the known one holds for both then.
+    """
+    share = volume.share()
+    believed = volume.acceleration[:, 0] * mean_motion(volume.near + volume.far, share)
+    # Where a pixel arrives is not to be moved for the sake of what lies there.
+    arrival = mean_motion(volume.near, share).detach()
+    fetched = backward_warp(_swapped(believed), arrival)
+    both = None if known is None else torch.stack((known, _swapped(known)), dim=1)
+    return replace(volume, opposite=fetched[:, None], known=both)
+
+
+def _swapped(values: Tensor) -> Tensor:
+    """What belongs to `before` and to `after`, the other way round."""
+    before, after = values.chunk(2)
+    return torch.cat((after, before))
 
 
 def mean_motion(

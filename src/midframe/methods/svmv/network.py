@@ -40,7 +40,7 @@ from torch import Tensor, nn
 from midframe.core.errors import ShapeError
 from midframe.methods.svmv.config import SvmvConfig
 from midframe.methods.svmv.ensemble import SPREAD
-from midframe.methods.svmv.motion_volume import MotionVolume
+from midframe.methods.svmv.motion_volume import MotionVolume, with_opposite
 from midframe.nn.convolutions import Block, Encoder, cast_and_join, compute_dtype
 from midframe.ops.alignment import align
 from midframe.ops.correlation import local_correlation, symmetric_correlation
@@ -186,15 +186,16 @@ class MotionVolumeNetwork(nn.Module):
             ensemble = moved_together(ensemble, mean, correction)
         # At the ends of a scene a frame is repeated, which says nothing about acceleration.
         source, far = (side.chunk(2)[1] for side in _pairs(matched.frames))
-        repeated = (source == far).flatten(1).all(1).view(-1, 1, 1, 1, 1)
-        acceleration = weights[:, members : members + 1].sigmoid().masked_fill(repeated, 0.0)
-        return MotionVolume(
+        repeated = (source == far).flatten(1).all(1)
+        acceleration = weights[:, members : members + 1].sigmoid().masked_fill(repeated.view(-1, 1, 1, 1, 1), 0.0)
+        volume = MotionVolume(
             near=ensemble[:, :, :2],
             far=ensemble[:, :, 2:],
             score=score,
             acceleration=acceleration,
             detail=weights[:, members + 1 :].sigmoid() if self.config.sharpen else None,
         )
+        return with_opposite(volume, (~repeated).float()) if self.config.cubic else volume
 
     def _refine(
         self, block: Block, features: Tensor, radius: int, motion: Tensor, doubt: Tensor, memory: Tensor

@@ -137,6 +137,8 @@ def motion_volumes(network: MotionVolumeNetwork, frames: Tensor, scale: Fraction
         score=enlarged(volume.score, displacement=False),
         acceleration=enlarged(volume.acceleration, displacement=False),
         detail=None if volume.detail is None else enlarged(volume.detail, displacement=False),
+        opposite=None if volume.opposite is None else enlarged(volume.opposite, displacement=True),
+        known=volume.known,
     )
 
 
