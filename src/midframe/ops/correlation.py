@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from types import EllipsisType
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import torch
-import torch.nn.functional as functional
 from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from midframe.core.errors import ShapeError
+
+SHORTEST = 1e-4
+"""Length of a feature vector below which it counts as shorter than 1."""
+STRIP_NUMBERS = 2**17
+"""Most products held at once on a CPU: with their factors they fit into a core's cache of 2 MB."""
+
+Offset: TypeAlias = tuple[int, int]
+"""Rows down and columns right."""
+Part: TypeAlias = tuple[EllipsisType, slice, slice]
+"""Rows and columns of a map, for indexing it."""
 
 
 def symmetric_correlation(
@@ -40,14 +50,9 @@ def symmetric_correlation(
     """
     if before.shape != after.shape:
         raise ShapeError(f"maps differ: {tuple(before.shape)} and {tuple(after.shape)}.")
-    height, width = before.shape[-2:]
-    first, second = (
-        functional.pad(functional.normalize(side, dim=1, eps=1e-4), (radius,) * 4) for side in (before, after)
-    )
-    span = 2 * radius + 1
-    places = [(i, j) for i in range(span) for j in range(span)]
-    mirrored = [(span - 1 - i, span - 1 - j) for i, j in places]
-    return cast(Tensor, _Products.apply(first, second, mirrored, places, (height, width)))
+    offsets = _window(radius)
+    mirrored = [(-down, -right) for down, right in offsets]
+    return cast(Tensor, _Cosines.apply(before, after, mirrored, offsets))
 
 
 def local_correlation(
@@ -75,18 +80,17 @@ def local_correlation(
     """
     if fixed.shape != moved.shape:
         raise ShapeError(f"maps differ: {tuple(fixed.shape)} and {tuple(moved.shape)}.")
-    height, width = fixed.shape[-2:]
-    first = functional.normalize(fixed, dim=1, eps=1e-4)
-    second = functional.pad(functional.normalize(moved, dim=1, eps=1e-4), (radius,) * 4)
-    span = 2 * radius + 1
-    places = [(i, j) for i in range(span) for j in range(span)]
-    return cast(Tensor, _Products.apply(first, second, [(0, 0)] * len(places), places, (height, width)))
+    offsets = _window(radius)
+    return cast(Tensor, _Cosines.apply(fixed, moved, [(0, 0)] * len(offsets), offsets))
 
 
-class _Products(torch.autograd.Function):
-    """Channel sums of products of equal parts of two maps, for a list of pairs of parts.
+class _Cosines(torch.autograd.Function):
+    """Cosines of one map at p plus an offset and the other at p plus another, for a list of pairs of offsets.
 
-    Its gradient adds to one map of zeros: recorded part by part, each would begin with a map of its own.
+    Products are summed strip by strip: whole maps of them would go to memory and back once for each pair, which took
+    most of the time. Lengths divide the sums, so that no map is copied to be normalised or padded.
+
+    Its gradient adds to one map of zeros: recorded pair by pair, each would begin with a map of its own.
     """
 
     @staticmethod
@@ -94,28 +98,94 @@ class _Products(torch.autograd.Function):
         ctx: Any,
         first: Tensor,
         second: Tensor,
-        first_corners: list[tuple[int, int]],
-        second_corners: list[tuple[int, int]],
-        size: tuple[int, int],
+        first_offsets: Sequence[Offset],
+        second_offsets: Sequence[Offset],
     ) -> Tensor:
-        ctx.save_for_backward(first, second)
-        ctx.parts = [
-            (_part(one, size), _part(other, size)) for one, other in zip(first_corners, second_corners, strict=True)
-        ]
-        return torch.stack([(first[here] * second[there]).sum(1) for here, there in ctx.parts], dim=1)
+        # In channels-last maps a pixel's few channels are adjacent, and sums over them slow.
+        first, second = first.contiguous(), second.contiguous()
+        batch, _, height, width = first.shape
+        pairs = list(zip(first_offsets, second_offsets, strict=True))
+        strips = list(_strips(first))
+        scratch = torch.empty_like(first[:, :, strips[0]])
+        squares = tuple(first.new_empty(batch, 1, height, width) for _ in range(2))
+        cosines = first.new_zeros(batch, len(pairs), height, width)
+        for strip in strips:
+            for map_, sums in zip((first, second), squares, strict=True):
+                part = map_[:, :, strip]
+                torch.sum(_product(part, part, scratch), 1, keepdim=True, out=sums[:, :, strip])
+            for index, (one, other) in enumerate(pairs):
+                place, here, there = _meeting(one, other, strip, (height, width))
+                torch.sum(_product(first[here], second[there], scratch), 1, out=cosines[:, index][place])
+        scales = [_inverse_length(sums) for sums in squares]
+        for cosine, (one, other) in zip(cosines.split(1, dim=1), pairs, strict=True):
+            place, here, there = _meeting(one, other, slice(0, height), (height, width))
+            cosine[place].mul_(scales[0][here]).mul_(scales[1][there])
+        ctx.save_for_backward(first, second, *squares)
+        ctx.pairs = pairs
+        return cosines
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         (gradient,) = grad_outputs
-        first, second = ctx.saved_tensors
+        first, second, *squares = ctx.saved_tensors
+        height, width = first.shape[-2:]
+        first, second = (map_ * _inverse_length(sums) for map_, sums in zip((first, second), squares, strict=True))
         to_first, to_second = torch.zeros_like(first), torch.zeros_like(second)
-        for (here, there), part in zip(ctx.parts, gradient.split(1, dim=1), strict=True):
-            to_first[here].addcmul_(second[there], part)
-            to_second[there].addcmul_(first[here], part)
-        return to_first, to_second, None, None, None
+        for (one, other), part in zip(ctx.pairs, gradient.split(1, dim=1), strict=True):
+            place, here, there = _meeting(one, other, slice(0, height), (height, width))
+            to_first[here].addcmul_(second[there], part[place])
+            to_second[there].addcmul_(first[here], part[place])
+        return _to_direction(to_first, first, squares[0]), _to_direction(to_second, second, squares[1]), None, None
 
 
-def _part(corner: tuple[int, int], size: tuple[int, int]) -> tuple[EllipsisType, slice, slice]:
-    (top, left), (height, width) = corner, size
-    return ..., slice(top, top + height), slice(left, left + width)
+def _window(radius: int) -> list[Offset]:
+    """All offsets of a window, row offset slowest."""
+    span = range(-radius, radius + 1)
+    return [(down, right) for down in span for right in span]
+
+
+def _strips(map_: Tensor) -> Iterator[slice]:
+    """Rows of a map, some at a time: the first strip is the tallest. A GPU has no use for short ones."""
+    batch, channels, height, width = map_.shape
+    rows = max(1, STRIP_NUMBERS // (batch * channels * width)) if map_.device.type == "cpu" else height
+    return (slice(top, min(top + rows, height)) for top in range(0, height, rows))
+
+
+def _product(one: Tensor, other: Tensor, scratch: Tensor) -> Tensor:
+    """The product of two maps of one shape, in a corner of the scratch."""
+    return torch.mul(one, other, out=scratch[..., : one.shape[-2], : one.shape[-1]])
+
+
+def _meeting(one: Offset, other: Offset, rows: slice, size: tuple[int, int]) -> tuple[Part, Part, Part]:
+    """Of these rows, the places from where both offsets lead into the map, and where either of them leads.
+
+    They are empty where there is no such place.
+    """
+    height, width = size
+    down = _common(rows, height, one[0], other[0])
+    right = _common(slice(0, width), width, one[1], other[1])
+    place, here, there = (
+        (..., slice(down.start + i, down.stop + i), slice(right.start + j, right.stop + j))
+        for i, j in ((0, 0), one, other)
+    )
+    return place, here, there
+
+
+def _common(line: slice, length: int, one: int, other: int) -> slice:
+    """Of a line, the places from where both offsets stay between 0 and a length."""
+    start = max(line.start, -one, -other)
+    return slice(start, max(start, min(line.stop, length - one, length - other)))
+
+
+def _inverse_length(squares: Tensor) -> Tensor:
+    return squares.clamp(min=SHORTEST**2).rsqrt_()
+
+
+def _to_direction(gradient: Tensor, unit: Tensor, squares: Tensor) -> Tensor:
+    """The gradient of vectors, from that of the vectors divided by their length.
+
+    Length does not change the direction, so what points along it is taken off; where the length is held, nothing is.
+    """
+    along = (gradient * unit).sum(1, keepdim=True) * (squares >= SHORTEST**2)
+    return gradient.addcmul_(unit, along, value=-1).mul_(_inverse_length(squares))
