@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from midframe.core.errors import ShapeError
-from midframe.ops.resize import resize
+from midframe.ops.resize import cell_sums, resize
 from midframe.ops.warp import backward_warp
 
 CELL = 2
@@ -72,8 +72,8 @@ def align(
         down_weighted * difference,
     )
     means = (right_weighted, down_weighted, difference_weighted)
-    cells = [_cell_sums(weight), *(_cell_sums(moment.mean(1, keepdim=True)) for moment in moments)]
-    sums = _window_sums(torch.cat((*cells, *(_cell_sums(mean) for mean in means)), dim=1))
+    cells = [cell_sums(weight, CELL), *(cell_sums(moment.mean(1, keepdim=True), CELL) for moment in moments)]
+    sums = _window_sums(torch.cat((*cells, *(cell_sums(mean, CELL) for mean in means)), dim=1))
     total, xx, xy, yy, x_d, y_d = sums[:, :6].unbind(1)
     mean_x, mean_y, mean_d = sums[:, 6:].chunk(3, dim=1)
 
@@ -95,12 +95,6 @@ def _gradients(image: Tensor) -> tuple[Tensor, Tensor]:
     wide = functional.pad(image, (1, 1, 0, 0), mode="replicate")
     tall = functional.pad(image, (0, 0, 1, 1), mode="replicate")
     return (wide[..., 2:] - wide[..., :-2]) / 2, (tall[..., 2:, :] - tall[..., :-2, :]) / 2
-
-
-def _cell_sums(map_: Tensor) -> Tensor:
-    """Sums over cells; by slices, which take a quarter of the time of pooling."""
-    rows = map_[..., 0::CELL, :] + map_[..., 1::CELL, :]
-    return rows[..., 0::CELL] + rows[..., 1::CELL]
 
 
 def _window_sums(cells: Tensor) -> Tensor:

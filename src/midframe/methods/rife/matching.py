@@ -39,7 +39,7 @@ from midframe.ops.alignment import align
 from midframe.ops.correlation import symmetric_correlation
 from midframe.ops.flow import resize_flow
 from midframe.ops.luma import luma
-from midframe.ops.resize import resize
+from midframe.ops.resize import resize, shrink
 from midframe.ops.warp import backward_warp
 
 FLOW_CHANNELS = 4  # target->before (x, y), then target->after (x, y)
@@ -189,7 +189,7 @@ class MatchingNetwork(nn.Module):
         half, quarter, eighth = self.encoder(self.cast(pair - 0.5))
         pyramid = [eighth]
         for level in range(1, levels):
-            smaller = functional.avg_pool2d(pair, 2**level)
+            smaller = shrink(pair, 2**level)
             pyramid.append(self.encoder.coarsest(self.cast(smaller - 0.5)))
         return Encoded(pair, half, quarter, tuple(pyramid))
 
@@ -267,7 +267,7 @@ class MatchingNetwork(nn.Module):
         if not steps:
             return estimate
         # Colours help, but at full size they would take longer than a block.
-        pictures = functional.avg_pool2d(pair, divisor) if divisor > 1 else luma(pair)[:, None]
+        pictures = shrink(pair, divisor) if divisor > 1 else luma(pair)[:, None]
         size = (pictures.shape[-2], pictures.shape[-1])
         flow = resize_flow(estimate.flow, size)
         # The correction passes no gradient: what the blocks learn is to come near enough for it.

@@ -15,13 +15,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-import torch.nn.functional as functional
 from torch import Tensor
 
 from midframe.methods.rife.layouts import MatchingConfig
 from midframe.methods.rife.matching import Encoded, Estimate, MatchingNetwork, Rough
 from midframe.ops.flow import resize_flow
-from midframe.ops.resize import resize
+from midframe.ops.resize import resize, shrink
 from midframe.ops.tiles import Box, cover, quarters
 
 ENCODER_HALO = 24
@@ -50,7 +49,7 @@ def encode_in_tiles(network: MatchingNetwork, pair: Tensor, levels: int, area: i
     quarter, eighth = _features(network, pair, area)
     pyramid = [eighth]
     for level in range(1, levels):
-        pyramid.append(_features(network, functional.avg_pool2d(pair, 2**level), area)[1])
+        pyramid.append(_features(network, shrink(pair, 2**level), area)[1])
     return Encoded(pair, None, quarter, tuple(pyramid))
 
 
