@@ -238,7 +238,7 @@ class MatchingNetwork(nn.Module):
         estimate = self._align(pair, 2, rough.estimates[-1], time, before_half)
         estimate, residual, share = self._finish(half, estimate, rough.memory, time)
         estimate = self._align(pair, 1, estimate, time, at_full)
-        return estimate, self.merge(pair, estimate, share) + residual
+        return estimate, self.merge(pair, estimate, share).add_(residual)
 
     @staticmethod
     def merge(
@@ -259,7 +259,7 @@ class MatchingNetwork(nn.Module):
         if detail is None:
             return merged
         sharp = blend(*_warp_joined(luma(pair)[:, None], estimate.flow, "bicubic", corner), estimate.mask)
-        return merged + detail * (sharp - luma(merged)[:, None])
+        return merged + (sharp - luma(merged)[:, None]).mul_(detail)
 
     @staticmethod
     def _align(pair: Tensor, divisor: int, estimate: Estimate, time: Tensor, steps: int) -> Estimate:
@@ -271,11 +271,12 @@ class MatchingNetwork(nn.Module):
         size = (pictures.shape[-2], pictures.shape[-1])
         flow = resize_flow(estimate.flow, size)
         # The correction passes no gradient: what the blocks learn is to come near enough for it.
-        start = flow.detach()
-        aligned = start
+        aligned = flow.detach()
         for _ in range(steps):
             aligned = align(pictures, aligned, time)
-        return Estimate(flow + (aligned - start), resize(estimate.mask, size))
+        if flow.requires_grad:
+            aligned = flow + (aligned - flow.detach())
+        return Estimate(aligned, resize(estimate.mask, size))
 
     def _refine(
         self,
