@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from types import EllipsisType
 from typing import Any, TypeAlias, cast
 
@@ -87,8 +88,8 @@ def local_correlation(
 class _Cosines(torch.autograd.Function):
     """Cosines of one map at p plus an offset and the other at p plus another, for a list of pairs of offsets.
 
-    Products are summed strip by strip: whole maps of them would go to memory and back once for each pair, which took
-    most of the time. Lengths divide the sums, so that no map is copied to be normalised or padded.
+    On a CPU it goes strip by strip: whole maps of products would go to memory and back once for each pair, and
+    copies of both maps, normalised, twice; that took most of the time.
 
     Its gradient adds to one map of zeros: recorded pair by pair, each would begin with a map of its own.
     """
@@ -103,40 +104,40 @@ class _Cosines(torch.autograd.Function):
     ) -> Tensor:
         # In channels-last maps a pixel's few channels are adjacent, and sums over them slow.
         first, second = first.contiguous(), second.contiguous()
-        batch, _, height, width = first.shape
         pairs = list(zip(first_offsets, second_offsets, strict=True))
-        strips = list(_strips(first))
-        scratch = torch.empty_like(first[:, :, strips[0]])
-        squares = tuple(first.new_empty(batch, 1, height, width) for _ in range(2))
-        cosines = first.new_zeros(batch, len(pairs), height, width)
-        for strip in strips:
-            for map_, sums in zip((first, second), squares, strict=True):
-                part = map_[:, :, strip]
-                torch.sum(_product(part, part, scratch), 1, keepdim=True, out=sums[:, :, strip])
-            for index, (one, other) in enumerate(pairs):
-                place, here, there = _meeting(one, other, strip, (height, width))
-                torch.sum(_product(first[here], second[there], scratch), 1, out=cosines[:, index][place])
-        scales = [_inverse_length(sums) for sums in squares]
-        for cosine, (one, other) in zip(cosines.split(1, dim=1), pairs, strict=True):
-            place, here, there = _meeting(one, other, slice(0, height), (height, width))
-            cosine[place].mul_(scales[0][here]).mul_(scales[1][there])
-        ctx.save_for_backward(first, second, *squares)
+        ctx.save_for_backward(first, second)
         ctx.pairs = pairs
+        batch, _, height, width = first.shape
+        reach = max(abs(down) for pair in pairs for down, _ in pair)
+        cosines = first.new_zeros(batch, len(pairs), height, width)
+        scratch: Tensor | None = None
+        for rows in _strips(first):
+            # All rows that the offsets lead to from these, which are a map of their own then.
+            around = slice(max(rows.start - reach, 0), min(rows.stop + reach, height))
+            one_unit, other_unit = _unit(first[:, :, around]), _unit(second[:, :, around])
+            scratch = torch.empty_like(one_unit) if scratch is None else scratch
+            targets = cosines[:, :, around].unbind(1)
+            inside = rows.start - around.start, rows.stop - around.start
+            for target, (one, other) in zip(targets, pairs, strict=True):
+                place, here, there = _meeting(one, other, inside, (around.stop - around.start, width))
+                target = target[place]
+                products = scratch[..., : target.shape[-2], : target.shape[-1]]
+                torch.sum(torch.mul(one_unit[here], other_unit[there], out=products), 1, out=target)
         return cosines
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         (gradient,) = grad_outputs
-        first, second, *squares = ctx.saved_tensors
-        height, width = first.shape[-2:]
-        first, second = (map_ * _inverse_length(sums) for map_, sums in zip((first, second), squares, strict=True))
-        to_first, to_second = torch.zeros_like(first), torch.zeros_like(second)
+        maps = ctx.saved_tensors
+        height, width = gradient.shape[-2:]
+        one_unit, other_unit = (_unit(map_) for map_ in maps)
+        to_first, to_second = torch.zeros_like(one_unit), torch.zeros_like(other_unit)
         for (one, other), part in zip(ctx.pairs, gradient.split(1, dim=1), strict=True):
-            place, here, there = _meeting(one, other, slice(0, height), (height, width))
-            to_first[here].addcmul_(second[there], part[place])
-            to_second[there].addcmul_(first[here], part[place])
-        return _to_direction(to_first, first, squares[0]), _to_direction(to_second, second, squares[1]), None, None
+            place, here, there = _meeting(one, other, (0, height), (height, width))
+            to_first[here].addcmul_(other_unit[there], part[place])
+            to_second[there].addcmul_(one_unit[here], part[place])
+        return _to_map(to_first, one_unit, maps[0]), _to_map(to_second, other_unit, maps[1]), None, None
 
 
 def _window(radius: int) -> list[Offset]:
@@ -146,46 +147,42 @@ def _window(radius: int) -> list[Offset]:
 
 
 def _strips(map_: Tensor) -> Iterator[slice]:
-    """Rows of a map, some at a time: the first strip is the tallest. A GPU has no use for short ones."""
+    """Rows of a map, some at a time. A GPU has no use for short strips."""
     batch, channels, height, width = map_.shape
     rows = max(1, STRIP_NUMBERS // (batch * channels * width)) if map_.device.type == "cpu" else height
     return (slice(top, min(top + rows, height)) for top in range(0, height, rows))
 
 
-def _product(one: Tensor, other: Tensor, scratch: Tensor) -> Tensor:
-    """The product of two maps of one shape, in a corner of the scratch."""
-    return torch.mul(one, other, out=scratch[..., : one.shape[-2], : one.shape[-1]])
-
-
-def _meeting(one: Offset, other: Offset, rows: slice, size: tuple[int, int]) -> tuple[Part, Part, Part]:
+@lru_cache(maxsize=1024)  # strips differ little in it
+def _meeting(one: Offset, other: Offset, rows: tuple[int, int], size: tuple[int, int]) -> tuple[Part, Part, Part]:
     """Of these rows, the places from where both offsets lead into the map, and where either of them leads.
 
     They are empty where there is no such place.
     """
     height, width = size
-    down = _common(rows, height, one[0], other[0])
-    right = _common(slice(0, width), width, one[1], other[1])
+    top, bottom = _common(*rows, height, one[0], other[0])
+    left, right = _common(0, width, width, one[1], other[1])
     place, here, there = (
-        (..., slice(down.start + i, down.stop + i), slice(right.start + j, right.stop + j))
-        for i, j in ((0, 0), one, other)
+        (..., slice(top + i, bottom + i), slice(left + j, right + j)) for i, j in ((0, 0), one, other)
     )
     return place, here, there
 
 
-def _common(line: slice, length: int, one: int, other: int) -> slice:
+def _common(start: int, stop: int, length: int, one: int, other: int) -> tuple[int, int]:
     """Of a line, the places from where both offsets stay between 0 and a length."""
-    start = max(line.start, -one, -other)
-    return slice(start, max(start, min(line.stop, length - one, length - other)))
+    start = max(start, -one, -other)
+    return start, max(start, min(stop, length - one, length - other))
 
 
-def _inverse_length(squares: Tensor) -> Tensor:
-    return squares.clamp(min=SHORTEST**2).rsqrt_()
+def _unit(map_: Tensor) -> Tensor:
+    return map_ * map_.square().sum(1, keepdim=True).clamp_(min=SHORTEST**2).rsqrt_()
 
 
-def _to_direction(gradient: Tensor, unit: Tensor, squares: Tensor) -> Tensor:
-    """The gradient of vectors, from that of the vectors divided by their length.
+def _to_map(gradient: Tensor, unit: Tensor, map_: Tensor) -> Tensor:
+    """The gradient of a map, from that of the map divided by its lengths.
 
     Length does not change the direction, so what points along it is taken off; where the length is held, nothing is.
     """
+    squares = map_.square().sum(1, keepdim=True)
     along = (gradient * unit).sum(1, keepdim=True) * (squares >= SHORTEST**2)
-    return gradient.addcmul_(unit, along, value=-1).mul_(_inverse_length(squares))
+    return gradient.addcmul_(unit, along, value=-1).mul_(squares.clamp_(min=SHORTEST**2).rsqrt_())

@@ -41,10 +41,17 @@ def backward_warp(
     """
     if image.shape[0] != flow.shape[0] or (corner is None and image.shape[-2:] != flow.shape[-2:]):
         raise ShapeError(f"image {tuple(image.shape)} and flow {tuple(flow.shape)} differ in batch or size.")
-    image = image.float()
-    grid = sampling_grid(flow, (image.shape[-2], image.shape[-1]), corner or (0, 0))
-    with torch.autocast(device_type=flow.device.type, enabled=False):
-        return functional.grid_sample(image, grid, mode=kernel, padding_mode="border", align_corners=False)
+    return fetch(image, sampling_grid(flow, (image.shape[-2], image.shape[-1]), corner or (0, 0)), kernel)
+
+
+def fetch(
+    image: Float[Tensor, "batch channel height width"],
+    places: Float[Tensor, "batch part_height part_width 2"],
+    kernel: Literal["bilinear", "bicubic"] = "bilinear",
+) -> Float[Tensor, "batch channel part_height part_width"]:
+    """As `backward_warp`, from places that `sampling_grid` made: for several images that are fetched by one flow."""
+    with torch.autocast(device_type=image.device.type, enabled=False):
+        return functional.grid_sample(image.float(), places, mode=kernel, padding_mode="border", align_corners=False)
 
 
 def sampling_grid(
