@@ -64,15 +64,17 @@ def align(
     right, down = _gradients(torch.lerp(after, before, share))
     weight = _mean(difference.square()).add_(TOLERATED**2).reciprocal_().mul_(TOLERATED**2)
     right_weighted, down_weighted, difference_weighted = weight * right, weight * down, weight * difference
-    moments = (
-        right_weighted * right,
-        right_weighted * down,
-        down_weighted * down,
-        right_weighted * difference,
-        down_weighted * difference,
+    cells = (
+        cell_sums(weight, CELL),
+        _product_sums(right_weighted, right),
+        _product_sums(right_weighted, down),
+        _product_sums(down_weighted, down),
+        _product_sums(right_weighted, difference),
+        _product_sums(down_weighted, difference),
+        cell_sums(right_weighted, CELL),
+        cell_sums(down_weighted, CELL),
+        cell_sums(difference_weighted, CELL),
     )
-    means = (right_weighted, down_weighted, difference_weighted)
-    cells = [cell_sums(map_, CELL) for map_ in (weight, *(_mean(moment) for moment in moments), *means)]
     sums = _window_sums(torch.cat(cells, dim=1))
     total, xx, xy, yy, x_d, y_d = sums[:, :6].unbind(1)
     mean_x, mean_y, mean_d = sums[:, 6:].chunk(3, dim=1)
@@ -94,6 +96,15 @@ def align(
 def _mean(map_: Tensor) -> Tensor:
     """Over the channels, of which there is often one only."""
     return map_ if map_.shape[1] == 1 else map_.mean(1, keepdim=True)
+
+
+def _product_sums(one: Tensor, other: Tensor) -> Tensor:
+    """Sums over cells of the channels' mean product; rows are added as they are multiplied, in half the time."""
+    rows = one[..., ::CELL, :] * other[..., ::CELL, :]
+    for start in range(1, CELL):
+        rows.addcmul_(one[..., start::CELL, :], other[..., start::CELL, :])
+    rows = _mean(rows)
+    return sum((rows[..., start::CELL] for start in range(1, CELL)), rows[..., ::CELL])
 
 
 def _gradients(image: Tensor) -> tuple[Tensor, Tensor]:

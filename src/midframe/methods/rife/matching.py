@@ -328,12 +328,12 @@ class MatchingNetwork(nn.Module):
             # Its distance from 1: where flow is nearly right all cosines are close to 1, and bfloat16 would round
             # their differences away.
             parts = (*parts, 1 - symmetric_correlation(*warped, self.config.fine_radius))
-        step = self.fine(self._join(parts)).float()
-        flow = resize_flow(flow + step[:, :FLOW_CHANNELS], (2 * height, 2 * width))
-        full = functional.pixel_shuffle(step[:, FLOW_CHANNELS : FLOW_CHANNELS + 4 * (1 + 3)], 2)
+        step = self.fine(self._join(parts))
+        flow = resize_flow(flow + step[:, :FLOW_CHANNELS].float(), (2 * height, 2 * width))
+        full = functional.pixel_shuffle(step[:, FLOW_CHANNELS : FLOW_CHANNELS + 4 * (1 + 3)], 2).float()
         share = None
         if self.config.sharpen:
-            share = resize(torch.sigmoid(step[:, -1:]), (2 * height, 2 * width))
+            share = resize(torch.sigmoid(step[:, -1:].float()), (2 * height, 2 * width))
         return Estimate(flow, resize(mask, (2 * height, 2 * width)) + full[:, :1]), full[:, 1:], share
 
     def _teach(self, features: Tensor, target: Tensor, estimate: Estimate, time: Tensor) -> Estimate:
