@@ -17,7 +17,7 @@ from midframe.core.errors import ShapeError
 SHORTEST = 1e-4
 """Length of a feature vector below which it counts as shorter than 1."""
 STRIP_NUMBERS = 2**17
-"""Most products held at once on a CPU: with their factors they fit into a core's cache of 2 MB."""
+"""Most products held at once for each thread of a CPU: with their factors they fit into a core's cache of 2 MB."""
 
 Offset: TypeAlias = tuple[int, int]
 """Rows down and columns right."""
@@ -149,7 +149,8 @@ def _window(radius: int) -> list[Offset]:
 def _strips(map_: Tensor) -> Iterator[slice]:
     """Rows of a map, some at a time. A GPU has no use for short strips."""
     batch, channels, height, width = map_.shape
-    rows = max(1, STRIP_NUMBERS // (batch * channels * width)) if map_.device.type == "cpu" else height
+    most = STRIP_NUMBERS * torch.get_num_threads()
+    rows = max(1, most // (batch * channels * width)) if map_.device.type == "cpu" else height
     return (slice(top, min(top + rows, height)) for top in range(0, height, rows))
 
 
