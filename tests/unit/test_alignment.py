@@ -121,3 +121,19 @@ def test_a_size_that_does_not_divide_into_cells_is_refused():
 def test_no_gradient_passes():
     pair, exact, moment = moving((1.0, 0.5), 0.5)
     assert not align(pair, exact.requires_grad_(), moment).requires_grad
+
+
+def test_what_comes_in_is_left_as_it_was():
+    generator = torch.Generator().manual_seed(0)
+    for channels in (1, 3):
+        given = (torch.rand(2, channels, 48, 64, generator=generator), torch.rand(1, 4, 48, 64), torch.tensor([0.5]))
+        before = tuple(part.clone() for part in given)
+        align(*given)
+        assert all(torch.equal(one, other) for one, other in zip(given, before, strict=True))
+
+
+def test_one_channel_says_what_three_equal_ones_say():
+    pair = torch.rand(2, 1, *SIZE, generator=torch.Generator().manual_seed(0))
+    flow, moment = torch.zeros(1, 4, *SIZE), torch.tensor([0.3])
+    one, three = (align(pair.expand(-1, channels, -1, -1), flow, moment) for channels in (1, 3))
+    assert torch.allclose(one, three, atol=SOLUTION_ERROR)

@@ -1,7 +1,7 @@
 import torch
 
 from midframe.ops.flow import resize_flow
-from midframe.ops.warp import backward_warp
+from midframe.ops.warp import backward_warp, fetch, sampling_grid
 
 WARP_TOLERANCE = 1e-5  # float32 rounding of a normalised coordinate on a 40-pixel line
 
@@ -44,3 +44,19 @@ def test_bicubic_samples_keep_detail_that_bilinear_ones_lose():
         (backward_warp(image, flow, kernel)[0, 0, 4] - moved)[4:-4].abs().max() for kernel in ("bilinear", "bicubic")
     ]
     assert errors[1] < errors[0] / 2
+
+
+def test_two_images_fetched_from_the_same_places_are_warped_by_the_same_flow():
+    generator = torch.Generator().manual_seed(0)
+    flow = 3 * torch.randn(1, 2, 8, 10, generator=generator)
+    images = (torch.rand(1, 3, 20, 30, generator=generator), torch.rand(1, 1, 20, 30, generator=generator))
+    places = sampling_grid(flow, (20, 30), (5, 7))
+    for image, kernel in zip(images, ("bilinear", "bicubic"), strict=True):
+        assert torch.equal(fetch(image, places, kernel), backward_warp(image, flow, kernel, corner=(5, 7)))
+
+
+def test_the_gradient_of_a_flow_is_that_of_the_slope_it_moves_along():
+    slope = torch.arange(12.0).expand(1, 1, 9, 12) + 20 * torch.arange(9.0)[:, None]
+    flow = torch.full((1, 2, 9, 12), 0.3, requires_grad=True)
+    (gradient,) = torch.autograd.grad(backward_warp(slope, flow).sum(), flow)
+    assert torch.allclose(gradient[0, :, 1:-1, 1:-1], torch.tensor([1.0, 20.0])[:, None, None], rtol=1e-4)

@@ -25,8 +25,10 @@ class ResidualConvolution(nn.Module):
         change = self.conv(features)
         if torch.is_grad_enabled():
             return functional.leaky_relu(change * self.beta + features, SLOPE)
-        # The same numbers in a third of the memory: large frames spend most of their time in it.
-        return functional.leaky_relu_(change.mul_(self.beta).add_(features), SLOPE)
+        # The same numbers in a third of the memory, in one pass where rows of sizes lie as those of the change do:
+        # large frames spend most of their time in it.
+        sizes = torch.empty_like(change[:1, :, :1]).copy_(self.beta)
+        return functional.leaky_relu_(torch.addcmul(features, change, sizes, out=change), SLOPE)
 
 
 class Block(nn.Module):
@@ -42,7 +44,7 @@ class Block(nn.Module):
         nn.init.constant_(cast(Tensor, self.leave.bias), 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.leave(self.body(functional.leaky_relu(self.enter(x), SLOPE)))
+        return self.leave(self.body(functional.leaky_relu_(self.enter(x), SLOPE)))
 
 
 class Encoder(nn.Module):
@@ -72,9 +74,10 @@ class Encoder(nn.Module):
 def cast_and_join(parts: tuple[Tensor, ...], dtype: torch.dtype) -> Tensor:
     """Join along the channels in one number format, channels last.
 
-    Each part is cast before joining: a mixed `cat` would promote all of it to float32 and cast the whole back.
+    Each part is cast before joining: a mixed `cat` would promote all of it to float32 and cast the whole back. It is
+    reordered after casting: both at once take half as long again on a CPU.
     """
-    return torch.cat([part.to(dtype=dtype, memory_format=torch.channels_last) for part in parts], dim=1)
+    return torch.cat([part.to(dtype).to(memory_format=torch.channels_last) for part in parts], dim=1)
 
 
 def compute_dtype(weight: Tensor) -> torch.dtype:
@@ -85,4 +88,4 @@ def compute_dtype(weight: Tensor) -> torch.dtype:
 
 
 def _down(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE))
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE, inplace=True))

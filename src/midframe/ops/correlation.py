@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from types import EllipsisType
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import torch
-import torch.nn.functional as functional
 from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from midframe.core.errors import ShapeError
+
+SHORTEST = 1e-4
+"""Length of a feature vector below which it counts as shorter than 1."""
+STRIP_NUMBERS = 2**17
+"""Most products held at once for each thread of a CPU: with their factors they fit into a core's cache of 2 MB."""
+
+Offset: TypeAlias = tuple[int, int]
+"""Rows down and columns right."""
+Part: TypeAlias = tuple[EllipsisType, slice, slice]
+"""Rows and columns of a map, for indexing it."""
 
 
 def symmetric_correlation(
@@ -40,14 +51,9 @@ def symmetric_correlation(
     """
     if before.shape != after.shape:
         raise ShapeError(f"maps differ: {tuple(before.shape)} and {tuple(after.shape)}.")
-    height, width = before.shape[-2:]
-    first, second = (
-        functional.pad(functional.normalize(side, dim=1, eps=1e-4), (radius,) * 4) for side in (before, after)
-    )
-    span = 2 * radius + 1
-    places = [(i, j) for i in range(span) for j in range(span)]
-    mirrored = [(span - 1 - i, span - 1 - j) for i, j in places]
-    return cast(Tensor, _Products.apply(first, second, mirrored, places, (height, width)))
+    offsets = _window(radius)
+    mirrored = [(-down, -right) for down, right in offsets]
+    return cast(Tensor, _Cosines.apply(before, after, mirrored, offsets))
 
 
 def local_correlation(
@@ -75,18 +81,17 @@ def local_correlation(
     """
     if fixed.shape != moved.shape:
         raise ShapeError(f"maps differ: {tuple(fixed.shape)} and {tuple(moved.shape)}.")
-    height, width = fixed.shape[-2:]
-    first = functional.normalize(fixed, dim=1, eps=1e-4)
-    second = functional.pad(functional.normalize(moved, dim=1, eps=1e-4), (radius,) * 4)
-    span = 2 * radius + 1
-    places = [(i, j) for i in range(span) for j in range(span)]
-    return cast(Tensor, _Products.apply(first, second, [(0, 0)] * len(places), places, (height, width)))
+    offsets = _window(radius)
+    return cast(Tensor, _Cosines.apply(fixed, moved, [(0, 0)] * len(offsets), offsets))
 
 
-class _Products(torch.autograd.Function):
-    """Channel sums of products of equal parts of two maps, for a list of pairs of parts.
+class _Cosines(torch.autograd.Function):
+    """Cosines of one map at p plus an offset and the other at p plus another, for a list of pairs of offsets.
 
-    Its gradient adds to one map of zeros: recorded part by part, each would begin with a map of its own.
+    On a CPU it goes strip by strip: whole maps of products would go to memory and back once for each pair, and
+    copies of both maps, normalised, twice; that took most of the time.
+
+    Its gradient adds to one map of zeros: recorded pair by pair, each would begin with a map of its own.
     """
 
     @staticmethod
@@ -94,28 +99,91 @@ class _Products(torch.autograd.Function):
         ctx: Any,
         first: Tensor,
         second: Tensor,
-        first_corners: list[tuple[int, int]],
-        second_corners: list[tuple[int, int]],
-        size: tuple[int, int],
+        first_offsets: Sequence[Offset],
+        second_offsets: Sequence[Offset],
     ) -> Tensor:
+        # In channels-last maps a pixel's few channels are adjacent, and sums over them slow.
+        first, second = first.contiguous(), second.contiguous()
+        pairs = list(zip(first_offsets, second_offsets, strict=True))
         ctx.save_for_backward(first, second)
-        ctx.parts = [
-            (_part(one, size), _part(other, size)) for one, other in zip(first_corners, second_corners, strict=True)
-        ]
-        return torch.stack([(first[here] * second[there]).sum(1) for here, there in ctx.parts], dim=1)
+        ctx.pairs = pairs
+        batch, _, height, width = first.shape
+        reach = max(abs(down) for pair in pairs for down, _ in pair)
+        cosines = first.new_zeros(batch, len(pairs), height, width)
+        scratch: Tensor | None = None
+        for rows in _strips(first):
+            # All rows that the offsets lead to from these, which are a map of their own then.
+            around = slice(max(rows.start - reach, 0), min(rows.stop + reach, height))
+            one_unit, other_unit = _unit(first[:, :, around]), _unit(second[:, :, around])
+            scratch = torch.empty_like(one_unit) if scratch is None else scratch
+            targets = cosines[:, :, around].unbind(1)
+            inside = rows.start - around.start, rows.stop - around.start
+            for target, (one, other) in zip(targets, pairs, strict=True):
+                place, here, there = _meeting(one, other, inside, (around.stop - around.start, width))
+                target = target[place]
+                products = scratch[..., : target.shape[-2], : target.shape[-1]]
+                torch.sum(torch.mul(one_unit[here], other_unit[there], out=products), 1, out=target)
+        return cosines
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         (gradient,) = grad_outputs
-        first, second = ctx.saved_tensors
-        to_first, to_second = torch.zeros_like(first), torch.zeros_like(second)
-        for (here, there), part in zip(ctx.parts, gradient.split(1, dim=1), strict=True):
-            to_first[here].addcmul_(second[there], part)
-            to_second[there].addcmul_(first[here], part)
-        return to_first, to_second, None, None, None
+        maps = ctx.saved_tensors
+        height, width = gradient.shape[-2:]
+        one_unit, other_unit = (_unit(map_) for map_ in maps)
+        to_first, to_second = torch.zeros_like(one_unit), torch.zeros_like(other_unit)
+        for (one, other), part in zip(ctx.pairs, gradient.split(1, dim=1), strict=True):
+            place, here, there = _meeting(one, other, (0, height), (height, width))
+            to_first[here].addcmul_(other_unit[there], part[place])
+            to_second[there].addcmul_(one_unit[here], part[place])
+        return _to_map(to_first, one_unit, maps[0]), _to_map(to_second, other_unit, maps[1]), None, None
 
 
-def _part(corner: tuple[int, int], size: tuple[int, int]) -> tuple[EllipsisType, slice, slice]:
-    (top, left), (height, width) = corner, size
-    return ..., slice(top, top + height), slice(left, left + width)
+def _window(radius: int) -> list[Offset]:
+    """All offsets of a window, row offset slowest."""
+    span = range(-radius, radius + 1)
+    return [(down, right) for down in span for right in span]
+
+
+def _strips(map_: Tensor) -> Iterator[slice]:
+    """Rows of a map, some at a time. A GPU has no use for short strips."""
+    batch, channels, height, width = map_.shape
+    most = STRIP_NUMBERS * torch.get_num_threads()
+    rows = max(1, most // (batch * channels * width)) if map_.device.type == "cpu" else height
+    return (slice(top, min(top + rows, height)) for top in range(0, height, rows))
+
+
+@lru_cache(maxsize=1024)  # strips differ little in it
+def _meeting(one: Offset, other: Offset, rows: tuple[int, int], size: tuple[int, int]) -> tuple[Part, Part, Part]:
+    """Of these rows, the places from where both offsets lead into the map, and where either of them leads.
+
+    They are empty where there is no such place.
+    """
+    height, width = size
+    top, bottom = _common(*rows, height, one[0], other[0])
+    left, right = _common(0, width, width, one[1], other[1])
+    place, here, there = (
+        (..., slice(top + i, bottom + i), slice(left + j, right + j)) for i, j in ((0, 0), one, other)
+    )
+    return place, here, there
+
+
+def _common(start: int, stop: int, length: int, one: int, other: int) -> tuple[int, int]:
+    """Of a line, the places from where both offsets stay between 0 and a length."""
+    start = max(start, -one, -other)
+    return start, max(start, min(stop, length - one, length - other))
+
+
+def _unit(map_: Tensor) -> Tensor:
+    return map_ * map_.square().sum(1, keepdim=True).clamp_(min=SHORTEST**2).rsqrt_()
+
+
+def _to_map(gradient: Tensor, unit: Tensor, map_: Tensor) -> Tensor:
+    """The gradient of a map, from that of the map divided by its lengths.
+
+    Length does not change the direction, so what points along it is taken off; where the length is held, nothing is.
+    """
+    squares = map_.square().sum(1, keepdim=True)
+    along = (gradient * unit).sum(1, keepdim=True) * (squares >= SHORTEST**2)
+    return gradient.addcmul_(unit, along, value=-1).mul_(squares.clamp_(min=SHORTEST**2).rsqrt_())

@@ -14,7 +14,7 @@ RED, GREEN, BLUE = 0.299, 0.587, 0.114
 def luma(frames: Float[Tensor, "*lead 3 height width"]) -> Float[Tensor, "*lead height width"]:
     """Weigh the channels of RGB as the eye does, in the range of the input."""
     red, green, blue = frames.unbind(-3)
-    return RED * red + GREEN * green + BLUE * blue
+    return (RED * red).add_(green, alpha=GREEN).add_(blue, alpha=BLUE)
 
 
 def luma_bytes(frames: Float[Tensor, "*lead 3 height width"]) -> UInt8[Tensor, "*lead height width"]:

@@ -24,7 +24,6 @@ the weights, or of autocast.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as functional
@@ -39,8 +38,8 @@ from midframe.ops.alignment import align
 from midframe.ops.correlation import symmetric_correlation
 from midframe.ops.flow import resize_flow
 from midframe.ops.luma import luma
-from midframe.ops.resize import resize
-from midframe.ops.warp import backward_warp
+from midframe.ops.resize import resize, shrink
+from midframe.ops.warp import backward_warp, fetch, sampling_grid
 
 FLOW_CHANNELS = 4  # target->before (x, y), then target->after (x, y)
 
@@ -96,18 +95,28 @@ class Encoded:
         pair: (2 batch, 3, height, width), RGB.
         half: Features at 1/2; None where they are made part by part (see `tiled.py`).
         quarter: Features at 1/4.
+        small: The frames at 1/4.
         pyramid: Features at 1/8, 1/16, ..., fine to coarse.
     """
 
     pair: Tensor
     half: Tensor | None
     quarter: Tensor
+    small: Tensor
     pyramid: tuple[Tensor, ...]
 
 
 def size_multiple(levels: int) -> int:
     """What height and width must be multiples of, for that many visits of the coarse block."""
     return 8 * 2 ** (levels - 1)
+
+
+def shrunk(pair: Tensor, levels: int) -> list[Tensor]:
+    """Pictures at 1, 1/2, 1/4, ... of their size, each made of the last: for all levels, and to 1/4 in any case."""
+    pictures = [pair]
+    while len(pictures) < max(levels, 3):
+        pictures.append(shrink(pictures[-1], 2))
+    return pictures
 
 
 class MatchingNetwork(nn.Module):
@@ -187,11 +196,9 @@ class MatchingNetwork(nn.Module):
         if pair.shape[-2] % multiple or pair.shape[-1] % multiple:
             raise ShapeError(f"frames need a size in multiples of {multiple}; got {tuple(pair.shape)}. Pad first.")
         half, quarter, eighth = self.encoder(self.cast(pair - 0.5))
-        pyramid = [eighth]
-        for level in range(1, levels):
-            smaller = functional.avg_pool2d(pair, 2**level)
-            pyramid.append(self.encoder.coarsest(self.cast(smaller - 0.5)))
-        return Encoded(pair, half, quarter, tuple(pyramid))
+        smaller = shrunk(pair, levels)
+        pyramid = [eighth, *(self.encoder.coarsest(self.cast(smaller[level] - 0.5)) for level in range(1, levels))]
+        return Encoded(pair, half, quarter, smaller[2], tuple(pyramid))
 
     def synthesise(self, encoded: Encoded, time: Tensor, target: Tensor | None = None) -> MatchingOutput:
         """The frame at `time`, from what `encode` saw; arguments as in `forward`."""
@@ -212,7 +219,7 @@ class MatchingNetwork(nn.Module):
             assert estimate is not None  # there is one visit at least
             estimates.append(estimate)
         assert estimate is not None  # there is one level at least
-        estimate = self._align(encoded.pair, 4, estimate, time, self.config.alignment[0])
+        estimate = self._align(encoded.small, estimate, time, self.config.alignment[0])
         estimate, memory = self._refine(
             self.middle, encoded.quarter, self.config.middle_radius, estimate, memory, time
         )
@@ -235,10 +242,11 @@ class MatchingNetwork(nn.Module):
             Flow and mask at full size, and the frame.
         """
         _, before_half, at_full = self.config.alignment
-        estimate = self._align(pair, 2, rough.estimates[-1], time, before_half)
+        # Colours help, but at full size they would take longer than a block.
+        estimate = self._align(shrink(pair, 2), rough.estimates[-1], time, before_half)
         estimate, residual, share = self._finish(half, estimate, rough.memory, time)
-        estimate = self._align(pair, 1, estimate, time, at_full)
-        return estimate, self.merge(pair, estimate, share) + residual
+        estimate = self._align(luma(pair)[:, None], estimate, time, at_full)
+        return estimate, self.merge(pair, estimate, share).add_(residual)
 
     @staticmethod
     def merge(
@@ -254,28 +262,29 @@ class MatchingNetwork(nn.Module):
                 picture; elsewhere it is noise, which the blur of the samples averages out.
             corner: First row and column of the part of the frame that the estimate is of; None for all of it.
         """
-        warped = _warp_joined(pair, estimate.flow, corner=corner)
-        merged = blend(*warped, estimate.mask)
+        places = sampling_grid(_joined(estimate.flow), (pair.shape[-2], pair.shape[-1]), corner or (0, 0))
+        before, after = fetch(pair, places).chunk(2)
+        merged = blend(before, after, estimate.mask)
         if detail is None:
             return merged
-        sharp = blend(*_warp_joined(luma(pair)[:, None], estimate.flow, "bicubic", corner), estimate.mask)
-        return merged + detail * (sharp - luma(merged)[:, None])
+        before, after = fetch(luma(pair)[:, None], places, "bicubic").chunk(2)
+        sharp = blend(before, after, estimate.mask)
+        return merged + (sharp - luma(merged)[:, None]).mul_(detail)
 
     @staticmethod
-    def _align(pair: Tensor, divisor: int, estimate: Estimate, time: Tensor, steps: int) -> Estimate:
-        """The estimate at 1/divisor of the pictures' size, its flow corrected by what their colours say there."""
+    def _align(pictures: Tensor, estimate: Estimate, time: Tensor, steps: int) -> Estimate:
+        """The estimate at the pictures' size, its flow corrected by what their colours say there."""
         if not steps:
             return estimate
-        # Colours help, but at full size they would take longer than a block.
-        pictures = functional.avg_pool2d(pair, divisor) if divisor > 1 else luma(pair)[:, None]
         size = (pictures.shape[-2], pictures.shape[-1])
         flow = resize_flow(estimate.flow, size)
         # The correction passes no gradient: what the blocks learn is to come near enough for it.
-        start = flow.detach()
-        aligned = start
+        aligned = flow.detach()
         for _ in range(steps):
             aligned = align(pictures, aligned, time)
-        return Estimate(flow + (aligned - start), resize(estimate.mask, size))
+        if flow.requires_grad:
+            aligned = flow + (aligned - flow.detach())
+        return Estimate(aligned, resize(estimate.mask, size))
 
     def _refine(
         self,
@@ -319,12 +328,12 @@ class MatchingNetwork(nn.Module):
             # Its distance from 1: where flow is nearly right all cosines are close to 1, and bfloat16 would round
             # their differences away.
             parts = (*parts, 1 - symmetric_correlation(*warped, self.config.fine_radius))
-        step = self.fine(self._join(parts)).float()
-        flow = resize_flow(flow + step[:, :FLOW_CHANNELS], (2 * height, 2 * width))
-        full = functional.pixel_shuffle(step[:, FLOW_CHANNELS : FLOW_CHANNELS + 4 * (1 + 3)], 2)
+        step = self.fine(self._join(parts))
+        flow = resize_flow(flow + step[:, :FLOW_CHANNELS].float(), (2 * height, 2 * width))
+        full = functional.pixel_shuffle(step[:, FLOW_CHANNELS : FLOW_CHANNELS + 4 * (1 + 3)], 2).float()
         share = None
         if self.config.sharpen:
-            share = resize(torch.sigmoid(step[:, -1:]), (2 * height, 2 * width))
+            share = resize(torch.sigmoid(step[:, -1:].float()), (2 * height, 2 * width))
         return Estimate(flow, resize(mask, (2 * height, 2 * width)) + full[:, :1]), full[:, 1:], share
 
     def _teach(self, features: Tensor, target: Tensor, estimate: Estimate, time: Tensor) -> Estimate:
@@ -346,13 +355,12 @@ class MatchingNetwork(nn.Module):
         return cast_and_join(parts, compute_dtype(self.coarse.enter.weight))
 
 
-def _warp_joined(
-    pair: Tensor,
-    flow: Tensor,
-    kernel: Literal["bilinear", "bicubic"] = "bilinear",
-    corner: tuple[int, int] | None = None,
-) -> tuple[Tensor, Tensor]:
+def _warp_joined(pair: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
     """Warp before and after, joined along the batch axis, by the two halves of the flow."""
-    warped = backward_warp(pair, flow.unflatten(1, (2, 2)).transpose(0, 1).flatten(0, 1), kernel, corner)
-    before, after = warped.chunk(2)
+    before, after = backward_warp(pair, _joined(flow)).chunk(2)
     return before, after
+
+
+def _joined(flow: Tensor) -> Tensor:
+    """The two halves of the flow along the batch axis."""
+    return flow.unflatten(1, (2, 2)).transpose(0, 1).flatten(0, 1)

@@ -7,7 +7,6 @@ from fractions import Fraction
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as functional
 from torch import Tensor
 
 from midframe.core.errors import WeightsError
@@ -22,6 +21,7 @@ from midframe.methods.rife.tiled import CELL, encode_in_tiles, finish_in_tiles, 
 from midframe.methods.rife.weights_file import Network, load_network
 from midframe.nn.pyramid import pyramid_levels
 from midframe.ops.pad import pad_to_multiple
+from midframe.ops.resize import shrink
 from midframe.ops.tiles import Box
 
 
@@ -166,7 +166,7 @@ def _match(
     batch, _, _, height, width = frames.shape
     pair = frames.transpose(0, 1).flatten(0, 1)  # a view where there is one gap, as large frames come
     beside = planes.transpose(0, 1).flatten(0, 1)
-    small = pair if scale == 1 else functional.avg_pool2d(pair, scale.denominator)
+    small = shrink(pair, scale.denominator)
     levels = pyramid_levels(network.config.levels, *small.shape[-2:])
     small = pad_to_multiple(small, size_multiple(levels))
     encoded = (

@@ -15,11 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-import torch.nn.functional as functional
 from torch import Tensor
 
 from midframe.methods.rife.layouts import MatchingConfig
-from midframe.methods.rife.matching import Encoded, Estimate, MatchingNetwork, Rough
+from midframe.methods.rife.matching import Encoded, Estimate, MatchingNetwork, Rough, shrunk
 from midframe.ops.flow import resize_flow
 from midframe.ops.resize import resize
 from midframe.ops.tiles import Box, cover, quarters
@@ -48,10 +47,9 @@ def halo(config: MatchingConfig) -> int:
 def encode_in_tiles(network: MatchingNetwork, pair: Tensor, levels: int, area: int) -> Encoded:
     """As `MatchingNetwork.encode_pair`, in parts of at most `area` pixels and without the features at 1/2."""
     quarter, eighth = _features(network, pair, area)
-    pyramid = [eighth]
-    for level in range(1, levels):
-        pyramid.append(_features(network, functional.avg_pool2d(pair, 2**level), area)[1])
-    return Encoded(pair, None, quarter, tuple(pyramid))
+    smaller = shrunk(pair, levels)
+    pyramid = (eighth, *(_features(network, smaller[level], area)[1] for level in range(1, levels)))
+    return Encoded(pair, None, quarter, smaller[2], pyramid)
 
 
 def finish_in_tiles(

@@ -46,7 +46,7 @@ from midframe.ops.alignment import align
 from midframe.ops.correlation import local_correlation, symmetric_correlation
 from midframe.ops.flow import resize_flow
 from midframe.ops.luma import luma
-from midframe.ops.resize import resize
+from midframe.ops.resize import resize, shrink
 from midframe.ops.warp import backward_warp
 
 PAIR = 4
@@ -141,8 +141,7 @@ class MotionVolumeNetwork(nn.Module):
         pictures = frames.transpose(0, 1).flatten(0, 1)
         half, quarter, eighth = self.encoder(self._join((pictures - 0.5,)))
         pyramid = [eighth] + [
-            self.encoder.coarsest(self._join((functional.avg_pool2d(pictures, 2**level) - 0.5,)))
-            for level in range(1, levels)
+            self.encoder.coarsest(self._join((shrink(pictures, 2**level) - 0.5,))) for level in range(1, levels)
         ]
         smallest = pyramid[-1]
         motion = smallest.new_zeros(len(smallest), 2, *smallest.shape[-2:], dtype=torch.float32)
@@ -219,7 +218,7 @@ class MotionVolumeNetwork(nn.Module):
         if not steps:
             return motion
         # Colours help, but at full size they would take longer than a block.
-        seen = functional.avg_pool2d(pictures, divisor) if divisor > 1 else luma(pictures)[:, None]
+        seen = shrink(pictures, divisor) if divisor > 1 else luma(pictures)[:, None]
         motion = resize_flow(motion, (seen.shape[-2], seen.shape[-1]))
         pair = torch.cat(_pairs(seen))
         # The correction passes no gradient: what the blocks learn is to come near enough for it.

@@ -7,7 +7,6 @@ from fractions import Fraction
 from types import EllipsisType
 
 import torch
-import torch.nn.functional as functional
 from torch import Tensor
 
 from midframe.core.errors import UsageError, WeightsError
@@ -21,7 +20,7 @@ from midframe.methods.svmv.weights_file import Network, load_network
 from midframe.nn.pyramid import pyramid_levels
 from midframe.ops.flow import resize_flow
 from midframe.ops.pad import pad_to_multiple
-from midframe.ops.resize import resize
+from midframe.ops.resize import resize, shrink
 
 
 def create(options: LoadOptions) -> SvmvInterpolator:
@@ -122,7 +121,7 @@ def motion_volumes(network: MotionVolumeNetwork, frames: Tensor, scale: Fraction
     """
     small = frames
     if scale != 1:
-        small = functional.avg_pool2d(frames.flatten(0, 1), scale.denominator).unflatten(0, frames.shape[:2])
+        small = shrink(frames.flatten(0, 1), scale.denominator).unflatten(0, frames.shape[:2])
     padded, levels, crop = _fit(small, network)
     volume = network(padded, levels).volume
     size = (frames.shape[-2], frames.shape[-1])
