@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,10 +23,11 @@ from midframe.methods.madiff.event_loss import EventWeights, flow_loss, picture_
 from midframe.methods.madiff.event_samples import EventStream, volume_picture
 from midframe.methods.madiff.events import simulate_events
 from midframe.methods.madiff.hints import SimulatedHints
-from midframe.methods.madiff.train_codec import CodecRecipe, CodecTask, hints_shown
+from midframe.methods.madiff.train_codec import CodecRecipe, CodecTask, samples_shown
 from midframe.methods.madiff.train_codec import prepare as prepare_codec
 from midframe.methods.madiff.train_events import EventRecipe, EventTask
 from midframe.methods.madiff.weights_file import load_codec, load_events
+from midframe.metrics.difference import capped_psnr
 from midframe.recipes import find_recipe
 from small_madiff import SMALL_CODEC, SMALL_EVENTS
 
@@ -197,11 +199,11 @@ def test_crops_that_the_codec_cannot_take_are_refused():
 
 
 def test_half_of_the_samples_see_hints_and_others_none():
-    shown = torch.cat([hints_shown(50, 0.5, seed) for seed in range(100)])
+    shown = torch.cat([samples_shown(50, 0.5, seed) for seed in range(100)])
     assert float(shown.float().mean()) == pytest.approx(0.5, abs=0.03)  # four deviations
-    assert torch.equal(hints_shown(50, 0.5, 7), hints_shown(50, 0.5, 7))
-    assert not hints_shown(50, 0.0, 1).any()
-    assert bool(hints_shown(50, 1.0, 1).all())
+    assert torch.equal(samples_shown(50, 0.5, 7), samples_shown(50, 0.5, 7))
+    assert not samples_shown(50, 0.0, 1).any()
+    assert bool(samples_shown(50, 1.0, 1).all())
 
 
 def test_both_hints_are_hidden_together(triplets: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch):
@@ -218,10 +220,42 @@ def test_both_hints_are_hidden_together(triplets: dict[str, torch.Tensor], monke
     for step in range(12):
         task.losses(triplets, step)
         before, after = seen[-2:]
-        shown = hints_shown(4, 0.5, step)
+        shown = samples_shown(4, 0.5, step)
         assert not (before | after)[~shown].any()
         found.append(shown & before & after)
     assert torch.cat(found).any()
+
+
+def test_neighbours_are_hidden_until_their_step_and_from_a_share_of_samples_after_it(
+    triplets: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
+):
+    task = codec_task(CodecWeights(critic_width=4, critic_layers=1, neighbours_from=3, neighbour_share=0.5))
+    found = []
+    reconstruct = task.codec.reconstruct
+
+    def watched(*arguments: Any) -> object:
+        before, after = ([level.abs().amax((1, 2, 3)) > 0 for level in side] for side in arguments[1:3])
+        found.append(torch.stack((*before, *after)))
+        return reconstruct(*arguments)
+
+    monkeypatch.setattr(task.codec, "reconstruct", watched)
+    for step in range(15):
+        task.losses(triplets, step)
+    assert not torch.cat(found[:3]).any()
+    later = torch.cat(found[3:], 1)
+    assert torch.equal(later.all(0), later.any(0))  # All levels of both neighbours, or none.
+    assert 0 < int(later.all(0).sum()) < later.shape[1]
+
+
+def test_the_validation_tells_whether_the_latent_is_read(triplets: dict[str, torch.Tensor]):
+    task = codec_task()
+    assert not torch.equal(task.restored(triplets, hints=True), task.restored(triplets, hints=True, latent=False))
+    torch.nn.init.zeros_(task.codec.from_latent.weight)
+    made = task.restored(triplets, hints=True)
+    assert torch.equal(made, task.restored(triplets, hints=True, latent=False))
+    scores = task.inspect([triplets], [made]).scores
+    truth = triplets["target"].float() / 255
+    assert scores["validation_psnr_without_latent"] == pytest.approx(capped_psnr((made - truth).square()))
 
 
 def test_no_gradient_enters_the_hints_and_none_is_left_in_the_critic(triplets: dict[str, torch.Tensor]):

@@ -31,6 +31,8 @@ class CodecWeights:
         critic_width: Channels of the critic's first layer.
         critic_layers: Of stride 2.
         hint_share: Part of the samples that see hints; the others see zeros in place of both.
+        neighbours_from: Optimiser step from which on the decoder sees the neighbours' features; before it, zeros.
+        neighbour_share: Part of the samples that see them from then on.
     """
 
     perceptual: float = 1.0
@@ -41,12 +43,16 @@ class CodecWeights:
     critic_width: int = 64
     critic_layers: int = 3
     hint_share: float = 0.5
+    neighbours_from: int = 0
+    neighbour_share: float = 1.0
 
     def __post_init__(self) -> None:
-        if min(self.perceptual, self.codes, self.outside, self.adversarial, self.adversarial_from) < 0:
-            raise RecipeError("weights and adversarial_from cannot be negative.")
-        if not 0 <= self.hint_share <= 1:
-            raise RecipeError(f"hint_share is a share in [0, 1]; got {self.hint_share}.")
+        least = (self.perceptual, self.codes, self.outside, self.adversarial, self.adversarial_from)
+        if min(*least, self.neighbours_from) < 0:
+            raise RecipeError("weights, adversarial_from and neighbours_from cannot be negative.")
+        for name, share in (("hint_share", self.hint_share), ("neighbour_share", self.neighbour_share)):
+            if not 0 <= share <= 1:
+                raise RecipeError(f"{name} is a share in [0, 1]; got {share}.")
 
 
 def codec_losses(

@@ -173,9 +173,13 @@ class CodecTask:
 
     def losses(self, batch: Batch, step: int) -> Mapping[str, LossTerms]:
         before, target, after = pictures_of(batch)
-        shown = hints_shown(len(target), self.recipe.weights.hint_share, self.seed * SEEDS_APART + step)
-        made = self._reconstruct(before, target, after, shown.to(target.device))
         weights = self.recipe.weights
+        seed = self.seed * SEEDS_APART + step
+        shown = samples_shown(len(target), weights.hint_share, seed)
+        # Beside neighbours that show nearly everything a decoder never learns to read codes that say nothing yet.
+        share = weights.neighbour_share if step >= weights.neighbours_from else 0.0
+        beside = samples_shown(len(target), share, seed + SEEDS_APART // 2)
+        made = self._reconstruct(before, target, after, shown.to(target.device), beside.to(target.device))
         judged = weights.adversarial > 0 and step >= weights.adversarial_from
         losses = codec_losses(
             made.decoded,
@@ -190,15 +194,39 @@ class CodecTask:
         losses["codec"] = LossTerms(scored.terms, {**scored.logs, **self._logs(made, target, shown)})
         return losses
 
-    def _reconstruct(self, before: Pictures, target: Pictures, after: Pictures, shown: Tensor) -> Reconstruction:
-        """The target through the codec; hints of samples that are not shown any are zeros."""
+    def _reconstruct(
+        self,
+        before: Pictures,
+        target: Pictures,
+        after: Pictures,
+        shown: Tensor,
+        beside: Tensor | None = None,
+        *,
+        latent: bool = True,
+    ) -> Reconstruction:
+        """The target through the codec.
+
+        Args:
+            before: The neighbour before.
+            target: The frame.
+            after: The neighbour after.
+            shown: Samples that see hints; the others see zeros.
+            beside: Samples that see the neighbours' features; the others see zeros. None for all.
+            latent: Without it the decoder sees the latent's mean over the picture in its place.
+        """
         seen = shown.view(-1, 1, 1, 1).float()
         hint_before, hint_after = self.source(before, target) * seen, self.source(target, after) * seen
         # One pass for all three: a third of the calls on thrice the batch.
         encoded = self.codec.encode(torch.cat((before, target, after)))
         earlier, _, later = zip(*(level.chunk(3) for level in encoded.pyramid), strict=True)
+        if beside is not None:
+            seen = beside.view(-1, 1, 1, 1)
+            earlier, later = ([level * seen for level in side] for side in (earlier, later))
         quantised = self.codec.quantise(encoded.latent.chunk(3)[1])
-        decoded = self.codec.reconstruct(quantised.latent, earlier, later, hint_before, hint_after, before, after)
+        code = quantised.latent
+        if not latent:
+            code = code.mean((2, 3), keepdim=True).expand_as(code)
+        decoded = self.codec.reconstruct(code, earlier, later, hint_before, hint_after, before, after)
         return Reconstruction(decoded, quantised)
 
     @torch.no_grad()
@@ -221,32 +249,35 @@ class CodecTask:
         """The target through the codec, with hints taken from the target."""
         return self.restored(batch, hints=True)
 
-    def restored(self, batch: Batch, *, hints: bool) -> Pictures:
-        """The target through the codec, in [0, 1], with or without hints; frames of any size."""
+    def restored(self, batch: Batch, *, hints: bool, latent: bool = True) -> Pictures:
+        """The target through the codec, in [0, 1], with or without hints and its own latent; frames of any size."""
         frames = pictures_of(batch)
         height, width = frames[0].shape[-2:]
         padded = [pad_to_multiple(frame, self.recipe.codec.size_multiple) for frame in frames]
         shown = torch.full((len(frames[0]),), hints, device=frames[0].device)
         with evaluating(self.codec):
-            made = self._reconstruct(padded[0], padded[1], padded[2], shown)
+            made = self._reconstruct(padded[0], padded[1], padded[2], shown, latent=latent)
         return made.decoded.frames[..., :height, :width].clamp(0, 1)
 
     @torch.no_grad()
     def inspect(self, validation: Sequence[Batch], predictions: Sequence[Tensor]) -> Inspection:
-        """What hints are worth on the validation, in colours and in looks; and pictures.
+        """What hints and the latent are worth on the validation, in colours and in looks; and pictures.
 
         Args:
             validation: Batches.
             predictions: What `predict` made of each, with hints.
         """
         device = next(self.codec.parameters()).device
-        found: dict[str, list[float]] = {"psnr_without_hints": [], "looks": [], "looks_without_hints": []}
+        names = ("psnr_without_hints", "psnr_without_latent", "looks", "looks_without_hints")
+        found: dict[str, list[float]] = {name: [] for name in names}
         truths, makings = [], []
         for batch, made in zip(validation, predictions, strict=True):
             batch = {name: value.to(device) for name, value in batch.items()}
             target = pictures_of(batch)[1]
             without = self.restored(batch, hints=False)
             found["psnr_without_hints"].append(capped_psnr((without - target).square()))
+            unread = self.restored(batch, hints=True, latent=False)
+            found["psnr_without_latent"].append(capped_psnr((unread - target).square()))
             found["looks"].append(float(self.distance(made, target).mean()))
             found["looks_without_hints"].append(float(self.distance(without, target).mean()))
             if len(truths) < SHOWN and (not truths or target.shape[-2] == truths[0].shape[-2]):
@@ -266,8 +297,8 @@ def pictures_of(batch: Batch) -> tuple[Pictures, Pictures, Pictures]:
     return before, target, after
 
 
-def hints_shown(count: int, share: float, seed: int) -> Bool[Tensor, " {count}"]:
-    """Which samples of a batch see hints, each on its own, of both neighbours or of none."""
+def samples_shown(count: int, share: float, seed: int) -> Bool[Tensor, " {count}"]:
+    """Which samples of a batch see hints, or neighbours, each on its own: both of them or none."""
     return torch.rand(count, generator=torch.Generator().manual_seed(seed)) < share
 
 
