@@ -105,8 +105,6 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
     "neighbours alone": {"conditioning": "neighbours"},
     "visible frames alone": {"conditioning": "visible", "spread": "0.0"},
 }
-REACH = 5
-"""Of the window, at the size of the shipped weights."""
 Fill: TypeAlias = Callable[[Tensor, Tensor, int], Tensor]
 """From a clip as it is known, where it is visible, and a seed, to the whole clip, in [-1, 1]."""
 SHARES = tuple(part / 10 for part in range(1, 10))
@@ -139,7 +137,7 @@ def main(
     distance = load_distance(features, torch.device("cpu"))
     names = [field.name for field in fields(Figures)]
     print("variant\tsteps\t" + "\t".join(names))
-    reach = math.ceil(REACH * size / MividConfig().size)
+    reach = math.ceil(MividConfig().reach * size / MividConfig().size)
     window = MaskedVideoNetwork(MividConfig(patch=2, conditioning="window", size=size, reach=reach)).eval()
     for name, fill in (("temporal blend", blended), ("window, untrained", sampled(window))):
         print("\t".join((name, "", *columns([measure(fill, clips, distance)]))), flush=True)
@@ -151,7 +149,9 @@ def main(
             recipe = RECIPE.format(
                 **{**FULL, **changes}, size=size, reach=reach, steps=length, warm_up=min(20, length // 4)
             )
-            runs = [trained("mivid", f"{name} {length}", recipe, bank, out, seed) for seed in range(1, seeds + 1)]
+            runs = [
+                trained("mivid", f"{name} {length} {size}", recipe, bank, out, seed) for seed in range(1, seeds + 1)
+            ]
             found = [measure(sampled(load_network(weights).eval()), clips, distance) for weights in runs]
             print("\t".join((name, str(length), *columns(found))), flush=True)
 

@@ -198,6 +198,17 @@ def test_crops_that_the_codec_cannot_take_are_refused():
         CodecRecipe(schedule=Schedule(steps=100, warm_up=1), stages=stages(36), codec=SMALL_CODEC)
 
 
+def test_neighbours_cannot_be_hidden_from_a_head_that_sees_their_pixels():
+    codec = replace(SMALL_CODEC, head="kernels")
+    with pytest.raises(RecipeError, match="cannot be hidden"):
+        CodecRecipe(
+            schedule=Schedule(steps=100, warm_up=1),
+            stages=stages(),
+            codec=codec,
+            weights=CodecWeights(neighbour_share=0.5),
+        )
+
+
 def test_half_of_the_samples_see_hints_and_others_none():
     shown = torch.cat([samples_shown(50, 0.5, seed) for seed in range(100)])
     assert float(shown.float().mean()) == pytest.approx(0.5, abs=0.03)  # four deviations

@@ -2,7 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as functional
 
-from midframe.ops.resize import cell_sums, shrink
+from midframe.core.errors import ShapeError
+from midframe.ops.resize import cell_sums, halvings, shrink
 
 ROUNDING = 1e-6  # float32, of means of numbers below 1
 
@@ -25,6 +26,20 @@ def test_cells_hold_sums_and_leave_what_they_add_as_it_was():
     before = values.clone()
     assert cell_sums(values, 2).tolist() == [[[[14, 22, 30], [62, 70, 78]]]]
     assert torch.equal(values, before)
+
+
+@pytest.mark.parametrize("size", [(3, 4), (4, 5), (5, 5)])
+def test_a_size_that_does_not_divide_is_refused(size: tuple[int, int]):
+    with pytest.raises(ShapeError, match=f"multiples of 2; got {size[0]}x{size[1]}"):
+        shrink(torch.rand(1, 1, *size), 2)
+
+
+def test_halvings_begin_with_the_picture_itself():
+    picture = torch.rand(1, 2, 8, 16)
+    made = halvings(picture, 3)
+    assert made[0] is picture
+    assert [tuple(one.shape[-2:]) for one in made] == [(8, 16), (4, 8), (2, 4)]
+    assert torch.allclose(made[2], functional.avg_pool2d(picture, 4), atol=ROUNDING)
 
 
 def test_the_gradient_of_a_mean_is_shared_evenly():

@@ -202,6 +202,12 @@ def test_sharing_of_detail_goes_from_bilinear_to_bicubic_samples():
         assert torch.allclose(luma(merged), expected, atol=1e-5)
 
 
+def test_a_flow_of_another_size_than_the_frames_is_refused():
+    estimate = Estimate(torch.zeros(1, 4, 32, 48), torch.zeros(1, 1, 32, 48))
+    with pytest.raises(ShapeError, match="differ in size"):
+        MatchingNetwork.merge(torch.rand(2, 3, 64, 96), estimate)
+
+
 def test_alignment_steps_are_not_negative():
     with pytest.raises(UsageError, match="cannot be negative"):
         MatchingConfig(alignment=(0, -1, 0))

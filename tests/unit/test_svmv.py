@@ -342,13 +342,16 @@ def test_volumes_are_computed_once_for_all_times(monkeypatch: pytest.MonkeyPatch
 
 def test_motion_estimated_on_a_smaller_picture_is_in_pixels_of_the_frame():
     torch.manual_seed(0)
-    network = MotionVolumeNetwork(SMALL_SVMV).eval()
+    network = MotionVolumeNetwork(replace(SMALL_SVMV, cubic=True)).eval()
     frames = window(64, 96)
     small = torch.nn.functional.avg_pool2d(frames.flatten(0, 1), 2).unflatten(0, (2, 4))
     with torch.inference_mode():
         half, alone = motion_volumes(network, frames, Fraction(1, 2)), motion_volumes(network, small)
     assert half.near.shape[-2:] == (64, 96)
     assert float(half.near.mean()) == pytest.approx(2 * float(alone.near.mean()), rel=0.02)
+    assert half.opposite is not None
+    assert alone.opposite is not None
+    assert float(half.opposite.abs().mean()) == pytest.approx(2 * float(alone.opposite.abs().mean()), rel=0.1)
 
 
 def test_the_gather_variant_weighs_its_places_to_one_and_leaves_no_hole():
@@ -378,9 +381,13 @@ def test_a_repeated_outer_frame_tells_no_acceleration():
     frames = window()
     frames[0, 0] = frames[0, 1]
     with torch.inference_mode():
-        believed = network(frames).volume.acceleration.amax((1, 2, 3, 4))
+        volume = network(frames).volume
     # The volumes of `before` of both items, then those of `after`.
-    assert (believed > 0).tolist() == [False, True, True, True]
+    assert (volume.acceleration.amax((1, 2, 3, 4)) > 0).tolist() == [False, True, True, True]
+    curved = MotionVolumeNetwork(replace(SMALL_SVMV, cubic=True)).eval()
+    known = curved(frames).volume.known
+    assert known is not None
+    assert known.tolist() == [[0, 1], [1, 1], [1, 0], [1, 1]]
 
 
 def test_the_gather_variant_refuses_another_flow_scale():
@@ -475,6 +482,8 @@ def test_impossible_numbers_are_refused():
         SvmvConfig(alignment=(1, -1, 0))
     with pytest.raises(UsageError, match="belong to the splat synthesis"):
         SvmvConfig(synthesis="gather", sharpen=True)
+    with pytest.raises(UsageError, match="belong to the splat synthesis"):
+        SvmvConfig(synthesis="gather", cubic=True)
     with pytest.raises(RecipeError, match="temporal_members"):
         SvmvWeights(temporal_members=0)
 

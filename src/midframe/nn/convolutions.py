@@ -25,8 +25,8 @@ class ResidualConvolution(nn.Module):
         change = self.conv(features)
         if torch.is_grad_enabled():
             return functional.leaky_relu(change * self.beta + features, SLOPE)
-        # The same numbers in a third of the memory, in one pass where rows of sizes lie as those of the change do:
-        # large frames spend most of their time in it.
+        # The same numbers, up to rounding, in a third of the memory, in one pass where rows of sizes lie as those of
+        # the change do: large frames spend most of their time in it.
         sizes = torch.empty_like(change[:1, :, :1]).copy_(self.beta)
         return functional.leaky_relu_(torch.addcmul(features, change, sizes, out=change), SLOPE)
 

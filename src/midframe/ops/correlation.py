@@ -147,14 +147,17 @@ def _window(radius: int) -> list[Offset]:
 
 
 def _strips(map_: Tensor) -> Iterator[slice]:
-    """Rows of a map, some at a time. A GPU has no use for short strips."""
+    """Rows of a map, some at a time. A GPU has no use for short strips.
+
+    How many moves the last digit of a cosine: processes with other numbers of threads may differ in it.
+    """
     batch, channels, height, width = map_.shape
     most = STRIP_NUMBERS * torch.get_num_threads()
     rows = max(1, most // (batch * channels * width)) if map_.device.type == "cpu" else height
     return (slice(top, min(top + rows, height)) for top in range(0, height, rows))
 
 
-@lru_cache(maxsize=1024)  # strips differ little in it
+@lru_cache(maxsize=1024)  # All strips but the first and the last few are alike.
 def _meeting(one: Offset, other: Offset, rows: tuple[int, int], size: tuple[int, int]) -> tuple[Part, Part, Part]:
     """Of these rows, the places from where both offsets lead into the map, and where either of them leads.
 

@@ -49,7 +49,16 @@ def fetch(
     places: Float[Tensor, "batch part_height part_width 2"],
     kernel: Literal["bilinear", "bicubic"] = "bilinear",
 ) -> Float[Tensor, "batch channel part_height part_width"]:
-    """As `backward_warp`, from places that `sampling_grid` made: for several images that are fetched by one flow."""
+    """As `backward_warp`, from places that are known: for several images that are fetched by one flow.
+
+    Args:
+        image: As there.
+        places: From `sampling_grid`, for the image's size.
+        kernel: As there.
+
+    Returns:
+        As there.
+    """
     with torch.autocast(device_type=image.device.type, enabled=False):
         return functional.grid_sample(image.float(), places, mode=kernel, padding_mode="border", align_corners=False)
 
@@ -63,6 +72,9 @@ def sampling_grid(
         flow: Displacement in pixels (x right, y down).
         size: Height and width of the picture that will be sampled.
         corner: First row and column in it of the part that the flow is of.
+
+    Returns:
+        x and y of each place, from -1 to 1 over the picture; a view of separate planes, not contiguous.
     """
     (height, width), (top, left) = size, corner
     flow = flow.float()
@@ -72,7 +84,10 @@ def sampling_grid(
     # align_corners=False: valid for n = 1 too, where the align_corners=True form divides by zero.
     across, down = column * (2 / width) + (1 / width - 1), row * (2 / height) + (1 / height - 1)
     places = torch.stack((across.expand(len(row), -1), down[:, None].expand(-1, len(column))))
-    factor = flow.new_tensor([2 / width, 2 / height])[:, None, None]
+    # Filled and not copied from a list: a GPU would wait for the copy.
+    factor = flow.new_empty(2, 1, 1)
+    factor[0].fill_(2 / width)
+    factor[1].fill_(2 / height)
     # `grid_sample` takes x and y in separate planes as well, and laying them side by side would take longer than
     # all else here.
     return torch.addcmul(places, flow, factor).permute(0, 2, 3, 1)

@@ -54,6 +54,11 @@ class CodecWeights:
             if not 0 <= share <= 1:
                 raise RecipeError(f"{name} is a share in [0, 1]; got {share}.")
 
+    @property
+    def hides_neighbours(self) -> bool:
+        """Whether any sample does without the neighbours."""
+        return self.neighbours_from > 0 or self.neighbour_share < 1
+
 
 def codec_losses(
     decoded: Decoded,

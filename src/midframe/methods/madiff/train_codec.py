@@ -65,6 +65,8 @@ class CodecRecipe:
     def __post_init__(self) -> None:
         check_stages(self.stages, self.schedule.steps, CONTEXT)
         check_crop_multiples(self.stages, self.codec)
+        if self.codec.head == "kernels" and self.weights.hides_neighbours:
+            raise RecipeError("the head 'kernels' sees the neighbours' pixels: they cannot be hidden from it.")
 
 
 def check_crop_multiples(stages: Sequence[Stage], codec: CodecConfig) -> None:
@@ -176,10 +178,12 @@ class CodecTask:
         weights = self.recipe.weights
         seed = self.seed * SEEDS_APART + step
         shown = samples_shown(len(target), weights.hint_share, seed)
-        # Beside neighbours that show nearly everything a decoder never learns to read codes that say nothing yet.
-        share = weights.neighbour_share if step >= weights.neighbours_from else 0.0
-        beside = samples_shown(len(target), share, seed + SEEDS_APART // 2)
-        made = self._reconstruct(before, target, after, shown.to(target.device), beside.to(target.device))
+        beside = None
+        if weights.hides_neighbours:
+            # Beside neighbours that show nearly everything a decoder never learns to read codes that say nothing yet.
+            share = weights.neighbour_share if step >= weights.neighbours_from else 0.0
+            beside = samples_shown(len(target), share, seed + SEEDS_APART // 2).to(target.device)
+        made = self._reconstruct(before, target, after, shown.to(target.device), beside)
         judged = weights.adversarial > 0 and step >= weights.adversarial_from
         losses = codec_losses(
             made.decoded,
@@ -220,8 +224,8 @@ class CodecTask:
         encoded = self.codec.encode(torch.cat((before, target, after)))
         earlier, _, later = zip(*(level.chunk(3) for level in encoded.pyramid), strict=True)
         if beside is not None:
-            seen = beside.view(-1, 1, 1, 1)
-            earlier, later = ([level * seen for level in side] for side in (earlier, later))
+            kept = beside.view(-1, 1, 1, 1)
+            earlier, later = ([level * kept for level in side] for side in (earlier, later))
         quantised = self.codec.quantise(encoded.latent.chunk(3)[1])
         code = quantised.latent
         if not latent:
@@ -298,7 +302,7 @@ def pictures_of(batch: Batch) -> tuple[Pictures, Pictures, Pictures]:
 
 
 def samples_shown(count: int, share: float, seed: int) -> Bool[Tensor, " {count}"]:
-    """Which samples of a batch see hints, or neighbours, each on its own: both of them or none."""
+    """Which samples of a batch see both hints (or both neighbours); the others see neither."""
     return torch.rand(count, generator=torch.Generator().manual_seed(seed)) < share
 
 

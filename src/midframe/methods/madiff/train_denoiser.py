@@ -105,7 +105,7 @@ def prepare(options: TrainOptions) -> TrainingSetup:
     torch.manual_seed(options.seed)
     model = MadiffModel(codec, LatentDenoiser(config)).to(options.device)
     if recipe.schedule.precision == "bf16":
-        model.precision = torch.bfloat16  # The frozen codec's: encoding costs as much as the denoiser.
+        model.precision = torch.bfloat16  # The frozen codec's: it takes as long as the denoiser.
     _check_crops(recipe, model)
     if options.init is not None:
         _begin_with(model.denoiser, options.init)

@@ -38,7 +38,7 @@ from midframe.ops.alignment import align
 from midframe.ops.correlation import symmetric_correlation
 from midframe.ops.flow import resize_flow
 from midframe.ops.luma import luma
-from midframe.ops.resize import resize, shrink
+from midframe.ops.resize import halvings, resize, shrink
 from midframe.ops.warp import backward_warp, fetch, sampling_grid
 
 FLOW_CHANNELS = 4  # target->before (x, y), then target->after (x, y)
@@ -109,14 +109,6 @@ class Encoded:
 def size_multiple(levels: int) -> int:
     """What height and width must be multiples of, for that many visits of the coarse block."""
     return 8 * 2 ** (levels - 1)
-
-
-def shrunk(pair: Tensor, levels: int) -> list[Tensor]:
-    """Pictures at 1, 1/2, 1/4, ... of their size, each made of the last: for all levels, and to 1/4 in any case."""
-    pictures = [pair]
-    while len(pictures) < max(levels, 3):
-        pictures.append(shrink(pictures[-1], 2))
-    return pictures
 
 
 class MatchingNetwork(nn.Module):
@@ -196,7 +188,7 @@ class MatchingNetwork(nn.Module):
         if pair.shape[-2] % multiple or pair.shape[-1] % multiple:
             raise ShapeError(f"frames need a size in multiples of {multiple}; got {tuple(pair.shape)}. Pad first.")
         half, quarter, eighth = self.encoder(self.cast(pair - 0.5))
-        smaller = shrunk(pair, levels)
+        smaller = halvings(pair, max(levels, 3))
         pyramid = [eighth, *(self.encoder.coarsest(self.cast(smaller[level] - 0.5)) for level in range(1, levels))]
         return Encoded(pair, half, quarter, smaller[2], tuple(pyramid))
 
@@ -262,7 +254,10 @@ class MatchingNetwork(nn.Module):
                 picture; elsewhere it is noise, which the blur of the samples averages out.
             corner: First row and column of the part of the frame that the estimate is of; None for all of it.
         """
-        places = sampling_grid(_joined(estimate.flow), (pair.shape[-2], pair.shape[-1]), corner or (0, 0))
+        size = (pair.shape[-2], pair.shape[-1])
+        if corner is None and estimate.flow.shape[-2:] != size:
+            raise ShapeError(f"frames {size} and flow {tuple(estimate.flow.shape[-2:])} differ in size.")
+        places = sampling_grid(_joined(estimate.flow), size, corner or (0, 0))
         before, after = fetch(pair, places).chunk(2)
         merged = blend(before, after, estimate.mask)
         if detail is None:

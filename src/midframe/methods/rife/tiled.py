@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from midframe.methods.rife.layouts import MatchingConfig
-from midframe.methods.rife.matching import Encoded, Estimate, MatchingNetwork, Rough, shrunk
+from midframe.methods.rife.matching import Encoded, Estimate, MatchingNetwork, Rough
 from midframe.ops.flow import resize_flow
-from midframe.ops.resize import resize
+from midframe.ops.resize import halvings, resize
 from midframe.ops.tiles import Box, cover, quarters
 
 ENCODER_HALO = 24
@@ -47,7 +47,7 @@ def halo(config: MatchingConfig) -> int:
 def encode_in_tiles(network: MatchingNetwork, pair: Tensor, levels: int, area: int) -> Encoded:
     """As `MatchingNetwork.encode_pair`, in parts of at most `area` pixels and without the features at 1/2."""
     quarter, eighth = _features(network, pair, area)
-    smaller = shrunk(pair, levels)
+    smaller = halvings(pair, max(levels, 3))
     pyramid = (eighth, *(_features(network, smaller[level], area)[1] for level in range(1, levels)))
     return Encoded(pair, None, quarter, smaller[2], pyramid)
 

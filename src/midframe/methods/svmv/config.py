@@ -33,8 +33,8 @@ class SvmvConfig:
             `splat` only.
         alignment: Steps of least squares on the colours (`ops.alignment`) that correct the motion before the block at
             1/4, before the one at 1/2, and at full size; `splat` only.
-        cubic: A pixel's motion bends by the accelerations that both sources saw, on a cubic curve through its places
-            in the four frames; without it by that of its own source, on a parabola. `splat` only.
+        cubic: A pixel's motion bends by the accelerations that both sources saw, on a cubic curve; without it by that
+            of its own source, on a parabola. `splat` only.
         sharpen: Put back what splatting blurs, as far as the network says for each pixel (`synthesis.py`); `splat`
             only.
     """
@@ -56,7 +56,7 @@ class SvmvConfig:
     visits: int = 1
     outer_frames: bool = True
     alignment: tuple[int, int, int] = (0, 0, 0)
-    cubic: bool = True
+    cubic: bool = False
     sharpen: bool = False
 
     def __post_init__(self) -> None:
@@ -68,8 +68,9 @@ class SvmvConfig:
             raise UsageError(f"visits must be at least 1; got {self.visits}.")
         if min(self.alignment) < 0:
             raise UsageError(f"alignment counts steps; got {self.alignment}.")
-        if self.synthesis == "gather" and (self.sharpen or any(self.alignment) or not self.outer_frames):
-            raise UsageError("alignment, sharpen and outer_frames belong to the splat synthesis.")
+        of_splat = self.sharpen or self.cubic or any(self.alignment) or not self.outer_frames
+        if self.synthesis == "gather" and of_splat:
+            raise UsageError("alignment, cubic, sharpen and outer_frames belong to the splat synthesis.")
         if min(self.coarse_radius, self.middle_radius, self.fine_radius) < 0:
             raise UsageError("a correlation radius cannot be negative.")
 

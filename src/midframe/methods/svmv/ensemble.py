@@ -13,7 +13,7 @@ from midframe.core.errors import ShapeError
 from midframe.methods.svmv.config import SvmvConfig
 from midframe.nn.convolutions import Block, Encoder, cast_and_join, compute_dtype
 from midframe.ops.flow import resize_flow
-from midframe.ops.resize import resize, shrink
+from midframe.ops.resize import halvings, resize
 
 SPREAD = 0.005
 """Deviation of the weights that first set the members apart: equal members would get equal gradients for ever."""
@@ -78,9 +78,8 @@ class EnsemblePyramid(nn.Module):
         members, motions = self.config.members, self.axes * self.config.members
         pictures = frames.transpose(0, 1).flatten(0, 1)
         half, quarter, eighth = self.encoder(self._join((pictures - 0.5,)))
-        pyramid = [eighth] + [
-            self.encoder.coarsest(self._join((shrink(pictures, 2**level) - 0.5,))) for level in range(1, levels)
-        ]
+        smaller = halvings(pictures, levels)[1:]
+        pyramid = [eighth, *(self.encoder.coarsest(self._join((picture - 0.5,))) for picture in smaller)]
 
         def visit(
             block: Block, features: Tensor, motion: Tensor, memory: Tensor, radius: int

@@ -10,7 +10,8 @@ them as one case.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as functional
@@ -56,13 +57,14 @@ class MotionVolume:
         """Displacement to an instant of the gap.
 
         With one acceleration motion is quadratic. With that of both sources, each the more the nearer it is in time,
-        a point's places in all four frames lie on one cubic curve, and both sources send it to the same place.
+        it is the cubic whose speed at either end is the mean of the gaps beside it: it goes on without a jerk into
+        the next gap, and both sources send a point that both see to the same place.
 
         Args:
             time: Counted from the source, 1 at the other side of the gap.
 
-        Source: Xu et al. 2019 (QVI), equation 4, with a gate on its second-order part; of two such parabolas the
-            Catmull-Rom curve is made.
+        Source: Xu et al. 2019 (QVI), equation 4, with a gate on its second-order part; two such parabolas, mixed in
+            the shares of the time, are the curve of Catmull and Rom 1974.
         """
         # u(t) = t near + 1/2 (t^2 - t) a, where a constant acceleration is a = near + far
         t = time.view(-1, 1, 1, 1, 1)
@@ -82,23 +84,31 @@ class MotionVolume:
 
     def split(self) -> tuple[MotionVolume, MotionVolume]:
         """The two halves of the batch: volumes of `before` and of `after`."""
-        fields = (self.near, self.far, self.score, self.acceleration, self.detail, self.opposite, self.known)
-        halves = [(None, None) if field is None else field.chunk(2) for field in fields]
-        first, second = ([half[side] for half in halves] for side in (0, 1))
-        return MotionVolume(*first), MotionVolume(*second)  # pyright: ignore[reportArgumentType]
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        halves: dict[str, tuple[Any, ...]] = {
+            name: (None, None) if value is None else value.chunk(2) for name, value in values.items()
+        }
+        first, second = ({name: half[side] for name, half in halves.items()} for side in (0, 1))
+        return MotionVolume(**first), MotionVolume(**second)
 
 
 def with_opposite(volume: MotionVolume, known: Tensor | None = None) -> MotionVolume:
     """The volumes of both sources, each with the acceleration that the other one saw of the same points.
 
+    What the other source does not see has the acceleration of what hides it there: nothing looks for that.
+
     Args:
         volume: Of `before`, then of `after`, along the batch axis.
         known: (batch,), 1 for sources whose acceleration is known, 0 for others: the known one holds for both then.
+
+    Returns:
+        The volumes with `opposite`, and with `known` where it was given.
     """
     share = volume.share()
-    believed = volume.acceleration[:, 0] * mean_motion(volume.near + volume.far, share)
+    arrival = mean_motion(volume.near, share)
+    believed = volume.acceleration[:, 0] * (arrival + mean_motion(volume.far, share))
     # Where a pixel arrives is not to be moved for the sake of what lies there.
-    arrival = mean_motion(volume.near, share).detach()
+    arrival = arrival.detach()
     fetched = backward_warp(_swapped(believed), arrival)
     both = None if known is None else torch.stack((known, _swapped(known)), dim=1)
     return replace(volume, opposite=fetched[:, None], known=both)

@@ -46,7 +46,7 @@ from midframe.ops.alignment import align
 from midframe.ops.correlation import local_correlation, symmetric_correlation
 from midframe.ops.flow import resize_flow
 from midframe.ops.luma import luma
-from midframe.ops.resize import resize, shrink
+from midframe.ops.resize import halvings, resize, shrink
 from midframe.ops.warp import backward_warp
 
 PAIR = 4
@@ -140,9 +140,8 @@ class MotionVolumeNetwork(nn.Module):
             frames = frames[:, [1, 1, 2, 2]]
         pictures = frames.transpose(0, 1).flatten(0, 1)
         half, quarter, eighth = self.encoder(self._join((pictures - 0.5,)))
-        pyramid = [eighth] + [
-            self.encoder.coarsest(self._join((shrink(pictures, 2**level) - 0.5,))) for level in range(1, levels)
-        ]
+        smaller = halvings(pictures, levels)[1:]
+        pyramid = [eighth, *(self.encoder.coarsest(self._join((picture - 0.5,))) for picture in smaller)]
         smallest = pyramid[-1]
         motion = smallest.new_zeros(len(smallest), 2, *smallest.shape[-2:], dtype=torch.float32)
         doubt, memory = motion[:, :1], smallest.new_zeros(len(smallest), self.config.memory, *smallest.shape[-2:])
