@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -82,11 +82,11 @@ def stages(size: int = 32, batch: int = 2) -> tuple[Stage, ...]:
     return (Stage(until=100, samples=SampleRecipe(size=size, batch=batch, scales=(1.0,))),)
 
 
-def codec_task(weights: CodecWeights | None = None) -> CodecTask:
+def codec_task(weights: CodecWeights | None = None, codec: CodecConfig = SMALL_CODEC) -> CodecTask:
     recipe = CodecRecipe(
         schedule=Schedule(steps=100, warm_up=1),
         stages=stages(),
-        codec=SMALL_CODEC,
+        codec=codec,
         weights=weights or CodecWeights(critic_width=4, critic_layers=1, adversarial_from=50),
     )
     torch.manual_seed(0)
@@ -198,17 +198,6 @@ def test_crops_that_the_codec_cannot_take_are_refused():
         CodecRecipe(schedule=Schedule(steps=100, warm_up=1), stages=stages(36), codec=SMALL_CODEC)
 
 
-def test_neighbours_cannot_be_hidden_from_a_head_that_sees_their_pixels():
-    codec = replace(SMALL_CODEC, head="kernels")
-    with pytest.raises(RecipeError, match="cannot be hidden"):
-        CodecRecipe(
-            schedule=Schedule(steps=100, warm_up=1),
-            stages=stages(),
-            codec=codec,
-            weights=CodecWeights(neighbour_share=0.5),
-        )
-
-
 def test_half_of_the_samples_see_hints_and_others_none():
     shown = torch.cat([samples_shown(50, 0.5, seed) for seed in range(100)])
     assert float(shown.float().mean()) == pytest.approx(0.5, abs=0.03)  # four deviations
@@ -256,6 +245,23 @@ def test_neighbours_are_hidden_until_their_step_and_from_a_share_of_samples_afte
     later = torch.cat(found[3:], 1)
     assert torch.equal(later.all(0), later.any(0))  # All levels of both neighbours, or none.
     assert 0 < int(later.all(0).sum()) < later.shape[1]
+
+
+@pytest.mark.parametrize("head", ["pixels", "kernels"])
+def test_hidden_neighbours_are_hidden_from_heads_too(
+    head: Literal["pixels", "kernels"], triplets: dict[str, torch.Tensor]
+):
+    weights = CodecWeights(critic_width=4, critic_layers=1, neighbours_from=1)
+    task = codec_task(weights, replace(SMALL_CODEC, head=head))
+    others = {**triplets, "before": triplets["before"].flip(-1), "after": triplets["after"].flip(-2)}
+    # Hints are made of the neighbours; here they are hidden as well.
+    task.recipe = replace(task.recipe, weights=replace(weights, hint_share=0.0))
+    first, second, beside = (
+        float(task.losses(batch, step)["codec"].terms["absolute"].detach())
+        for batch, step in ((triplets, 0), (others, 0), (others, 1))
+    )
+    assert first == pytest.approx(second, abs=1e-6)
+    assert abs(first - beside) > 1e-4
 
 
 def test_the_validation_tells_whether_the_latent_is_read(triplets: dict[str, torch.Tensor]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from midframe.core.errors import ShapeError, UsageError
 from midframe.methods.madiff.codec import MotionAwareCodec
 from midframe.methods.madiff.codec_loss import led_outside
 from midframe.methods.madiff.config import CodecConfig, CodecModelConfig, HintConfig
-from midframe.methods.madiff.heads import gathered
+from midframe.methods.madiff.heads import PixelHead, gathered
 from midframe.methods.madiff.hints import SimulatedHints
 from midframe.methods.madiff.motion_warp import MotionWarp, pooled, turned_round
 from small_madiff import SMALL_CODEC
@@ -60,7 +61,7 @@ def test_the_paper_s_encoder_has_the_shapes_of_the_specification():
 
 
 @pytest.mark.parametrize("warp", ["motion", "attention"])
-@pytest.mark.parametrize("head", ["plain", "kernels"])
+@pytest.mark.parametrize("head", ["plain", "pixels", "kernels"])
 def test_a_frame_goes_through_with_every_choice_and_every_weight_is_reached(warp: str, head: str):
     config = replace(SMALL_CODEC, warp=warp, head=head)  # pyright: ignore[reportArgumentType]
     codec = MotionAwareCodec(config)
@@ -132,6 +133,49 @@ def test_a_constant_offset_moves_features_by_its_pixels(warp: MotionWarp):
     fused = warp(torch.rand(1, 8, 6, 6), before, after, hint, hint)
     assert torch.allclose(fused.features[..., :-1], before[..., 1:], atol=EXACT)
     assert torch.allclose(fused.features[..., -1], before[..., -1], atol=EXACT)
+
+
+@pytest.fixture
+def pixels() -> PixelHead:
+    torch.manual_seed(0)
+    return PixelHead(SMALL_CODEC).eval()
+
+
+@torch.no_grad()
+def test_a_head_of_pixels_begins_with_a_third_of_either_neighbour(pixels: PixelHead):
+    h, before, after = torch.rand(1, 8, 6, 8), torch.rand(1, 3, 6, 8), torch.rand(1, 3, 6, 8)
+    nn.init.zeros_(pixels.draw.weight)
+    pixels.draw.bias.data.fill_(0.9)  # pyright: ignore[reportOptionalMemberAccess]
+    finished = pixels(h, before, after, None)
+    assert torch.allclose(finished.picture, (before + after + 0.9) / 3, atol=EXACT)
+    assert not torch.stack(finished.offsets).any()
+
+
+@torch.no_grad()
+def test_a_head_of_pixels_goes_on_from_the_largest_level(pixels: PixelHead):
+    """A level's pixel is two of the picture; its shares take all from the later neighbour."""
+    h, before, after = torch.rand(1, 8, 6, 8), torch.rand(1, 3, 6, 8), torch.rand(1, 3, 6, 8)
+    pixels.choose.bias.data = torch.tensor([0.0, 0, 0, 1, 0, 50, 0])
+    one_right = torch.tensor([1.0, 0.0])[None, :, None, None].expand(1, 2, 3, 4)
+    finished = pixels(h, before, after, (one_right, one_right))
+    assert torch.equal(finished.offsets[1], torch.tensor([2.0, 1.0])[None, :, None, None].expand(1, 2, 6, 8))
+    assert torch.allclose(finished.picture[..., :-1, :-2], after[..., 1:, 2:], atol=EXACT)
+
+
+@torch.no_grad()
+def test_a_moved_frame_comes_out_of_the_codec_as_it_went_in():
+    """With offsets and shares that are known, pixels are the neighbour's own: nothing is lost in the latent."""
+    codec = MotionAwareCodec(replace(SMALL_CODEC, head="pixels")).eval()
+    target = torch.rand(1, 3, 16, 16)
+    after = torch.roll(target, 1, 3)
+    fuse = cast(MotionWarp, codec.decoder.fuse[-1])
+    assert fuse.to_after is not None
+    fuse.to_after.layers[-1].bias.data = torch.tensor([0.5, 0.0])  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType]
+    cast(PixelHead, codec.decoder.head).choose.bias.data = torch.tensor([0.0, 0, 0, 0, 0, 50, 0])
+    encoded = codec.encode(target)
+    made = codec.reconstruct(encoded.latent, encoded.pyramid, encoded.pyramid, None, None, target, after)
+    assert torch.allclose(made.frames[..., :-1], target[..., :-1], atol=EXACT)
+    assert [pair[0].shape[-1] for pair in made.offsets] == [4, 8, 16]
 
 
 def test_displacements_that_leave_the_map_are_called_back():

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeAlias, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as functional
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from midframe.core.errors import ShapeError
 from midframe.methods.madiff.config import CodecConfig
-from midframe.methods.madiff.heads import KernelHead, PlainHead
+from midframe.methods.madiff.heads import Displacements, Finished, KernelHead, PixelHead, PlainHead
 from midframe.methods.madiff.motion_warp import AttentionContext, Fused, MotionWarp
 from midframe.nn.attention import MaxVitBlock
 from midframe.nn.quantiser import Quantised, VectorQuantiser
@@ -35,8 +35,7 @@ Latent = Float[Tensor, "batch latent _ _"]
 Hints = Float[Tensor, "batch hint _ _"]
 Pyramid = Sequence[Float[Tensor, "batch _ _ _"]]
 """A frame's features by level, largest first."""
-Displacements: TypeAlias = tuple[Tensor, Tensor]
-"""Of one level, from the wanted frame to the neighbour before and to the one after, (batch, 2, height, width)."""
+HEADS = {"plain": PlainHead, "pixels": PixelHead, "kernels": KernelHead}
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +58,7 @@ class Decoded:
     Attributes:
         frames: RGB in [0, 1] and a little beyond: not clamped.
         offsets: For each level that moves features, smallest first, the displacement to either neighbour, in pixels
-            of the level.
+            of the level; last those of a head that moves pixels.
     """
 
     frames: Frames
@@ -145,8 +144,11 @@ class MotionAwareCodec(nn.Module):
     ) -> Decoded:
         """As `decode`, with the displacements that it used."""
         features, offsets = self.decoder(self.from_latent(latent), before, after, hints_before, hints_after)
-        frames = self.decoder.head(features, _inside(before_frame), _inside(after_frame))
-        return Decoded(frames.float() * 0.5 + 0.5, offsets)
+        largest = offsets[-1] if offsets else None
+        finished = cast(Finished, self.decoder.head(features, _inside(before_frame), _inside(after_frame), largest))
+        if finished.offsets is not None:
+            offsets = (*offsets, finished.offsets)
+        return Decoded(finished.picture.float() * 0.5 + 0.5, offsets)
 
     @property
     def last_weight(self) -> Tensor:
@@ -205,7 +207,7 @@ class Decoder(nn.Module):
         self.blocks = nn.ModuleList(ResidualBlock(*pair) for pair in pairwise((widths[-1], *reversed(widths))))
         self.fuse = nn.ModuleList(fuse(config, width) for width in reversed(widths))
         self.enlarge = nn.ModuleList(Double(width) for width in reversed(widths))
-        self.head = KernelHead(config) if config.head == "kernels" else PlainHead(config)
+        self.head = HEADS[config.head](config)
 
     def forward(
         self, latent: Latent, before: Pyramid, after: Pyramid, hints_before: Hints | None, hints_after: Hints | None

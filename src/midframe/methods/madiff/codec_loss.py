@@ -31,7 +31,7 @@ class CodecWeights:
         critic_width: Channels of the critic's first layer.
         critic_layers: Of stride 2.
         hint_share: Part of the samples that see hints; the others see zeros in place of both.
-        neighbours_from: Optimiser step from which on the decoder sees the neighbours' features; before it, zeros.
+        neighbours_from: Optimiser step from which on the decoder sees the neighbours; before it, nothing of them.
         neighbour_share: Part of the samples that see them from then on.
     """
 

@@ -66,7 +66,8 @@ class CodecConfig:
             them where they lie (LDMVFI's way, and the baseline).
         offsets: Whether the two neighbours' motion has weights of its own ("separate"), or one set, with the hint of
             the later neighbour turned round in time ("shared").
-        head: "plain" ends in a convolution, "kernels" in separable kernels that sample both neighbours' pixels.
+        head: "plain" ends in a convolution, "pixels" moves both neighbours' pixels and draws what they lack,
+            "kernels" samples them with separable kernels.
         kernel_size: Of these.
         hint_channels: Of a hint.
         hint_gain: What the decoder multiplies hints by: event volumes are nearly empty, their root mean square is
@@ -81,7 +82,7 @@ class CodecConfig:
     window: int = 4
     warp: Literal["motion", "attention"] = "motion"
     offsets: Literal["separate", "shared"] = "separate"
-    head: Literal["plain", "kernels"] = "plain"
+    head: Literal["plain", "pixels", "kernels"] = "plain"
     kernel_size: int = 5
     hint_channels: int = EVENT_CHANNELS
     hint_gain: float = 20.0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as functional
@@ -11,13 +13,28 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from midframe.methods.madiff.config import CodecConfig
-from midframe.nn.residual import normalisation
+from midframe.nn.residual import normalisation, start_at_zero
 from midframe.ops.warp import backward_warp
 
 Map = Float[Tensor, "batch channel height width"]
 Pictures = Float[Tensor, "batch 3 height width"]
+Displacements: TypeAlias = tuple[Tensor, Tensor]
+"""From the wanted frame to the neighbour before and to the one after: (batch, 2, height, width), in pixels."""
 KERNEL_INNER = 32
 """Channels of a kernel head's second layer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """A picture.
+
+    Attributes:
+        picture: RGB in [-1, 1] and a little beyond.
+        offsets: Where in the neighbours its pixels were taken from, in pixels; None where none were moved as a whole.
+    """
+
+    picture: Pictures
+    offsets: Displacements | None = None
 
 
 class PlainHead(nn.Module):
@@ -29,9 +46,59 @@ class PlainHead(nn.Module):
         self.normalise = normalisation(width)
         self.last = nn.Conv2d(width, 3, 3, padding=1)
 
-    def forward(self, h: Map, before: Pictures, after: Pictures) -> Pictures:
-        """The picture in [-1, 1] and a little beyond; the neighbours' pixels do not count."""
-        return self.last(functional.silu(self.normalise(h)))
+    def forward(self, h: Map, before: Pictures, after: Pictures, offsets: Displacements | None) -> Finished:
+        """The picture of `h`; neither the neighbours' pixels nor the offsets count."""
+        return Finished(self.last(functional.silu(self.normalise(h))))
+
+    @property
+    def last_weight(self) -> Tensor:
+        """Of the layer by whose gradient objectives are balanced."""
+        return self.last.weight
+
+
+class PixelHead(nn.Module):
+    """MA-WARP once more, on the neighbours' pixels: both moved to the wanted frame, and a picture of what they lack.
+
+        offset_n = the largest level's, enlarged, + change_n
+        shares   = softmax(...)                                       three of them for every pixel
+        out      = share_0 warp(I_before, offset_before) + share_1 warp(I_after, offset_after) + share_2 drawn
+
+    Changes and shares start at zero, so that the first picture is a third of each. Detail comes from the neighbours
+    as it is, where `PlainHead` has to draw it and `KernelHead` fetches it with ten times the work. This head is the
+    project's.
+    """
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        width = config.widths[0]
+        self.normalise = normalisation(width)
+        self.last = nn.Conv2d(width, width, 3, padding=1)
+        self.draw = nn.Conv2d(width, 3, 3, padding=1)
+        self.choose = nn.Conv2d(width, 7, 3, padding=1)
+        start_at_zero(self.choose)
+
+    def forward(self, h: Map, before: Pictures, after: Pictures, offsets: Displacements | None) -> Finished:
+        """The picture, and where its pixels come from.
+
+        Args:
+            h: Features at full size.
+            before: RGB in [-1, 1].
+            after: RGB in [-1, 1].
+            offsets: Of the largest level, whose pixels are two of the picture's; None for zeros.
+        """
+        h = functional.silu(self.last(functional.silu(self.normalise(h))))
+        chosen = self.choose(h).float()
+        moves = chosen[:, :2], chosen[:, 2:4]
+        if offsets is not None:
+            before_move, after_move = (
+                move + 2 * functional.interpolate(offset, scale_factor=2.0, mode="bilinear", align_corners=False)
+                for move, offset in zip(moves, offsets, strict=True)
+            )
+            moves = before_move, after_move
+        shares = torch.softmax(chosen[:, 4:], 1)
+        sources = backward_warp(before, moves[0]), backward_warp(after, moves[1]), self.draw(h).float()
+        picture = torch.stack([shares[:, n : n + 1] * source for n, source in enumerate(sources)]).sum(0)
+        return Finished(picture, moves)
 
     @property
     def last_weight(self) -> Tensor:
@@ -65,7 +132,8 @@ class KernelHead(nn.Module):
         self.mask = _dense_layers(width, taps)
         self.residual = _dense_layers(width, 3)
 
-    def forward(self, h: Map, before: Pictures, after: Pictures) -> Pictures:
+    def forward(self, h: Map, before: Pictures, after: Pictures, offsets: Displacements | None) -> Finished:
+        """The picture; the levels' offsets do not count."""
         h = self.last(functional.silu(self.normalise(h)))
         mask = torch.sigmoid(self.mask(h)).unflatten(1, (self.size, self.size))
         result = self.residual(h).float()
@@ -73,7 +141,7 @@ class KernelHead(nn.Module):
             weights = self.vertical[number](h)[:, :, None] * self.horizontal[number](h)[:, None] * share
             rows, columns = self.rows[number](h).float(), self.columns[number](h).float()
             result = result + gathered(picture, weights.flatten(1, 2).float(), rows, columns)
-        return result
+        return Finished(result)
 
     @property
     def last_weight(self) -> Tensor:

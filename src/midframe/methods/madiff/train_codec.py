@@ -65,8 +65,6 @@ class CodecRecipe:
     def __post_init__(self) -> None:
         check_stages(self.stages, self.schedule.steps, CONTEXT)
         check_crop_multiples(self.stages, self.codec)
-        if self.codec.head == "kernels" and self.weights.hides_neighbours:
-            raise RecipeError("the head 'kernels' sees the neighbours' pixels: they cannot be hidden from it.")
 
 
 def check_crop_multiples(stages: Sequence[Stage], codec: CodecConfig) -> None:
@@ -215,7 +213,8 @@ class CodecTask:
             target: The frame.
             after: The neighbour after.
             shown: Samples that see hints; the others see zeros.
-            beside: Samples that see the neighbours' features; the others see zeros. None for all.
+            beside: Samples whose decoder sees the neighbours; the others see zeros for features and grey for pixels.
+                None for all.
             latent: Without it the decoder sees the latent's mean over the picture in its place.
         """
         seen = shown.view(-1, 1, 1, 1).float()
@@ -226,6 +225,8 @@ class CodecTask:
         if beside is not None:
             kept = beside.view(-1, 1, 1, 1)
             earlier, later = ([level * kept for level in side] for side in (earlier, later))
+            # Grey is the zero of a head, which sees pixels in [-1, 1].
+            before, after = (torch.where(kept, frame, 0.5) for frame in (before, after))
         quantised = self.codec.quantise(encoded.latent.chunk(3)[1])
         code = quantised.latent
         if not latent:
@@ -240,9 +241,10 @@ class CodecTask:
             "codes_in_batch": torch.tensor(float(made.quantised.codes.unique().numel())),
             "codes_in_use": (self.codec.quantiser.uses > 0).float().mean(),
         }
-        for level, pair in enumerate(reversed(made.decoded.offsets)):
-            # In pixels of the picture: level l is a 2^(l+1)th of it.
-            logs[f"offset_level_{level}"] = torch.stack(pair).norm(dim=2).mean() * 2 ** (level + 1)
+        for pair in made.decoded.offsets:
+            scale = target.shape[-1] // pair[0].shape[-1]
+            name = "offset_pixels" if scale == 1 else f"offset_level_{scale.bit_length() - 2}"
+            logs[name] = torch.stack(pair).norm(dim=2).mean() * scale
         error = (made.decoded.frames.detach() - target).square().mean((1, 2, 3)).cpu()
         for name, part in (("with_hints", error[shown]), ("without_hints", error[~shown])):
             if len(part):
