@@ -145,6 +145,19 @@ def test_outer_frames_lie_a_gap_away_or_repeat_the_border(bank: Path):
     assert bool((apart("earlier", "after") > apart("before", "after"))[moving].float().mean() > 0.7)
 
 
+def test_a_part_of_the_windows_may_repeat_both_inner_frames(bank: Path):
+    recipe = SampleRecipe(size=64, batch=40, scales=(1.0,), synthetic=0.5, context=2, repeated=0.5)
+    batch = next(iter(SampleStream(bank, recipe, seed=1)))
+    alone = (batch["earlier"] == batch["before"]).flatten(1).all(1)
+    alone &= (batch["later"] == batch["after"]).flatten(1).all(1)
+    rendered = batch["motion_weight"][:, 0].flatten(1).amax(1) > 0
+    assert 5 <= int((alone & rendered).sum()) <= 15  # Two deviations from the mean and more.
+    assert not batch["motion_weight"][alone][:, 1::2].any()
+    assert bool((batch["motion_weight"][~alone & rendered][:, 1::2].flatten(1).amax(1) > 0).all())
+    with pytest.raises(RecipeError, match="windows of four"):
+        SampleRecipe(repeated=0.5)
+
+
 def test_rendered_samples_carry_exact_motion_between_the_inputs(bank: Path):
     recipe = SampleRecipe(size=64, batch=4, scales=(1.0,), synthetic=1.0, context=2)
     batch = next(iter(SampleStream(bank, recipe, seed=1)))

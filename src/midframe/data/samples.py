@@ -43,6 +43,9 @@ CROP_MULTIPLE = 64
 FRAME_NAMES = {1: ("before", "target", "after"), 2: ("earlier", "before", "target", "after", "later")}
 """Frames of a sample, in order of time, by how many inputs lie on each side of the target."""
 
+OUTER_MOTION = slice(1, None, 2)
+"""Of a window's four exact motions, those to the outer frames."""
+
 
 @dataclass(frozen=True)
 class SampleRecipe:
@@ -59,6 +62,8 @@ class SampleRecipe:
         motion_pixels: Largest motion of a rendered layer.
         acceleration: Largest second-order motion of a rendered layer, as a part of the first-order one.
         context: Input frames on each side of the target, 1 or 2.
+        repeated: Probability that both outer frames of a window of four repeat the inner ones, as where there are
+            only two; clips' own first and last windows do so in any case.
     """
 
     size: int = 128
@@ -71,6 +76,7 @@ class SampleRecipe:
     motion_pixels: float = 48.0
     acceleration: float = 0.25
     context: int = 1
+    repeated: float = 0.0
 
     def source_size(self, scale: float) -> int:
         """Side of a crop before it is resized, in pixels of the clip."""
@@ -83,6 +89,11 @@ class SampleRecipe:
             raise RecipeError(f"strides are probabilities that sum to 1; got {self.strides}.")
         if self.context not in FRAME_NAMES:
             raise RecipeError(f"context is 1 or 2 frames on each side; got {self.context}.")
+        if not 0 <= self.repeated <= 1 or (self.repeated and self.context == 1):
+            raise RecipeError(
+                f"repeated is a probability, of windows of four frames (context = 2); got {self.repeated} with "
+                f"context {self.context}."
+            )
 
 
 class SampleStream(IterableDataset):
@@ -180,6 +191,10 @@ class _Sampler:
         if rendered:
             time[real:], scene_frames, motion[real:], weight[real:] = self._render(random, rendered, seed, number)
             clips = torch.cat((clips, scene_frames))
+        if recipe.repeated:
+            alone = torch.from_numpy(random.random(recipe.batch) < recipe.repeated).to(self.device)
+            clips[alone, 0], clips[alone, -1] = clips[alone, 1], clips[alone, -2]
+            weight[alone, OUTER_MOTION] = 0  # What moved there is no longer to be seen.
         known = ("flow", "flow_weight") if recipe.context == 1 else ("motion", "motion_weight")
         return {
             **dict(zip(names, clips.unbind(1), strict=True)),
