@@ -125,6 +125,15 @@ def test_the_other_acceleration_is_that_of_the_place_where_a_pixel_arrives():
     assert not opposite[1].any()
 
 
+def test_what_the_other_source_does_not_see_keeps_its_own_acceleration():
+    """`after` has another motion where `before` arrives: something lies in front of it there."""
+    near = torch.tensor([[4.0, 0.0], [4.0, 0.0]])
+    far = torch.tensor([[-3.0, 0.0], [1.0, 0.0]])
+    opposite = with_opposite(volume(near, far)).opposite
+    assert opposite is not None
+    assert torch.allclose(opposite[:, 0, 0, 8, 8], torch.tensor([1.0, 5.0]), atol=1e-3)
+
+
 def test_where_one_outer_frame_is_missing_the_other_acceleration_holds_for_both():
     near, far = torch.tensor([[2.0, 0.0], [-2.0, 0.0]]), torch.tensor([[-4.0, 0.0], [0.0, 0.0]])
     sources = volume(near, far)

@@ -20,6 +20,9 @@ from torch import Tensor
 
 from midframe.ops.warp import backward_warp
 
+RETURN_PART, RETURN_PIXELS = 0.05, 1.0
+"""A point is seen by the other source where its way there and back closes. What is missing, squared, is compared to a
+part of the squares of both ways, and to some square pixels."""
 LEAST_KNOWN = 1e-6
 """Divisor where no acceleration is known, and all of them are zero."""
 VARIANCE_WINDOW = 5
@@ -40,7 +43,8 @@ class MotionVolume:
         detail: (batch, 1, 1, height, width), how much of what splatting blurs is put back, in [0, 1]; None for
             nothing.
         opposite: (batch, 1, 2, height, width), acceleration that the other source saw of what each pixel shows, in
-            pixels for a gap squared (`with_opposite`); None for the pixel's own.
+            pixels for a gap squared, or the pixel's own where it saw none of it (`with_opposite`); None for its own
+            everywhere.
         known: (batch, 2), 1 where a frame behind the source, and behind the other one, tells its acceleration, else
             0; None where both do.
     """
@@ -95,7 +99,8 @@ class MotionVolume:
 def with_opposite(volume: MotionVolume, known: Tensor | None = None) -> MotionVolume:
     """The volumes of both sources, each with the acceleration that the other one saw of the same points.
 
-    What the other source does not see has the acceleration of what hides it there: nothing looks for that.
+    The other source tells nothing of what is hidden there: where a motion and the one back do not close, its own
+    acceleration counts.
 
     Args:
         volume: Of `before`, then of `after`, along the batch axis.
@@ -109,7 +114,11 @@ def with_opposite(volume: MotionVolume, known: Tensor | None = None) -> MotionVo
     believed = volume.acceleration[:, 0] * (arrival + mean_motion(volume.far, share))
     # Where a pixel arrives is not to be moved for the sake of what lies there.
     arrival = arrival.detach()
-    fetched = backward_warp(_swapped(believed), arrival)
+    fetched, back = backward_warp(torch.cat((_swapped(believed), _swapped(arrival)), 1), arrival).chunk(2, 1)
+    missing, ways = (arrival + back).square(), arrival.square() + back.square()
+    allowed = RETURN_PART * ways.sum(1, keepdim=True) + RETURN_PIXELS
+    seen = torch.exp(-missing.sum(1, keepdim=True) / allowed)
+    fetched = torch.lerp(believed, fetched, seen)
     both = None if known is None else torch.stack((known, _swapped(known)), dim=1)
     return replace(volume, opposite=fetched[:, None], known=both)
 
