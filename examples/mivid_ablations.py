@@ -16,7 +16,8 @@ the seeds and the standard deviation between them, over clips of the scenes set 
     looks     distance of frames through SqueezeNet (with --features; else a Laplacian pyramid), lower is closer
 
 and first for the temporal blend, and for a network with attention over a window that has learnt nothing. With
---shares the full variant is also trained for each tenth of the budget: does it still gain?
+--shares the full variant is also trained for a sixteenth of the budget, an eighth, a quarter and a half: does it still
+gain?
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
 }
 Fill: TypeAlias = Callable[[Tensor, Tensor, int], Tensor]
 """From a clip as it is known, where it is visible, and a seed, to the whole clip, in [-1, 1]."""
-SHARES = tuple(part / 10 for part in range(1, 10))
+SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)
 """Of the first variant's budget, each a training of its own with a schedule that ends there."""
 
 
