@@ -16,7 +16,7 @@ the seeds and the standard deviation between them, over clips of the scenes set 
     looks     distance of frames through SqueezeNet (with --features; else a Laplacian pyramid), lower is closer
 
 and first for the temporal blend, and for a network with attention over a window that has learnt nothing. With
---shares the full variant is also trained for a sixteenth of the budget, an eighth, a quarter and a half: does it still
+--shares the full variant is also trained for a sixteenth, an eighth, a quarter and half of the budget: does it still
 gain?
 """
 
