@@ -62,6 +62,60 @@ def test_the_paper_s_frames_are_multiples_of_256():
     assert small.size_multiple == 64
 
 
+NEAR = replace(SMALL_DENOISER, base="neighbours", base_deviation=0.2)
+
+
+def noised(
+    network: LatentDenoiser, steps: torch.Tensor
+) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
+    """Arguments for latents that lie 0.2 from the mean of their neighbours, that mean, and the noise."""
+    draw = seeded()
+    before, after, apart, noise = torch.randn(4, len(steps), 3, 32, 32, generator=draw).unbind()
+    middle = (before + after) / 2
+    signal, level = network.config.levels().at(steps, 4)
+    noisy = (signal * (middle + 0.2 * apart) + level * noise).float()
+    hints = torch.zeros(len(steps), network.config.hint_features, 32, 32)
+    return {"noisy": noisy, "before": before, "after": after, "hints": hints}, middle, noise
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16, torch.float16])
+def test_from_the_neighbours_it_begins_with_their_mean(precision: torch.dtype):
+    """Where there is only noise; where there is hardly any, with the latent as it is. In any precision of weights."""
+    network = LatentDenoiser(NEAR).to(precision)
+    steps = torch.tensor([0, len(network.config.levels()) - 1])
+    arguments, middle, _ = noised(network, steps)
+    signal, level = network.config.levels().at(steps, 4)
+    clean = (arguments["noisy"] - level.float() * network(step=steps, **arguments)) / signal.float()
+    wanted = arguments["noisy"][0] / signal[0].float()
+    # Of the two guesses, each has its weight: 0.04 / (0.04 + 0.0015) of what is seen, and 0.002 of it.
+    assert float((clean[0] - wanted).square().mean().sqrt()) < 0.01
+    assert float((clean[1] - middle[1]).square().mean().sqrt()) < 0.005
+
+
+@torch.no_grad()
+def test_what_is_left_to_tell_has_unit_variance_at_every_step():
+    network = LatentDenoiser(NEAR)
+    steps = torch.linspace(0, len(network.config.levels()) - 1, 7).long()
+    arguments, _, noise = noised(network, steps)
+    left = (network(step=steps, **arguments) - noise) / network.least_error(steps)
+    assert left.square().mean((1, 2, 3)).tolist() == pytest.approx([1.0] * 7, abs=0.1)
+
+
+@torch.no_grad()
+def test_the_network_answers_in_the_same_units_at_every_step():
+    network = built(NEAR)
+    steps = torch.linspace(0, len(network.config.levels()) - 1, 5).long()
+    arguments, _, _ = noised(network, steps)
+    trained = network(step=steps, **arguments)
+    network.leave.weight.zero_()
+    assert network.leave.bias is not None
+    network.leave.bias.zero_()
+    told = (trained - network(step=steps, **arguments)) / network.least_error(steps)
+    sizes = told.square().mean((1, 2, 3)).sqrt()
+    assert float(sizes.max() / sizes.min()) < 3
+
+
 def test_it_begins_with_a_guess_of_no_noise():
     network = LatentDenoiser(SMALL_DENOISER)
     found = network(step=torch.tensor([3]), **inputs(network))

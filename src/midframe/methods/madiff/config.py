@@ -168,6 +168,9 @@ class DenoiserConfig:
         latent_deviation: Of each: the diffusion sees (latent - mean) / deviation.
         hint_channels: Of a hint.
         hint_deviation: Root mean square of hints at the latent's size: the network sees hint / deviation.
+        base: What the network starts from: "noise", all of which it has to tell, or "neighbours", the mean of both
+            neighbours' latents, from which it tells how the wanted latent differs.
+        base_deviation: Root mean square of that difference, in deviations of latents.
     """
 
     base_width: int = 256
@@ -188,6 +191,8 @@ class DenoiserConfig:
     latent_deviation: tuple[float, ...] = (1.0, 1.0, 1.0)
     hint_channels: int = EVENT_CHANNELS
     hint_deviation: float = 1.0
+    base: Literal["noise", "neighbours"] = "noise"
+    base_deviation: float = 1.0
 
     def __post_init__(self) -> None:
         if self.base_width < 8 or self.base_width % 8:
@@ -200,8 +205,11 @@ class DenoiserConfig:
                 f"mean and deviation are of each of {self.latent_channels} latent channels; got {self.latent_mean} "
                 f"and {self.latent_deviation}."
             )
-        if min(*self.latent_deviation, self.hint_deviation) <= 0:
-            raise UsageError(f"deviations must be positive; got {self.latent_deviation} and {self.hint_deviation}.")
+        if min(*self.latent_deviation, self.hint_deviation, self.base_deviation) <= 0:
+            raise UsageError(
+                f"deviations must be positive; got {self.latent_deviation}, {self.hint_deviation} and "
+                f"{self.base_deviation}."
+            )
         if not 1 <= self.sampling_steps <= self.noise_steps:
             raise UsageError(f"sampling_steps lies in 1 to {self.noise_steps}; got {self.sampling_steps}.")
         if not 0 <= self.eta <= 1:

@@ -10,6 +10,16 @@
 with the default widths: 416.5 M parameters without hints. Steps of the diffusion are added inside each residual
 block. Hints come in area-averaged to the latent's size, or through a small stem of strided convolutions.
 
+Where the wanted latent is the mean m of the neighbours' but for a deviation s, most of the noise can be told without
+a network (`DenoiserConfig.base = "neighbours"`):
+
+    left  = noisy - signal m,  spread^2 = signal^2 s^2 + noise^2
+    noise = noise left / spread^2  +  (signal s / spread) network(left / spread, ...)
+
+The first part is the best linear guess, and what it leaves has the second factor for a deviation: so the network sees
+and answers values of unit variance at every step, and before any training a sample is the mean of the neighbours.
+Karras et al. 2022 (EDM) scale their networks so, about a mean of zero.
+
 Source: Rombach et al., CVPR 2022, with the attention of LDMVFI (Danier et al., AAAI 2024).
 """
 
@@ -72,6 +82,9 @@ class LatentDenoiser(nn.Module):
         self.normalise = normalisation(width)
         self.leave = nn.Conv2d(width, config.latent_channels, 3, padding=1)
         start_at_zero(self.leave)
+        # No buffers: rounded to half precision with the weights, they would not be the sampler's any more, and what
+        # is left where there is hardly any signal is a difference of nearly equal numbers.
+        self.levels = config.levels()
 
     def hint_features(
         self, before: Hint, after: Hint, size: tuple[int, int]
@@ -109,6 +122,26 @@ class LatentDenoiser(nn.Module):
             after: Latent of the neighbour after.
             hints: From `hint_features`.
         """
+        if self.config.base == "noise":
+            return self._told(noisy, step, before, after, hints)
+        signal, noise, spread = self._scales(step)
+        left = noisy - signal * (before + after) / 2
+        told = self._told(left / spread, step, before, after, hints)
+        return noise / spread.square() * left + signal * self.config.base_deviation / spread * told
+
+    def least_error(self, step: Int[Tensor, " batch"]) -> Float[Tensor, "batch 1 1 1"]:
+        """Deviation of the noise from what is told of it before any training: what errors are to be measured in."""
+        if self.config.base == "noise":
+            return torch.ones(len(step), 1, 1, 1, device=step.device)
+        signal, _, spread = self._scales(step)
+        return signal * self.config.base_deviation / spread
+
+    def _scales(self, step: Int[Tensor, " batch"]) -> tuple[Tensor, Tensor, Tensor]:
+        signal, noise = (level.float() for level in self.levels.to(step.device).at(step, 4))
+        return signal, noise, (signal * self.config.base_deviation).square().add(noise.square()).sqrt()
+
+    def _told(self, noisy: Latent, step: Tensor, before: Latent, after: Latent, hints: Tensor) -> Latent:
+        """What the network says."""
         embedding = self.step(step)
         precision = self.enter.weight.dtype
         x = self.enter(torch.cat([part.to(precision) for part in (noisy, before, after, hints)], 1))

@@ -32,7 +32,14 @@ from midframe.methods.madiff.weights_file import CodecModel, load_codec
 from midframe.metrics.difference import capped_psnr
 from midframe.ops.pad import reflect_to_multiple
 
-MEASURED = ("latent_channels", "latent_mean", "latent_deviation", "hint_channels", "hint_deviation")
+MEASURED = (
+    "latent_channels",
+    "latent_mean",
+    "latent_deviation",
+    "hint_channels",
+    "hint_deviation",
+    "base_deviation",
+)
 """Fields of the denoiser's configuration that training fills in."""
 LEAST_DEVIATION = 1e-4
 SEEDS_APART = 2**32
@@ -146,23 +153,29 @@ def measured(
         batches: To measure.
         device: Where.
     """
-    kept, hint_squares = [], []
+    kept, hint_squares, apart = [], [], []
     hints = codec.hints()
     for batch in batches:
         before, target, after = _frames(batch, device)
         latents = codec.codec.encode(torch.cat((before, target, after))).latent.double()
         kept.append(latents.transpose(0, 1).flatten(1))
+        earlier, wanted, later = latents.chunk(3)
+        apart.append((wanted - (earlier + later) / 2).square().transpose(0, 1).flatten(1))
         size = (latents.shape[2], latents.shape[3])
         for one, other in ((before, target), (target, after)):
             hint_squares.append(functional.adaptive_avg_pool2d(hints(one, other), size).double().square().mean())
     values = torch.cat(kept, 1)
+    deviation = values.std(1).clamp(min=LEAST_DEVIATION)
+    # Of each channel in its own deviations, as the denoiser sees latents.
+    base = (torch.cat(apart, 1).mean(1) / deviation.square()).mean().sqrt()
     return replace(
         config,
         latent_channels=len(values),
         latent_mean=tuple(values.mean(1).tolist()),
-        latent_deviation=tuple(values.std(1).clamp(min=LEAST_DEVIATION).tolist()),
+        latent_deviation=tuple(deviation.tolist()),
         hint_channels=hints.channels,
         hint_deviation=max(math.sqrt(float(torch.stack(hint_squares).mean())), LEAST_DEVIATION),
+        base_deviation=max(float(base), LEAST_DEVIATION),
     )
 
 
@@ -257,7 +270,7 @@ class DenoiserTask:
         return {"method": "madiff-denoiser", "network": json.loads(json.dumps(network)), "codec": self.codec_sha256}
 
     def _errors(self, batch: Batch, shown: Tensor, draw: torch.Generator, place: float | None = None) -> Tensor:
-        """Squared error of the predicted noise, for each noisy latent.
+        """Squared error of the predicted noise, as a part of what it is before any training, for each noisy latent.
 
         Args:
             batch: Frames.
@@ -283,7 +296,7 @@ class DenoiserTask:
         epsilon = torch.randn(clean.shape, generator=draw).to(device)
         signal, noise = self.levels.to(device).at(steps, clean.ndim)
         predicted = model.denoiser(diffuse(clean, epsilon, signal, noise), steps, known_before, known_after, features)
-        return (predicted - epsilon).square().mean((1, 2, 3))
+        return ((predicted - epsilon) / model.denoiser.least_error(steps)).square().mean((1, 2, 3))
 
     def _reconstructed(self, before: Tensor, target: Tensor, after: Tensor) -> Tensor:
         height, width = target.shape[-2:]
