@@ -24,7 +24,7 @@ from midframe.data.stages import Stage
 from midframe.methods.madiff.codec import MotionAwareCodec
 from midframe.methods.madiff.config import CodecConfig, CodecModelConfig, DenoiserConfig, HintConfig, MadiffConfig
 from midframe.methods.madiff.denoiser import LatentDenoiser
-from midframe.methods.madiff.model import MadiffModel
+from midframe.methods.madiff.model import Hints, MadiffModel, Neighbour
 from midframe.methods.madiff.model_file import load_model, save_model
 from midframe.methods.madiff.train_codec import CodecRecipe
 from midframe.methods.madiff.train_denoiser import DenoiserRecipe, DenoiserTask, measured, prepare
@@ -161,6 +161,34 @@ def test_hints_are_always_or_never_dropped_where_the_recipe_says_so(bank: Path, 
     logs = task_of(hint_dropout=dropout).losses(batch_of(bank), 0)["denoiser"].logs
     assert float(logs["hinted"]) == float(shown)
     assert ("with_hints" in logs, "without_hints" in logs) == (shown, not shown)
+
+
+@pytest.mark.parametrize(("share", "found"), [(0.0, False), (1.0, True)])
+def test_hints_may_be_of_what_the_denoiser_itself_makes(
+    bank: Path, share: float, found: bool, monkeypatch: pytest.MonkeyPatch
+):
+    """The hints of a sample are those of its estimate, decoded without any, and of no other picture."""
+    task, batch = task_of(hint_dropout=0.0, hint_estimates=share), batch_of(bank)
+    decoded, hinted = [], []
+    decode, hints_between, features = task.model.decode, task.model.hints_between, task.model.hint_features
+
+    def watched_decode(latent: torch.Tensor, before: Neighbour, after: Neighbour, hints: object) -> torch.Tensor:
+        assert hints is None
+        decoded.append(decode(latent, before, after, None))
+        return decoded[-1]
+
+    def watched_features(hints: Hints | None, latent: torch.Tensor) -> torch.Tensor:
+        hinted.append(hints)
+        return features(hints, latent)
+
+    monkeypatch.setattr(task.model, "decode", watched_decode)
+    monkeypatch.setattr(task.model, "hint_features", watched_features)
+    task.losses(batch, 0)["denoiser"].total.backward()
+    before, target, after = (batch[name].float() / 255 for name in ("before", "target", "after"))
+    assert len(decoded) == found
+    wanted = hints_between(before, decoded[0] if found else target, after)
+    (given,) = (hints for hints in hinted if hints is not None)
+    assert all(torch.equal(*pair) for pair in zip(given, wanted, strict=True))
 
 
 def test_noise_and_steps_are_a_function_of_seed_and_step(bank: Path):

@@ -21,11 +21,11 @@ from midframe.core.recipe import read_recipe
 from midframe.core.task import Batch, Inspection, LossTerms, Schedule, TrainingSetup, TrainOptions
 from midframe.data.samples import validation_samples
 from midframe.data.stages import Stage, check_stages, stage_batches
-from midframe.diffusion.prediction import diffuse
+from midframe.diffusion.prediction import clean_from, diffuse
 from midframe.losses.perceptual import FrameDistance, load_distance, pyramid_distance
 from midframe.methods.madiff.config import DenoiserConfig
 from midframe.methods.madiff.denoiser import LatentDenoiser
-from midframe.methods.madiff.model import MadiffModel
+from midframe.methods.madiff.model import Hints, MadiffModel, Neighbour
 from midframe.methods.madiff.model_file import load_model, save_model
 from midframe.methods.madiff.motion_sampling import SamplingPlan, sample_frame
 from midframe.methods.madiff.weights_file import CodecModel, load_codec
@@ -57,6 +57,8 @@ class DenoiserRecipe:
         stages: In order; the last one must reach the schedule's end. Targets lie half-way between their inputs.
         denoiser: The network, without what is measured (`measured`).
         hint_dropout: Part of the samples that are shown no hints. Sampling begins without any, so it must be trained.
+        hint_estimates: Part of the samples whose hints, where they are shown, are of an estimate of the frame and not
+            of the true one: of what the denoiser itself makes of one noisy latent without hints, decoded, as in use.
         draws: Noisy latents made of each sample: encoding a small picture costs more than denoising it.
         measured_batches: From so many of the first batches the statistics of latents and hints are taken.
         validation_samples: Fixed crops of the scenes set aside.
@@ -68,6 +70,7 @@ class DenoiserRecipe:
     stages: tuple[Stage, ...]
     denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
     hint_dropout: float = 0.5
+    hint_estimates: float = 0.0
     draws: int = 1
     measured_batches: int = 8
     validation_samples: int = 24
@@ -78,8 +81,9 @@ class DenoiserRecipe:
         check_stages(self.stages, self.schedule.steps, 1)
         if any(stage.samples.any_time for stage in self.stages):
             raise RecipeError("MADIFF learns midpoints only: every stage's samples need any_time = 0.")
-        if not 0 <= self.hint_dropout <= 1:
-            raise RecipeError(f"hint_dropout is a share in [0, 1]; got {self.hint_dropout}.")
+        for name, share in (("hint_dropout", self.hint_dropout), ("hint_estimates", self.hint_estimates)):
+            if not 0 <= share <= 1:
+                raise RecipeError(f"{name} is a share in [0, 1]; got {share}.")
         if self.draws < 1 or self.measured_batches < 1:
             raise RecipeError(
                 f"draws and measured_batches must be at least 1; got {self.draws} and {self.measured_batches}."
@@ -213,7 +217,8 @@ class DenoiserTask:
         draw = torch.Generator().manual_seed(self.seed * SEEDS_APART + step)
         count = self.recipe.draws * len(batch["target"])
         shown = torch.rand(count, generator=draw) >= self.recipe.hint_dropout
-        errors = self._errors(batch, shown, draw)
+        estimated = torch.rand(len(batch["target"]), generator=draw) < self.recipe.hint_estimates
+        errors = self._errors(batch, shown, draw, estimated=estimated)
         logs = {"hinted": shown.float().mean()}
         for name, chosen in (("with_hints", shown), ("without_hints", ~shown)):
             if chosen.any():
@@ -269,7 +274,14 @@ class DenoiserTask:
         network = {name: value for name, value in asdict(self.model.config.denoiser).items() if name not in MEASURED}
         return {"method": "madiff-denoiser", "network": json.loads(json.dumps(network)), "codec": self.codec_sha256}
 
-    def _errors(self, batch: Batch, shown: Tensor, draw: torch.Generator, place: float | None = None) -> Tensor:
+    def _errors(
+        self,
+        batch: Batch,
+        shown: Tensor,
+        draw: torch.Generator,
+        place: float | None = None,
+        estimated: Tensor | None = None,
+    ) -> Tensor:
         """Squared error of the predicted noise, as a part of what it is before any training, for each noisy latent.
 
         Args:
@@ -277,12 +289,19 @@ class DenoiserTask:
             shown: For each noisy latent whether its hints are shown; as many for each sample, behind each other.
             draw: Of steps, where none is given, and of noise.
             place: Of the step in the diffusion: 0 to 1.
+            estimated: For each sample whether its hints are of an estimate; None for none.
         """
         model = self.model
         frames = reflect_to_multiple(torch.stack(_frames(batch, model.mean.device)), model.config.size_multiple)
         with torch.no_grad():
-            latents = model.encode(frames.flatten(0, 1)).latent.unflatten(0, (3, -1))
+            encoded = model.encode(frames.flatten(0, 1))
+            latents = encoded.latent.unflatten(0, (3, -1))
             hints = model.hints_between(*frames.unbind(0))
+            if estimated is not None and estimated.any():
+                chosen = estimated.to(frames.device)
+                hints = tuple(hint.clone() for hint in hints)
+                for hint, guess in zip(hints, self._estimated_hints(encoded, chosen, draw), strict=True):
+                    hint[chosen] = guess
         count, device = len(shown), frames.device
         times = count // frames.shape[1]
         known_before, clean, known_after = latents.repeat_interleave(times, 1).unbind(0)
@@ -297,6 +316,28 @@ class DenoiserTask:
         signal, noise = self.levels.to(device).at(steps, clean.ndim)
         predicted = model.denoiser(diffuse(clean, epsilon, signal, noise), steps, known_before, known_after, features)
         return ((predicted - epsilon) / model.denoiser.least_error(steps)).square().mean((1, 2, 3))
+
+    def _estimated_hints(self, encoded: Neighbour, chosen: Tensor, draw: torch.Generator) -> Hints:
+        """Hints of frames as the denoiser makes them from one noisy latent, at any step and without hints.
+
+        Args:
+            encoded: The frames before, the true ones and those after, behind each other.
+            chosen: Samples to make them for.
+            draw: Of steps and noise.
+        """
+        model = self.model
+        parts = (encoded.frame.chunk(3), encoded.latent.chunk(3), *(level.chunk(3) for level in encoded.pyramid))
+        before, true, after = (
+            Neighbour(frame[chosen], latent[chosen], tuple(level[chosen] for level in pyramid))
+            for frame, latent, *pyramid in zip(*parts, strict=True)
+        )
+        steps = torch.randint(len(self.levels), (len(true.latent),), generator=draw).to(chosen.device)
+        signal, noise = self.levels.to(chosen.device).at(steps, true.latent.ndim)
+        noisy = diffuse(true.latent, torch.randn(true.latent.shape, generator=draw).to(chosen.device), signal, noise)
+        features = model.hint_features(None, true.latent)
+        epsilon = model.denoiser(noisy, steps, before.latent, after.latent, features)
+        frame = model.decode(clean_from("eps", epsilon, noisy, signal, noise), before, after, None)
+        return model.hints_between(before.frame, frame, after.frame)
 
     def _reconstructed(self, before: Tensor, target: Tensor, after: Tensor) -> Tensor:
         height, width = target.shape[-2:]
