@@ -3,7 +3,7 @@
     python examples/madiff_orderings.py WEIGHTS [WEIGHTS ...] --root EVAL --squeezenet squeezenet1.1-fp16.onnx
         [--lists clips-easy,clips-hard,...] [--size 256x256] [--targets 12] [--seeds 3] [--steps 25]
         [--beside blend,rife,svmv,mivid=mivid.safetensors] [--grid grid.png] [--rows 2]
-        [--refresh 1,2,5,10] [--out results.json]
+        [--refresh 1,2,5,10] [--precision bf16] [--out results.json]
 
 Of each list in EVAL/lists, that many midpoints are made from the centre of the frames, with hints from four places:
 each step's estimate ("motion"), the two neighbours alone ("pair"), nowhere ("none"), and the true frame ("oracle",
@@ -103,6 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     names = (["sqd", "flosqd"] if options.squeezenet else []) + ["psnr", "ssim"]
     metrics = [metric for metric in build_metrics(names, files, device) if isinstance(metric, PairMetric)]
     models = {file.parent.name + "/" + file.name: load_model(file).to(device) for file in options.weights}
+    for model in models.values():
+        model.precision = torch.bfloat16 if options.precision == "bf16" else torch.float32
     first = next(iter(models.values()))
     beside = others(options.beside, options.device)
     grid = Grid(options.grid, options.rows) if options.grid else None
@@ -147,6 +149,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=2, help="targets of each list in it")
     parser.add_argument("--refresh", default="1,2,5,10")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of codec and events")
     parser.add_argument("--out", type=Path)
     return parser.parse_args(arguments)
 
