@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import cast
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 import midframe
 from midframe import api
 from midframe.data.synthetic import SceneStyle, render_scene
+from midframe.diffusion.prediction import diffuse
 from midframe.methods.madiff.model import MadiffModel
 from midframe.methods.madiff.model_file import load_model
 from midframe.methods.madiff.motion_sampling import SamplingPlan, sample_frame
@@ -20,6 +22,8 @@ HALF = Fraction(1, 2)
 SIZE, SCENES = (64, 128), 4
 OVER_NEIGHBOURS, OF_TRUE_HINTS, OF_THE_LATENT = 0.75, 0.25, 2.0
 """Decibels to be had at least: about half of what there were when the weights came."""
+LEFT_BY_THE_DENOISER = 0.8
+"""Most of the squared error that may be left."""
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +66,29 @@ def test_true_hints_would_make_better_frames(model: MadiffModel, scenes: list[Te
         for oracle in (False, True)
     }
     assert mean_psnr(made[True], scenes) > mean_psnr(made[False], scenes) + OF_TRUE_HINTS
+
+
+@torch.inference_mode()
+def test_the_denoiser_tells_what_the_mean_of_the_neighbours_does_not(model: MadiffModel, scenes: list[Tensor]):
+    """With true hints, against the same without a word of the network's."""
+    silent = load_model(find("madiff"))
+    silent.denoiser.leave.weight.zero_()
+    cast(Tensor, silent.denoiser.leave.bias).zero_()
+    told, assumed = (
+        sum(noise_error(one, frames, seed, step) for seed, frames in enumerate(scenes) for step in (200, 600, 999))
+        for one in (model, silent)
+    )
+    assert told < LEFT_BY_THE_DENOISER * assumed
+
+
+def noise_error(model: MadiffModel, frames: Tensor, seed: int, step: int) -> float:
+    before, target, after = (model.encode(frame[None]) for frame in frames)
+    features = model.hint_features(model.hints_between(before.frame, target.frame, after.frame), target.latent)
+    signal, noise = model.config.denoiser.levels().at(torch.tensor([step]), 4)
+    epsilon = torch.randn(target.latent.shape, generator=torch.Generator().manual_seed(seed))
+    noisy = diffuse(target.latent, epsilon, signal.float(), noise.float())
+    told = model.epsilon(noisy, step, before.latent, after.latent, features)
+    return float(((told - epsilon) / model.denoiser.output_scale(torch.tensor([step]))).square().mean())
 
 
 @torch.inference_mode()

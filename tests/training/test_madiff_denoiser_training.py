@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -191,6 +192,36 @@ def test_hints_may_be_of_what_the_denoiser_itself_makes(
     assert all(torch.equal(*pair) for pair in zip(given, wanted, strict=True))
 
 
+def test_some_samples_keep_true_hints_and_every_draw_sees_those_of_its_sample(
+    bank: Path, monkeypatch: pytest.MonkeyPatch
+):
+    task, batch = task_of(hint_dropout=0.0, hint_estimates=0.5, draws=3), batch_of(bank)
+    frames = torch.stack([batch[name].float() / 255 for name in ("before", "target", "after")])
+    seen: list[torch.Tensor] = []
+    forward = task.model.denoiser.forward
+
+    def watched(noisy: torch.Tensor, *arguments: torch.Tensor) -> torch.Tensor:
+        seen.append(arguments[-1])
+        return forward(noisy, *arguments)
+
+    monkeypatch.setattr(task.model.denoiser, "forward", watched)
+    task.losses(batch, 1)
+    true = task.model.hint_features(task.model.hints_between(*frames), task.model.encode(frames[1]).latent)
+    hints = seen[-1].unflatten(0, (len(true), 3))
+    assert all(torch.equal(hints[:, 0], hints[:, draw]) for draw in (1, 2))
+    kept = (hints[:, 0] - true).flatten(1).abs().amax(1) < 1e-6
+    assert 0 < int(kept.sum()) < len(kept)
+
+
+def test_estimates_leave_no_weight_without_gradient(bank: Path):
+    """Autocast keeps rounded weights: those of the pass without gradients are not for the one that learns."""
+    task = task_of(hint_dropout=0.0, hint_estimates=1.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = task.losses(batch_of(bank), 0)["denoiser"].total
+    loss.backward()
+    assert [name for name, value in task.model.denoiser.named_parameters() if value.grad is None] == []
+
+
 def test_noise_and_steps_are_a_function_of_seed_and_step(bank: Path):
     task, batch = task_of(), batch_of(bank)
     first = float(task.losses(batch, 5)["denoiser"].total.detach())
@@ -296,6 +327,23 @@ def test_weights_of_another_run_can_begin_one(bank: Path, codec: Path, recipe: P
     wider.write_text(SMALL.replace("base_width = 8", "base_width = 16"))
     with pytest.raises(WeightsError, match="the recipe describes"):
         prepare(options(bank, wider, codec, init=path))
+
+
+def test_weights_go_on_with_the_statistics_that_they_were_trained_for(
+    bank: Path, codec: Path, recipe: Path, trained: Path, tmp_path: Path
+):
+    other = tmp_path / "other.toml"
+    # Other samples to measure, and another way to use what comes out.
+    other.write_text(recipe.read_text().replace("measured_batches = 2", "measured_batches = 1"))
+    path = trained / "weights.safetensors"
+    configs = [
+        cast(DenoiserTask, prepare(options(bank, other, codec, init=init)).task).model.config.denoiser
+        for init in (path, None)
+    ]
+    begun = load_model(path).config.denoiser
+    assert configs[0].base_deviation == begun.base_deviation
+    assert configs[0].latent_mean == begun.latent_mean
+    assert configs[1].base_deviation != begun.base_deviation
 
 
 def test_a_denoiser_without_a_codec_is_refused(bank: Path, recipe: Path):

@@ -80,7 +80,7 @@ def noised(
 
 @torch.no_grad()
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16, torch.float16])
-def test_from_the_neighbours_it_begins_with_their_mean(precision: torch.dtype):
+def test_from_the_neighbours_pure_noise_begins_as_their_mean(precision: torch.dtype):
     """Where there is only noise; where there is hardly any, with the latent as it is. In any precision of weights."""
     network = LatentDenoiser(NEAR).to(precision)
     steps = torch.tensor([0, len(network.config.levels()) - 1])
@@ -98,8 +98,19 @@ def test_what_is_left_to_tell_has_unit_variance_at_every_step():
     network = LatentDenoiser(NEAR)
     steps = torch.linspace(0, len(network.config.levels()) - 1, 7).long()
     arguments, _, noise = noised(network, steps)
-    left = (network(step=steps, **arguments) - noise) / network.least_error(steps)
+    left = (network(step=steps, **arguments) - noise) / network.output_scale(steps)
     assert left.square().mean((1, 2, 3)).tolist() == pytest.approx([1.0] * 7, abs=0.1)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])
+def test_in_half_precision_it_answers_nearly_the_same(precision: torch.dtype):
+    network = built(NEAR)
+    steps = torch.linspace(0, len(network.config.levels()) - 1, 5).long()
+    arguments, _, _ = noised(network, steps)
+    exact = network(step=steps, **arguments)
+    apart = (network.to(precision)(step=steps, **arguments) - exact) / network.output_scale(steps)
+    assert float(apart.square().mean().sqrt()) < 0.05
 
 
 @torch.no_grad()
@@ -111,7 +122,7 @@ def test_the_network_answers_in_the_same_units_at_every_step():
     network.leave.weight.zero_()
     assert network.leave.bias is not None
     network.leave.bias.zero_()
-    told = (trained - network(step=steps, **arguments)) / network.least_error(steps)
+    told = (trained - network(step=steps, **arguments)) / network.output_scale(steps)
     sizes = told.square().mean((1, 2, 3)).sqrt()
     assert float(sizes.max() / sizes.min()) < 3
 

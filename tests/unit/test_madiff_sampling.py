@@ -6,11 +6,12 @@ import inspect
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import midframe
 from midframe.core.errors import UsageError, WeightsError
@@ -393,3 +394,19 @@ def test_averaging_with_mirrored_frames_is_the_mean_of_two_samples():
     mirrored = MadiffInterpolator(model).interpolate(frames.flip(-1), HALF, generator=generator).flip(-1)
     averaged = interpolated(MadiffInterpolator(model, tta=True), frames)
     assert torch.allclose(averaged, (straight + mirrored) / 2, atol=1e-6)
+
+
+def test_one_step_is_that_of_the_most_noise():
+    config = replace(SMALL_DENOISER, base="neighbours", base_deviation=0.3)
+    (jump,) = SamplingPlan(steps=1).jumps(config, torch.device("cpu"))
+    assert jump.step == config.noise_steps - 1
+    model = small_model(HintConfig(kind="simulator"), config)
+    nn.init.zeros_(model.denoiser.leave.weight)
+    nn.init.zeros_(cast(Tensor, model.denoiser.leave.bias))
+    before, after = torch.rand(2, 1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    plan = SamplingPlan(steps=1, hints="none", eta=0.0)
+    made = sample_frame(model, before, after, plan, generator=torch.Generator().manual_seed(1))
+    sides = [model.encode(frame) for frame in (before, after)]
+    middle = model.decode((sides[0].latent + sides[1].latent) / 2, sides[0], sides[1], None)
+    # Up to what the first level leaves of the noise, which may choose other codes.
+    assert float((made - middle).abs().mean()) < 0.05

@@ -31,7 +31,8 @@ class CodecWeights:
         critic_width: Channels of the critic's first layer.
         critic_layers: Of stride 2.
         hint_share: Part of the samples that see hints; the others see zeros in place of both.
-        neighbours_from: Optimiser step from which on the decoder sees the neighbours; before it, nothing of them.
+        neighbours_from: Optimiser step from which on the decoder sees the neighbours' features and pixels. Hints
+            come from them before it, too.
         neighbour_share: Part of the samples that see them from then on.
     """
 

@@ -17,8 +17,8 @@ a network (`DenoiserConfig.base = "neighbours"`):
     noise = noise left / spread^2  +  (signal s / spread) network(left / spread, ...)
 
 The first part is the best linear guess, and what it leaves has the second factor for a deviation: so the network sees
-and answers values of unit variance at every step, and before any training a sample is the mean of the neighbours.
-Karras et al. 2022 (EDM) scale their networks so, about a mean of zero.
+and answers values of unit variance at every step, and before any training what is told of pure noise is the mean of
+the neighbours. Karras et al. 2022 (EDM) scale their networks so, about a mean of zero.
 
 Source: Rombach et al., CVPR 2022, with the attention of LDMVFI (Danier et al., AAAI 2024).
 """
@@ -127,9 +127,9 @@ class LatentDenoiser(nn.Module):
         signal, noise, spread = self._scales(step)
         left = noisy - signal * (before + after) / 2
         told = self._told(left / spread, step, before, after, hints)
-        return noise / spread.square() * left + signal * self.config.base_deviation / spread * told
+        return noise / spread.square() * left + self.output_scale(step) * told
 
-    def least_error(self, step: Int[Tensor, " batch"]) -> Float[Tensor, "batch 1 1 1"]:
+    def output_scale(self, step: Int[Tensor, " batch"]) -> Float[Tensor, "batch 1 1 1"]:
         """Deviation of the noise from what is told of it before any training: what errors are to be measured in."""
         if self.config.base == "noise":
             return torch.ones(len(step), 1, 1, 1, device=step.device)

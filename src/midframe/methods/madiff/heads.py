@@ -64,7 +64,7 @@ class PixelHead(nn.Module):
         out      = share_0 warp(I_before, offset_before) + share_1 warp(I_after, offset_after) + share_2 drawn
 
     Changes and shares start at zero, so that the first picture is a third of each. Detail comes from the neighbours
-    as it is, where `PlainHead` has to draw it and `KernelHead` fetches it with ten times the work. This head is the
+    as it is, where `PlainHead` has to draw it and `KernelHead` fetches each pixel from 50 places. This head is the
     project's.
     """
 

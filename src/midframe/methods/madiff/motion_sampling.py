@@ -74,7 +74,8 @@ class SamplingPlan:
             UsageError: More steps than the diffusion has, or an eta outside [0, 1].
         """
         levels = config.levels()
-        visited = sampling_steps(len(levels), self.steps, "leading")
+        # A single step of the parent's spacing would be that of the least noise, and see all of it.
+        visited = sampling_steps(len(levels), self.steps, "leading" if self.steps > 1 else "trailing")
         return ddim_jumps(levels.to(device), visited, eta=self.eta, end="first level")
 
     def refreshes(self, jumps: Sequence[Jump]) -> list[bool]:

@@ -41,6 +41,8 @@ MEASURED = (
     "base_deviation",
 )
 """Fields of the denoiser's configuration that training fills in."""
+SAMPLED = ("sampling_steps", "eta", "refresh_every", "refresh_above")
+"""Fields that say how the finished weights are used."""
 LEAST_DEVIATION = 1e-4
 SEEDS_APART = 2**32
 """More than any run has steps."""
@@ -58,7 +60,8 @@ class DenoiserRecipe:
         denoiser: The network, without what is measured (`measured`).
         hint_dropout: Part of the samples that are shown no hints. Sampling begins without any, so it must be trained.
         hint_estimates: Part of the samples whose hints, where they are shown, are of an estimate of the frame and not
-            of the true one: of what the denoiser itself makes of one noisy latent without hints, decoded, as in use.
+            of the true one: of what the denoiser itself makes of one noisy latent at any step, without hints and
+            decoded without. Much as in use, where an estimate comes from the step before, and from hints.
         draws: Noisy latents made of each sample: encoding a small picture costs more than denoising it.
         measured_batches: From so many of the first batches the statistics of latents and hints are taken.
         validation_samples: Fixed crops of the scenes set aside.
@@ -110,16 +113,21 @@ def prepare(options: TrainOptions) -> TrainingSetup:
     def batches(first: int) -> Iterator[Batch]:
         return stage_batches(recipe.stages, options, first)
 
-    # All processes, and a run that goes on, measure the same batches.
-    looked_at = stage_batches(recipe.stages, replace(options, workers=0, process=0), 0)
-    config = measured(recipe.denoiser, codec, islice(looked_at, recipe.measured_batches), options.device)
+    begun = None if options.init is None else load_model(options.init)
+    if begun is not None and _same_codec(begun.codec, codec.codec):
+        # What weights were trained for is what they go on with.
+        config = replace(recipe.denoiser, **_fields_of(begun.denoiser.config, MEASURED))
+    else:
+        # All processes, and a run that goes on, measure the same batches.
+        looked_at = stage_batches(recipe.stages, replace(options, workers=0, process=0), 0)
+        config = measured(recipe.denoiser, codec, islice(looked_at, recipe.measured_batches), options.device)
     torch.manual_seed(options.seed)
     model = MadiffModel(codec, LatentDenoiser(config)).to(options.device)
     if recipe.schedule.precision == "bf16":
         model.precision = torch.bfloat16  # The frozen codec's: it takes as long as the denoiser.
     _check_crops(recipe, model)
-    if options.init is not None:
-        _begin_with(model.denoiser, options.init)
+    if begun is not None:
+        _begin_with(model.denoiser, begun.denoiser, options.init)
     # Processes that train together draw other noise.
     seed = options.seed * options.processes + options.process
     distance = load_distance(options.features, options.device)
@@ -269,10 +277,9 @@ class DenoiserTask:
         return Inspection(scores, torch.cat(truths, -1).cpu(), torch.cat(makings, -1).cpu())
 
     def description(self) -> Mapping[str, Any]:
-        # As JSON would give it back: lists for tuples, so that a checkpoint's description compares equal. What is
-        # measured follows from the codec, and may differ in its last digit from machine to machine.
-        network = {name: value for name, value in asdict(self.model.config.denoiser).items() if name not in MEASURED}
-        return {"method": "madiff-denoiser", "network": json.loads(json.dumps(network)), "codec": self.codec_sha256}
+        # What is measured follows from the codec, and may differ in its last digit from machine to machine.
+        network = _architecture(self.model.config.denoiser)
+        return {"method": "madiff-denoiser", "network": network, "codec": self.codec_sha256}
 
     def _errors(
         self,
@@ -315,7 +322,7 @@ class DenoiserTask:
         epsilon = torch.randn(clean.shape, generator=draw).to(device)
         signal, noise = self.levels.to(device).at(steps, clean.ndim)
         predicted = model.denoiser(diffuse(clean, epsilon, signal, noise), steps, known_before, known_after, features)
-        return ((predicted - epsilon) / model.denoiser.least_error(steps)).square().mean((1, 2, 3))
+        return ((predicted - epsilon) / model.denoiser.output_scale(steps)).square().mean((1, 2, 3))
 
     def _estimated_hints(self, encoded: Neighbour, chosen: Tensor, draw: torch.Generator) -> Hints:
         """Hints of frames as the denoiser makes them from one noisy latent, at any step and without hints.
@@ -336,6 +343,9 @@ class DenoiserTask:
         noisy = diffuse(true.latent, torch.randn(true.latent.shape, generator=draw).to(chosen.device), signal, noise)
         features = model.hint_features(None, true.latent)
         epsilon = model.denoiser(noisy, steps, before.latent, after.latent, features)
+        # Autocast keeps the weights that it has rounded here, without a gradient: PyTorch before 2.10 would take them
+        # for the pass that learns, too.
+        torch.clear_autocast_cache()
         frame = model.decode(clean_from("eps", epsilon, noisy, signal, noise), before, after, None)
         return model.hints_between(before.frame, frame, after.frame)
 
@@ -363,12 +373,25 @@ def _check_crops(recipe: DenoiserRecipe, model: MadiffModel) -> None:
             )
 
 
-def _begin_with(denoiser: LatentDenoiser, path: Path) -> None:
-    begun = load_model(path).denoiser
-    if {**asdict(begun.config), **_measured_of(denoiser.config)} != asdict(denoiser.config):
+def _begin_with(denoiser: LatentDenoiser, begun: LatentDenoiser, path: Path | None) -> None:
+    if _architecture(begun.config) != _architecture(denoiser.config):
         raise WeightsError(f"{path} holds a denoiser of {begun.config}; the recipe describes {denoiser.config}.")
     denoiser.load_state_dict(begun.state_dict())
 
 
-def _measured_of(config: DenoiserConfig) -> dict[str, Any]:
-    return {name: value for name, value in asdict(config).items() if name in MEASURED}
+def _same_codec(one: nn.Module, other: nn.Module) -> bool:
+    states = one.state_dict(), other.state_dict()
+    return states[0].keys() == states[1].keys() and all(
+        value.shape == states[1][name].shape and torch.equal(value, states[1][name].to(value.device))
+        for name, value in states[0].items()
+    )
+
+
+def _architecture(config: DenoiserConfig) -> dict[str, Any]:
+    """What weights depend on, as JSON would give it back: lists for tuples."""
+    kept = {name: value for name, value in asdict(config).items() if name not in (*MEASURED, *SAMPLED)}
+    return json.loads(json.dumps(kept))
+
+
+def _fields_of(config: DenoiserConfig, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(config, name) for name in names}

@@ -104,7 +104,8 @@ def with_opposite(volume: MotionVolume, known: Tensor | None = None) -> MotionVo
 
     Args:
         volume: Of `before`, then of `after`, along the batch axis.
-        known: (batch,), 1 for sources whose acceleration is known, 0 for others: the known one holds for both then.
+        known: (batch,), 1 for sources whose acceleration is known, 0 for others: the known one holds for both then,
+            where that source sees the point.
 
     Returns:
         The volumes with `opposite`, and with `known` where it was given.
