@@ -356,11 +356,6 @@ def test_how_its_file_wants_it_sampled_is_how_it_samples():
     assert plan == SamplingPlan(steps=7, eta=0.5, hints="motion", refresh_every=3, refresh_above=0.1)
 
 
-def test_without_weights_it_says_so():
-    with pytest.raises(WeightsError, match="ships no weights for 'madiff'"):
-        midframe.load("madiff", device="cpu")
-
-
 def test_half_precision_draws_the_same_noise_and_gives_nearly_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

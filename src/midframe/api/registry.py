@@ -98,7 +98,7 @@ REGISTRY: Mapping[str, Registration] = {
     "madiff": Registration(
         factory="midframe.methods.madiff.sample:create",
         samples=True,
-        summary="Latent diffusion that looks at its own estimates to learn how pixels move; midpoints",
+        summary="Latent diffusion told how pixels move by its own estimates; midpoints; small weights, for trying",
         source="Huang et al., ACM Multimedia 2024, arXiv 2404.13534",
     ),
     "inbetween": Registration(

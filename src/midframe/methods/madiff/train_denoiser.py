@@ -306,7 +306,7 @@ class DenoiserTask:
             hints = model.hints_between(*frames.unbind(0))
             if estimated is not None and estimated.any():
                 chosen = estimated.to(frames.device)
-                hints = tuple(hint.clone() for hint in hints)
+                hints = (hints[0].clone(), hints[1].clone())
                 for hint, guess in zip(hints, self._estimated_hints(encoded, chosen, draw), strict=True):
                     hint[chosen] = guess
         count, device = len(shown), frames.device
@@ -380,10 +380,12 @@ def _begin_with(denoiser: LatentDenoiser, begun: LatentDenoiser, path: Path | No
 
 
 def _same_codec(one: nn.Module, other: nn.Module) -> bool:
+    """Whether two codecs are equal in half precision, which is what files keep."""
     states = one.state_dict(), other.state_dict()
     return states[0].keys() == states[1].keys() and all(
-        value.shape == states[1][name].shape and torch.equal(value, states[1][name].to(value.device))
+        value.shape == states[1][name].shape and torch.equal(value.half(), states[1][name].to(value.device).half())
         for name, value in states[0].items()
+        if value.is_floating_point()
     )
 
 
