@@ -1,0 +1,104 @@
+"""How MADIFF is best sampled, by the scenes that its training sets aside; the test sets are not for choosing.
+
+    python examples/madiff_validation.py BANK WEIGHTS [--features squeezenet1.1.onnx] [--crops 24] [--size 128]
+
+BANK is a folder that `midframe train` has decoded clips into (`runs/NAME/bank`). Prints, for each way, dB and the
+distance of looks (through SqueezeNet with --features, else a Laplacian pyramid), means over centre crops, one seed:
+
+    motion, pair, none, true   where hints come from: each step's estimate, the two neighbours alone, nowhere, the
+                               true frame, which no user has; after `>` the share of signal from which on they do
+    mean                       no denoiser: the mean of the neighbours' latents, decoded without hints
+    mean, own hints            the same, decoded once more with the hints of that frame
+    latent                     no denoiser: the true latent, decoded without hints
+    blend                      the mean of both frames
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from statistics import fmean
+from typing import Annotated, TypeAlias
+
+import torch
+import typer
+from torch import Tensor
+
+from midframe.data.samples import validation_samples
+from midframe.losses.perceptual import load_distance
+from midframe.methods.madiff.model import MadiffModel
+from midframe.methods.madiff.model_file import load_model
+from midframe.methods.madiff.motion_sampling import SamplingPlan, sample_frame
+from midframe.metrics.difference import capped_psnr
+
+Make: TypeAlias = Callable[[Tensor, Tensor, Tensor, int], Tensor]
+"""From the frame before, the true one, the one after and a seed to the frame that is made."""
+PLANS = {
+    "motion": (SamplingPlan(steps=1), SamplingPlan(steps=4), SamplingPlan(steps=8), SamplingPlan(steps=25)),
+    "motion > 0.5": (SamplingPlan(steps=8, refresh_above=0.5),),
+    "motion > 0.9": (SamplingPlan(steps=8, refresh_above=0.9),),
+    "pair": (SamplingPlan(steps=1, hints="pair"), SamplingPlan(steps=8, hints="pair")),
+    "none": (SamplingPlan(steps=1, hints="none"), SamplingPlan(steps=8, hints="none")),
+    "true": (SamplingPlan(steps=1, hints="none"), SamplingPlan(steps=8, hints="none")),
+}
+
+
+def main(
+    bank: Path,
+    weights: Path,
+    features: Annotated[Path | None, typer.Option(help="SqueezeNet 1.1.")] = None,
+    crops: Annotated[int, typer.Option()] = 24,
+    size: Annotated[int, typer.Option()] = 128,
+    precision: Annotated[str, typer.Option(help="Of the codec: fp32 or bf16.")] = "fp32",
+) -> None:
+    """Sample in every way, and print what it is worth."""
+    model = load_model(weights)
+    model.precision = torch.bfloat16 if precision == "bf16" else torch.float32
+    samples = validation_samples(bank, count=crops, size=size)
+    distance = load_distance(features, torch.device("cpu"))
+    rows = {
+        f"{name}\t{plan.steps}": sampled(model, plan, true=name == "true")
+        for name, plans in PLANS.items()
+        for plan in plans
+    }
+    rows |= {"mean\t": decoded(model), "mean, own hints\t": decoded(model, again=True)}
+    rows |= {"latent\t": decoded(model, known=True), "blend\t": lambda before, _, after, seed: (before + after) / 2}
+    print("hints\tsteps\tpsnr\tlooks")
+    for name, make in rows.items():
+        decibels, looks = [], []
+        for seed, sample in enumerate(samples):
+            before, target, after = (sample[key].float() / 255 for key in ("before", "target", "after"))
+            with torch.inference_mode():
+                made = (make(before, target, after, seed) * 255).round() / 255
+                looks.append(float(distance(made, target).mean()))
+            decibels.append(capped_psnr((made - target).square()))
+        print(f"{name}\t{fmean(decibels):.2f}\t{fmean(looks):.3f}", flush=True)
+
+
+def sampled(model: MadiffModel, plan: SamplingPlan, *, true: bool) -> Make:
+    """By the denoiser."""
+
+    def make(before: Tensor, target: Tensor, after: Tensor, seed: int) -> Tensor:
+        given = model.hints_between(before, target, after) if true else None
+        generator = torch.Generator().manual_seed(seed)
+        return sample_frame(model, before, after, plan, generator=generator, given=given)
+
+    return make
+
+
+def decoded(model: MadiffModel, *, known: bool = False, again: bool = False) -> Make:
+    """By the codec alone, of the mean of the neighbours' latents or of the true one (`known`)."""
+
+    def make(before: Tensor, target: Tensor, after: Tensor, seed: int) -> Tensor:
+        earlier, true, later = (model.encode(frame) for frame in (before, target, after))
+        latent = true.latent if known else (earlier.latent + later.latent) / 2
+        made = model.decode(latent, earlier, later, None)
+        if again:
+            made = model.decode(latent, earlier, later, model.hints_between(before, made, after))
+        return made
+
+    return make
+
+
+if __name__ == "__main__":
+    typer.run(main)
