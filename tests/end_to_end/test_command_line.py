@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -259,3 +260,22 @@ def test_version_is_printed() -> None:
     import midframe
 
     assert run("--version").stdout.strip() == midframe.__version__
+
+
+@pytest.mark.parametrize(("given", "found"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_do_not_spin_while_they_wait_unless_they_are_told_to(given: str | None, found: str):
+    """With spinning, a frame takes fifty times as long on two cores of which another process has one."""
+    script = (
+        "import os, sys\n"
+        "from midframe.cli import main\n"
+        "assert 'torch' not in sys.modules  # which reads it when it is loaded\n"
+        "sys.argv = ['midframe', 'methods']\n"
+        "try: main()\n"
+        "finally: print('policy', os.environ['OMP_WAIT_POLICY'])\n"
+    )
+    others = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment = others if given is None else {**others, "OMP_WAIT_POLICY": given}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, env=environment
+    )
+    assert done.stdout.splitlines()[-1] == f"policy {found}", done.stderr
