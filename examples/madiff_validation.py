@@ -10,15 +10,17 @@ distance of looks (through SqueezeNet with --features, else a Laplacian pyramid)
     mean                       no denoiser: the mean of the neighbours' latents, decoded without hints
     mean, own hints            the same, decoded once more with the hints of that frame
     latent                     no denoiser: the true latent, decoded without hints
+    latent, true hints         the same with the true frame's hints; and with them, for what the latent is worth,
+    before's, flat, shuffled   that of the frame before, the true one's mean over the picture, its pixels shuffled
     blend                      the mean of both frames
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import fmean
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import torch
 import typer
@@ -33,6 +35,8 @@ from midframe.metrics.difference import capped_psnr
 
 Make: TypeAlias = Callable[[Tensor, Tensor, Tensor, int], Tensor]
 """From the frame before, the true one, the one after and a seed to the frame that is made."""
+Latent: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""From the latents of the frame before, the true one and the one after to the one that is decoded."""
 PLANS = {
     "motion": (SamplingPlan(steps=1), SamplingPlan(steps=4), SamplingPlan(steps=8), SamplingPlan(steps=25)),
     "motion > 0.5": (SamplingPlan(steps=8, refresh_above=0.5),),
@@ -49,7 +53,7 @@ def main(
     features: Annotated[Path | None, typer.Option(help="SqueezeNet 1.1.")] = None,
     crops: Annotated[int, typer.Option()] = 24,
     size: Annotated[int, typer.Option()] = 128,
-    precision: Annotated[str, typer.Option(help="Of the codec: fp32 or bf16.")] = "fp32",
+    precision: Annotated[Literal["fp32", "bf16"], typer.Option(help="Of the codec.")] = "fp32",
 ) -> None:
     """Sample in every way, and print what it is worth."""
     model = load_model(weights)
@@ -61,8 +65,10 @@ def main(
         for name, plans in PLANS.items()
         for plan in plans
     }
-    rows |= {"mean\t": decoded(model), "mean, own hints\t": decoded(model, again=True)}
-    rows |= {"latent\t": decoded(model, known=True), "blend\t": lambda before, _, after, seed: (before + after) / 2}
+    rows |= {"mean\t": decoded(model, _mean), "mean, own hints\t": decoded(model, _mean, "own")}
+    rows |= {"latent\t": decoded(model, _true)}
+    rows |= {f"{name}, true hints\t": decoded(model, latent, "true") for name, latent in LATENTS.items()}
+    rows |= {"blend\t": lambda before, _, after, seed: (before + after) / 2}
     print("hints\tsteps\tpsnr\tlooks")
     for name, make in rows.items():
         decibels, looks = [], []
@@ -86,18 +92,45 @@ def sampled(model: MadiffModel, plan: SamplingPlan, *, true: bool) -> Make:
     return make
 
 
-def decoded(model: MadiffModel, *, known: bool = False, again: bool = False) -> Make:
-    """By the codec alone, of the mean of the neighbours' latents or of the true one (`known`)."""
+def decoded(model: MadiffModel, latent: Latent, hints: Literal["true", "own"] | None = None) -> Make:
+    """By the codec alone, with no hints, the true frame's, or those of what it makes without."""
 
     def make(before: Tensor, target: Tensor, after: Tensor, seed: int) -> Tensor:
         earlier, true, later = (model.encode(frame) for frame in (before, target, after))
-        latent = true.latent if known else (earlier.latent + later.latent) / 2
-        made = model.decode(latent, earlier, later, None)
-        if again:
-            made = model.decode(latent, earlier, later, model.hints_between(before, made, after))
+        taken = latent(earlier.latent, true.latent, later.latent)
+        if hints == "true":
+            return model.decode(taken, earlier, later, model.hints_between(before, target, after))
+        made = model.decode(taken, earlier, later, None)
+        if hints == "own":
+            made = model.decode(taken, earlier, later, model.hints_between(before, made, after))
         return made
 
     return make
+
+
+def _mean(before: Tensor, _: Tensor, after: Tensor) -> Tensor:
+    return (before + after) / 2
+
+
+def _true(before: Tensor, true: Tensor, after: Tensor) -> Tensor:
+    return true
+
+
+def _before(before: Tensor, true: Tensor, after: Tensor) -> Tensor:
+    return before
+
+
+def _flat(before: Tensor, true: Tensor, after: Tensor) -> Tensor:
+    return true.mean((2, 3), keepdim=True).expand_as(true)
+
+
+def _shuffled(before: Tensor, true: Tensor, after: Tensor) -> Tensor:
+    pixels = true.flatten(2)
+    order = torch.randperm(pixels.shape[-1], generator=torch.Generator().manual_seed(0))
+    return pixels[..., order].view_as(true)
+
+
+LATENTS: Mapping[str, Latent] = {"latent": _true, "before's": _before, "flat": _flat, "shuffled": _shuffled}
 
 
 if __name__ == "__main__":

@@ -251,11 +251,10 @@ def test_neighbours_are_hidden_until_their_step_and_from_a_share_of_samples_afte
 def test_hidden_neighbours_are_hidden_from_heads_too(
     head: Literal["pixels", "kernels"], triplets: dict[str, torch.Tensor]
 ):
-    weights = CodecWeights(critic_width=4, critic_layers=1, neighbours_from=1)
+    # Hints are made of the neighbours; here they are hidden as well.
+    weights = CodecWeights(critic_width=4, critic_layers=1, neighbours_from=1, hint_share=0.0)
     task = codec_task(weights, replace(SMALL_CODEC, head=head))
     others = {**triplets, "before": triplets["before"].flip(-1), "after": triplets["after"].flip(-2)}
-    # Hints are made of the neighbours; here they are hidden as well.
-    task.recipe = replace(task.recipe, weights=replace(weights, hint_share=0.0))
     first, second, beside = (
         float(task.losses(batch, step)["codec"].terms["absolute"].detach())
         for batch, step in ((triplets, 0), (others, 0), (others, 1))

@@ -42,7 +42,6 @@ CROP_MULTIPLE = 64
 """Sides of fixed crops are multiples of it, which suits every layout."""
 FRAME_NAMES = {1: ("before", "target", "after"), 2: ("earlier", "before", "target", "after", "later")}
 """Frames of a sample, in order of time, by how many inputs lie on each side of the target."""
-
 OUTER_MOTION = slice(1, None, 2)
 """Of a window's four exact motions, those to the outer frames."""
 

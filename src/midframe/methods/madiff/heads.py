@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from midframe.methods.madiff.config import CodecConfig
 from midframe.nn.residual import normalisation, start_at_zero
+from midframe.ops.flow import resize_flow
 from midframe.ops.warp import backward_warp
 
 Map = Float[Tensor, "batch channel height width"]
@@ -37,7 +38,17 @@ class Finished:
     offsets: Displacements | None = None
 
 
-class PlainHead(nn.Module):
+class Head(nn.Module):
+    """Made of a layer `last`, by whose gradient objectives are balanced."""
+
+    last: nn.Conv2d
+
+    @property
+    def last_weight(self) -> Tensor:
+        return self.last.weight
+
+
+class PlainHead(Head):
     """One convolution to RGB; both neighbours' pixels stay out of it."""
 
     def __init__(self, config: CodecConfig) -> None:
@@ -50,13 +61,8 @@ class PlainHead(nn.Module):
         """The picture of `h`; neither the neighbours' pixels nor the offsets count."""
         return Finished(self.last(functional.silu(self.normalise(h))))
 
-    @property
-    def last_weight(self) -> Tensor:
-        """Of the layer by whose gradient objectives are balanced."""
-        return self.last.weight
 
-
-class PixelHead(nn.Module):
+class PixelHead(Head):
     """MA-WARP once more, on the neighbours' pixels: both moved to the wanted frame, and a picture of what they lack.
 
         offset_n = the largest level's, enlarged, + change_n
@@ -90,23 +96,14 @@ class PixelHead(nn.Module):
         chosen = self.choose(h).float()
         moves = chosen[:, :2], chosen[:, 2:4]
         if offsets is not None:
-            before_move, after_move = (
-                move + 2 * functional.interpolate(offset, scale_factor=2.0, mode="bilinear", align_corners=False)
-                for move, offset in zip(moves, offsets, strict=True)
-            )
-            moves = before_move, after_move
-        shares = torch.softmax(chosen[:, 4:], 1)
-        sources = backward_warp(before, moves[0]), backward_warp(after, moves[1]), self.draw(h).float()
-        picture = torch.stack([shares[:, n : n + 1] * source for n, source in enumerate(sources)]).sum(0)
-        return Finished(picture, moves)
-
-    @property
-    def last_weight(self) -> Tensor:
-        """Of the layer by whose gradient objectives are balanced."""
-        return self.last.weight
+            size = (before.shape[-2], before.shape[-1])
+            moves = moves[0] + resize_flow(offsets[0], size), moves[1] + resize_flow(offsets[1], size)
+        of_before, of_after, of_drawn = torch.softmax(chosen[:, 4:], 1).chunk(3, 1)
+        moved = of_before * backward_warp(before, moves[0]) + of_after * backward_warp(after, moves[1])
+        return Finished(moved + of_drawn * self.draw(h).float(), moves)
 
 
-class KernelHead(nn.Module):
+class KernelHead(Head):
     """Every pixel is a weighted sum of k x k samples of each neighbour, the places of the samples learned, plus a
     residual.
 
@@ -142,11 +139,6 @@ class KernelHead(nn.Module):
             rows, columns = self.rows[number](h).float(), self.columns[number](h).float()
             result = result + gathered(picture, weights.flatten(1, 2).float(), rows, columns)
         return Finished(result)
-
-    @property
-    def last_weight(self) -> Tensor:
-        """Of the layer by whose gradient objectives are balanced."""
-        return self.last.weight
 
 
 def gathered(

@@ -242,6 +242,7 @@ class CodecTask:
             "codes_in_use": (self.codec.quantiser.uses > 0).float().mean(),
         }
         for pair in made.decoded.offsets:
+            # In pixels of the picture: level l is a 2^(l+1)th of it.
             scale = target.shape[-1] // pair[0].shape[-1]
             name = "offset_pixels" if scale == 1 else f"offset_level_{scale.bit_length() - 2}"
             logs[name] = torch.stack(pair).norm(dim=2).mean() * scale

@@ -116,7 +116,7 @@ def prepare(options: TrainOptions) -> TrainingSetup:
     begun = None if options.init is None else load_model(options.init)
     if begun is not None and _same_codec(begun.codec, codec.codec):
         # What weights were trained for is what they go on with.
-        config = replace(recipe.denoiser, **_fields_of(begun.denoiser.config, MEASURED))
+        config = replace(recipe.denoiser, **{name: getattr(begun.denoiser.config, name) for name in MEASURED})
     else:
         # All processes, and a run that goes on, measure the same batches.
         looked_at = stage_batches(recipe.stages, replace(options, workers=0, process=0), 0)
@@ -393,7 +393,3 @@ def _architecture(config: DenoiserConfig) -> dict[str, Any]:
     """What weights depend on, as JSON would give it back: lists for tuples."""
     kept = {name: value for name, value in asdict(config).items() if name not in (*MEASURED, *SAMPLED)}
     return json.loads(json.dumps(kept))
-
-
-def _fields_of(config: DenoiserConfig, names: Sequence[str]) -> dict[str, Any]:
-    return {name: getattr(config, name) for name in names}
