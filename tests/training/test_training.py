@@ -86,18 +86,18 @@ def test_training_may_begin_with_a_file_of_weights(bank: Path, recipe: Path, tmp
     options = TrainOptions(recipe=recipe, bank=bank, seed=9, device=torch.device("cpu"), workers=0, init=first)
     begun = prepare(options).task.networks["rife"].state_dict()
     assert all(torch.equal(begun[name], value) for name, value in load_network(first).state_dict().items())
-    recipe.write_text(RECIPE.replace("coarse_width = 8", "coarse_width = 12"))
+    recipe.write_text(RECIPE.replace("coarse_width = 8", "coarse_width = 6"))
     with pytest.raises(WeightsError, match="the recipe describes"):
         prepare(options)
 
 
 def trained_and_begun(
-    bank: Path, recipe: Path, folder: Path, addition: str
+    bank: Path, recipe: Path, folder: Path, addition: str, line: str = "fine_depth = 1"
 ) -> tuple[MatchingNetwork, MatchingNetwork]:
-    """A small network, and a larger one of the recipe with an addition that begins with its weights."""
+    """A small network, and a larger one of the recipe with an addition to a line that begins with its weights."""
     small = api.train("rife", recipe=recipe, data=[bank], out=folder / "small", workers=0, until=1)
     larger = folder / "larger.toml"
-    larger.write_text(recipe.read_text().replace("fine_depth = 1", f"fine_depth = 1\n{addition}"))
+    larger.write_text(recipe.read_text().replace(line, f"{line}{addition}"))
     options = TrainOptions(recipe=larger, bank=bank, seed=9, device=torch.device("cpu"), workers=0, init=small)
     trained, begun = load_network(small).eval(), prepare(options).task.networks["rife"].eval()
     assert isinstance(trained, MatchingNetwork)
@@ -110,14 +110,25 @@ HALF = torch.tensor([0.5])
 
 
 def test_a_larger_network_begins_where_a_smaller_one_ended(bank: Path, recipe: Path, tmp_path: Path):
-    before, grown = trained_and_begun(bank, recipe, tmp_path, "fine_radius = 1")
+    before, grown = trained_and_begun(bank, recipe, tmp_path, "\nfine_radius = 1")
     with torch.inference_mode():
         assert grown.config.fine_radius == 1
         assert torch.allclose(grown(*FRAMES, HALF).output, before(*FRAMES, HALF).output, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["coarse", "middle", "fine"])
+def test_a_wider_network_begins_where_a_narrower_one_ended(bank: Path, recipe: Path, tmp_path: Path, name: str):
+    before, grown = trained_and_begun(bank, recipe, tmp_path, "8", f"{name}_width = ")  # 8 becomes 88
+    block = getattr(grown, name)
+    assert block.enter.out_channels == 88
+    result = grown(*FRAMES, HALF).output
+    assert torch.allclose(result, before(*FRAMES, HALF).output, atol=1e-5)
+    result.square().mean().backward()
+    assert block.leave.weight.grad[:, 8:].abs().max() > 0  # zero, but what they read is not: they learn at once
+
+
 def test_a_network_that_sharpens_begins_with_half_of_the_lost_detail(bank: Path, recipe: Path, tmp_path: Path):
-    before, grown = trained_and_begun(bank, recipe, tmp_path, "sharpen = true")
+    before, grown = trained_and_begun(bank, recipe, tmp_path, "\nsharpen = true")
     share = torch.full((1, 1, 64, 64), 0.5)
     with torch.inference_mode():
         result, pair = before(*FRAMES, HALF), torch.cat((FRAMES[0], FRAMES[1]))

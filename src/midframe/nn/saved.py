@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import operator
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -140,11 +141,12 @@ def grown(
     fresh: Mapping[str, Tensor],
     widened: Collection[str] = (),
     lengthened: Collection[str] = (),
+    hidden: tuple[str, ...] = (),
 ) -> dict[str, Tensor] | None:
     """Weights of a smaller network as the beginning of a larger one of the same kind.
 
-    Further residual convolutions change nothing but the slope left of zero, and further input channels start with
-    the weight zero: at first the larger network does nearly what the smaller one did.
+    Further residual convolutions change nothing but the slope left of zero, further input channels start with the
+    weight zero, and no known channel sees a new one: at first the larger network does nearly what the smaller did.
 
     Args:
         smaller: Trained weights.
@@ -152,6 +154,8 @@ def grown(
         widened: Convolutions that may have more inputs, by the name of their weight. The larger network must join
             what is new behind what the smaller one sees; between it, known weights would meet other inputs.
         lengthened: Weights and biases that may have more outputs, behind the known ones; the new ones give zero.
+        hidden: Beginnings of the names of blocks that may have more channels inside. New ones begin at random, as
+            all else would have nothing to learn from.
 
     Returns:
         The larger network's weights, or None where the smaller one is not a part of it.
@@ -171,6 +175,11 @@ def grown(
         elif name in lengthened and known.shape[1:] == value.shape[1:] and known.shape[0] < value.shape[0]:
             result[name] = torch.zeros_like(value)
             result[name][: known.shape[0]] = known
+        elif name.startswith(hidden) and all(map(operator.le, known.shape, value.shape)):
+            result[name] = value.clone()
+            if name.endswith(".weight"):
+                result[name][: known.shape[0]] = 0
+            result[name][tuple(map(slice, known.shape))] = known
         else:
             return None
     return result

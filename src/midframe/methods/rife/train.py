@@ -28,6 +28,7 @@ from midframe.methods.rife.weights_file import (
     save_network,
     without_teacher,
 )
+from midframe.nn.convolutions import Block
 from midframe.nn.saved import grown
 
 CONTEXT = 1
@@ -146,12 +147,20 @@ def _begin_with(task: RifeTask, path: Path) -> None:
 
 
 def _larger(network: Network, wanted: Layout) -> dict[str, Tensor] | None:
-    widened, lengthened = (), ()
-    if isinstance(network, MatchingNetwork):
+    larger = build_network(wanted)
+    widened, lengthened, hidden = (), (), ()
+    if isinstance(network, MatchingNetwork) and isinstance(larger, MatchingNetwork):
         # The fine block joins its correlation last, and gives the share of detail last: at first, one half.
         widened = ("fine.enter.weight",) if network.config.fine_radius is None else ()
         lengthened = () if network.config.sharpen else ("fine.leave.weight", "fine.leave.bias")
-    return grown(network.state_dict(), build_network(wanted).state_dict(), widened, lengthened)
+        blocks = ((name, getattr(network, name), getattr(larger, name)) for name in ("coarse", "middle", "fine"))
+        hidden = tuple(f"{name}." for name, one, other in blocks if _exchangeable(one, other))
+    return grown(network.state_dict(), larger.state_dict(), widened, lengthened, hidden)
+
+
+def _exchangeable(one: Block, other: Block) -> bool:
+    """Whether both take and give the same channels."""
+    return (one.enter.in_channels, one.leave.out_channels) == (other.enter.in_channels, other.leave.out_channels)
 
 
 def _pictures(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
