@@ -148,6 +148,20 @@ def test_where_one_outer_frame_is_missing_the_other_acceleration_holds_for_both(
         assert float(forth) == pytest.approx(2.0 + float(back), abs=EXACT)
 
 
+def test_what_only_the_source_without_an_outer_frame_sees_moves_evenly():
+    """`before` tells the acceleration of what it sees; where the motions do not close it saw something else."""
+    near, far = torch.tensor([[4.0, 0.0], [4.0, 0.0]]), torch.tensor([[-3.0, 0.0], [0.0, 0.0]])
+    sources = volume(near, far)
+    gate = sources.acceleration.clone()
+    gate[1] = 0.0
+    curved = with_opposite(replace(sources, acceleration=gate), torch.tensor([1.0, 0.0]))
+    for time in (0.25, 0.5):
+        forth, back = curved.at(torch.tensor([time, 1 - time]))[:, 0, 0, 8, 8]
+        alone = sources.at(torch.tensor([time, 1 - time]))[0, 0, 0, 8, 8]
+        assert float(forth) == pytest.approx(float(alone), abs=1e-3)
+        assert float(back) == pytest.approx(4 * (1 - time), abs=1e-3)
+
+
 def test_without_outer_frames_motion_is_linear():
     near = torch.tensor([[2.0, 0.0], [-2.0, 0.0]])
     curved = with_opposite(volume(near, torch.zeros(2, 2), gate=0.0), torch.zeros(2))
