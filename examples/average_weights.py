@@ -23,7 +23,7 @@ def main(first: Path, second: Path, out: Path, share: Annotated[float, typer.Opt
     if about_second != about or {name: value.shape for name, value in one.items()} != {
         name: value.shape for name, value in other.items()
     }:
-        raise typer.BadParameter(f"{first} and {second} are of different networks.")
+        raise SystemExit(f"{first} and {second} are of different networks.")
     mixed = {name: value.float().lerp(other[name].float(), share).to(value.dtype) for name, value in one.items()}
     save_file(mixed, out, metadata=about)
     print(f"wrote {out}")

@@ -10,8 +10,11 @@ distance of looks (through SqueezeNet with --features, else a Laplacian pyramid)
     mean                       no denoiser: the mean of the neighbours' latents, decoded without hints
     mean, own hints            the same, decoded once more with the hints of that frame
     latent                     no denoiser: the true latent, decoded without hints
-    latent, true hints         the same with the true frame's hints; and with them, for what the latent is worth,
-    before's, flat, shuffled   that of the frame before, the true one's mean over the picture, its pixels shuffled
+    mean, true hints           no denoiser: the mean of the neighbours' latents with the true frame's hints
+    latent, true hints         the true latent with them
+    latent before, true hints  that of the frame before in its place
+    flat latent, true hints    its mean over the picture in its place
+    shuffled latent, …         its pixels in another order in its place
     blend                      the mean of both frames
 """
 
@@ -65,9 +68,10 @@ def main(
         for name, plans in PLANS.items()
         for plan in plans
     }
-    rows |= {"mean\t": decoded(model, _mean), "mean, own hints\t": decoded(model, _mean, "own")}
-    rows |= {"latent\t": decoded(model, _true)}
-    rows |= {f"{name}, true hints\t": decoded(model, latent, "true") for name, latent in LATENTS.items()}
+    mean, latent = LATENTS["mean"], LATENTS["latent"]
+    rows |= {"mean\t": decoded(model, mean), "mean, own hints\t": decoded(model, mean, "own")}
+    rows |= {"latent\t": decoded(model, latent)}
+    rows |= {f"{name}, true hints\t": decoded(model, taken, "true") for name, taken in LATENTS.items()}
     rows |= {"blend\t": lambda before, _, after, seed: (before + after) / 2}
     print("hints\tsteps\tpsnr\tlooks")
     for name, make in rows.items():
@@ -108,29 +112,19 @@ def decoded(model: MadiffModel, latent: Latent, hints: Literal["true", "own"] | 
     return make
 
 
-def _mean(before: Tensor, _: Tensor, after: Tensor) -> Tensor:
-    return (before + after) / 2
-
-
-def _true(before: Tensor, true: Tensor, after: Tensor) -> Tensor:
-    return true
-
-
-def _before(before: Tensor, true: Tensor, after: Tensor) -> Tensor:
-    return before
-
-
-def _flat(before: Tensor, true: Tensor, after: Tensor) -> Tensor:
-    return true.mean((2, 3), keepdim=True).expand_as(true)
-
-
-def _shuffled(before: Tensor, true: Tensor, after: Tensor) -> Tensor:
-    pixels = true.flatten(2)
+def _shuffled(latent: Tensor) -> Tensor:
+    pixels = latent.flatten(2)
     order = torch.randperm(pixels.shape[-1], generator=torch.Generator().manual_seed(0))
-    return pixels[..., order].view_as(true)
+    return pixels[..., order].view_as(latent)
 
 
-LATENTS: Mapping[str, Latent] = {"latent": _true, "before's": _before, "flat": _flat, "shuffled": _shuffled}
+LATENTS: Mapping[str, Latent] = {
+    "mean": lambda before, true, after: (before + after) / 2,
+    "latent": lambda before, true, after: true,
+    "latent before": lambda before, true, after: before,
+    "flat latent": lambda before, true, after: true.mean((2, 3), keepdim=True).expand_as(true),
+    "shuffled latent": lambda before, true, after: _shuffled(true),
+}
 
 
 if __name__ == "__main__":

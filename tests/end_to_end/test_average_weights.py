@@ -39,5 +39,5 @@ def test_different_networks_are_refused(tmp_path: Path):
     for other in (second, third):
         done = average(first, other, tmp_path / "out.safetensors")
         assert done.returncode != 0
-        assert "different networks" in done.stderr
+        assert f"{first} and {other} are of different networks." in done.stderr
         assert not (tmp_path / "out.safetensors").exists()

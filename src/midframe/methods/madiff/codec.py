@@ -153,7 +153,7 @@ class MotionAwareCodec(nn.Module):
     @property
     def last_weight(self) -> Tensor:
         """Of the decoder's last layer that all its output passes, by whose gradient objectives are balanced."""
-        return self.decoder.head.last_weight
+        return self.decoder.head.last.weight
 
 
 class Encoder(nn.Module):

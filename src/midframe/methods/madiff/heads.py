@@ -38,17 +38,7 @@ class Finished:
     offsets: Displacements | None = None
 
 
-class Head(nn.Module):
-    """Made of a layer `last`, by whose gradient objectives are balanced."""
-
-    last: nn.Conv2d
-
-    @property
-    def last_weight(self) -> Tensor:
-        return self.last.weight
-
-
-class PlainHead(Head):
+class PlainHead(nn.Module):
     """One convolution to RGB; both neighbours' pixels stay out of it."""
 
     def __init__(self, config: CodecConfig) -> None:
@@ -62,7 +52,7 @@ class PlainHead(Head):
         return Finished(self.last(functional.silu(self.normalise(h))))
 
 
-class PixelHead(Head):
+class PixelHead(nn.Module):
     """MA-WARP once more, on the neighbours' pixels: both moved to the wanted frame, and a picture of what they lack.
 
         offset_n = the largest level's, enlarged, + change_n
@@ -103,7 +93,7 @@ class PixelHead(Head):
         return Finished(moved + of_drawn * self.draw(h).float(), moves)
 
 
-class KernelHead(Head):
+class KernelHead(nn.Module):
     """Every pixel is a weighted sum of k x k samples of each neighbour, the places of the samples learned, plus a
     residual.
 
