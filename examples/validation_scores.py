@@ -1,6 +1,6 @@
 """PSNR and looks of methods on the crops that trainings validate with: what a tuning brought, beside other methods.
 
-    python examples/validation_scores.py BANK METHOD[=WEIGHTS]... [--features SQUEEZENET]
+    python examples/validation_scores.py BANK METHOD[=WEIGHTS]... [--repeated] [--features SQUEEZENET]
 
 BANK is a folder that `midframe train` has decoded clips into (`runs/NAME/bank`). Prints, for each method, means over
 48 crops of the scenes set aside, rounded to 8 bit:
@@ -8,6 +8,8 @@ BANK is a folder that `midframe train` has decoded clips into (`runs/NAME/bank`)
     psnr    dB
     looks   the perceptual term of `midframe train svmv --features`: distance of frames through SqueezeNet (without
             --features a Laplacian pyramid), lower is closer
+
+With --repeated the inner frames stand for the outer ones, as where only two are known.
 """
 
 from __future__ import annotations
@@ -35,9 +37,12 @@ def main(
     bank: Path,
     methods: list[str],
     features: Annotated[Path | None, typer.Option(help="SqueezeNet 1.1.")] = None,
+    repeated: Annotated[bool, typer.Option("--repeated", help="Without outer frames.")] = False,
 ) -> None:
     """Measure them one after the other."""
     crops = validation_samples(bank, count=CROPS, context=2)
+    if repeated:
+        crops = [{**crop, "earlier": crop["before"], "later": crop["after"]} for crop in crops]
     distance = load_distance(features, torch.device("cpu"))
     print("method\tpsnr\tlooks")
     for text in methods:
