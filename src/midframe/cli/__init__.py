@@ -14,9 +14,10 @@ FAILED, MISUSED, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 def main() -> None:
     """Run the command line. A mistake of the user becomes one sentence on standard error and an exit code."""
-    # Before PyTorch is loaded: threads that wait for each other by spinning take fifty times as long on two cores of
-    # which another process has one, and are no faster on free ones.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        # Read when PyTorch is loaded. Its threads spin while they wait for each other, which is long where another
+        # process has the core of one (docs/guides/interpolate.md). Asleep at once, they are slower on free cores.
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     from midframe.cli.app import app
 
     signal.signal(signal.SIGTERM, _terminate)
