@@ -169,16 +169,14 @@ def grown(
             result[name] = torch.zeros_like(value) if name.endswith(".beta") else value
         elif known.shape == value.shape:
             result[name] = known
-        elif name in widened and known.shape[:1] == value.shape[:1] and known.shape[1] < value.shape[1]:
-            result[name] = torch.zeros_like(value)
-            result[name][:, : known.shape[1]] = known
-        elif name in lengthened and known.shape[1:] == value.shape[1:] and known.shape[0] < value.shape[0]:
-            result[name] = torch.zeros_like(value)
-            result[name][: known.shape[0]] = known
-        elif name.startswith(hidden) and all(map(operator.le, known.shape, value.shape)):
-            result[name] = value.clone()
+        elif (
+            (name in widened and known.shape[:1] == value.shape[:1] and known.shape[1] < value.shape[1])
+            or (name in lengthened and known.shape[1:] == value.shape[1:] and known.shape[0] < value.shape[0])
+            or (name.startswith(hidden) and all(map(operator.le, known.shape, value.shape)))
+        ):
+            result[name] = torch.zeros_like(value) if name in lengthened else value.clone()
             if name.endswith(".weight"):
-                result[name][: known.shape[0]] = 0
+                result[name][: known.shape[0]] = 0  # Known channels see no new ones.
             result[name][tuple(map(slice, known.shape))] = known
         else:
             return None
