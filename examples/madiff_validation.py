@@ -102,9 +102,8 @@ def decoded(model: MadiffModel, latent: Latent, hints: Literal["true", "own"] | 
     def make(before: Tensor, target: Tensor, after: Tensor, seed: int) -> Tensor:
         earlier, true, later = (model.encode(frame) for frame in (before, target, after))
         taken = latent(earlier.latent, true.latent, later.latent)
-        if hints == "true":
-            return model.decode(taken, earlier, later, model.hints_between(before, target, after))
-        made = model.decode(taken, earlier, later, None)
+        given = model.hints_between(before, target, after) if hints == "true" else None
+        made = model.decode(taken, earlier, later, given)
         if hints == "own":
             made = model.decode(taken, earlier, later, model.hints_between(before, made, after))
         return made

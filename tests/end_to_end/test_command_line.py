@@ -244,9 +244,12 @@ def test_a_stopped_run_leaves_no_file(sent: signal.Signals, code: int, tmp_path:
         [*line, "--multi", "20000", *BLEND],
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    begun = tmp_path / ".out.mp4.midframe" / "000000.partial"
+    begun, started = tmp_path / ".out.mp4.midframe" / "000000.partial", time.monotonic()
     while not begun.exists():
         assert process.poll() is None
+        if time.monotonic() - started > 60:
+            process.kill()  # Left alone it would go on for hours.
+            pytest.fail("no part was begun within a minute")
         time.sleep(0.01)
     process.send_signal(sent)
     started = time.monotonic()
