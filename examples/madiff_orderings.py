@@ -29,6 +29,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal, TypeAlias
@@ -37,6 +38,7 @@ import torch
 from torch import Tensor
 
 import midframe
+from midframe.api.loading import motion_of
 from midframe.core.errors import UsageError
 from midframe.core.method import Interpolator
 from midframe.diffusion.sampler import Jump
@@ -59,7 +61,7 @@ DIFFERENCES = (("motion", "pair"), ("motion", "none"), ("pair", "none"), ("oracl
 SHOWN = {"motion": "MADIFF, motion-aware", "pair": "MADIFF, pair's hints", "none": "MADIFF, no hints"}
 """Modes that a picture shows, and what they are called there."""
 HALF = Fraction(1, 2)
-PARTS = {"epsilon": "denoise", "decode": "decode", "hints_between": "hints"}
+PARTS = {"epsilon": "denoise", "decode": "decode", "hints_between": "hints", "pair_hints": "hints"}
 """Calls of the model, and what a step's cost is split into."""
 
 
@@ -102,9 +104,14 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     files = {"squeezenet_onnx": options.squeezenet} if options.squeezenet else {}
     names = (["sqd", "flosqd"] if options.squeezenet else []) + ["psnr", "ssim"]
     metrics = [metric for metric in build_metrics(names, files, device) if isinstance(metric, PairMetric)]
-    models = {file.parent.name + "/" + file.name: load_model(file).to(device) for file in options.weights}
+    number = torch.bfloat16 if options.precision == "bf16" else torch.float32
+    # Where hints are motion; events need none.
+    motion = partial(motion_of, "rife", device, number)
+    models = {
+        file.parent.name + "/" + file.name: load_model(file, motion=motion).to(device) for file in options.weights
+    }
     for model in models.values():
-        model.precision = torch.bfloat16 if options.precision == "bf16" else torch.float32
+        model.precision = number
     first = next(iter(models.values()))
     beside = others(options.beside, options.device)
     grid = Grid(options.grid, options.rows) if options.grid else None

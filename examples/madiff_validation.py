@@ -7,9 +7,12 @@ distance of looks (through SqueezeNet with --features, else a Laplacian pyramid)
 
     motion, pair, none, true   where hints come from: each step's estimate, the two neighbours alone, nowhere, the
                                true frame, which no user has; after `>` the share of signal from which on they do
-    mean                       no denoiser: the mean of the neighbours' latents, decoded without hints
+    mean                       no denoiser: the mean of the neighbours' latents, decoded without hints; with hints of
+                               motion, of latents moved as they say
     mean, own hints            the same, decoded once more with the hints of that frame
+    mean, pair hints           the mean, with hints of the neighbours alone
     latent                     no denoiser: the true latent, decoded without hints
+    latent, pair hints         the true latent with them
     mean, true hints           no denoiser: the mean of the neighbours' latents with the true frame's hints
     latent, true hints         the true latent with them
     latent before, true hints  that of the frame before in its place
@@ -21,6 +24,7 @@ distance of looks (through SqueezeNet with --features, else a Laplacian pyramid)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Annotated, Literal, TypeAlias
@@ -29,9 +33,10 @@ import torch
 import typer
 from torch import Tensor
 
+from midframe.api.loading import motion_of
 from midframe.data.samples import validation_samples
 from midframe.losses.perceptual import load_distance
-from midframe.methods.madiff.model import MadiffModel
+from midframe.methods.madiff.model import Hints, MadiffModel
 from midframe.methods.madiff.model_file import load_model
 from midframe.methods.madiff.motion_sampling import SamplingPlan, sample_frame
 from midframe.metrics.difference import capped_psnr
@@ -59,8 +64,9 @@ def main(
     precision: Annotated[Literal["fp32", "bf16"], typer.Option(help="Of the codec.")] = "fp32",
 ) -> None:
     """Sample in every way, and print what it is worth."""
-    model = load_model(weights)
-    model.precision = torch.bfloat16 if precision == "bf16" else torch.float32
+    number = torch.bfloat16 if precision == "bf16" else torch.float32
+    model = load_model(weights, motion=partial(motion_of, "rife", torch.device("cpu"), number))
+    model.precision = number
     samples = validation_samples(bank, count=crops, size=size)
     distance = load_distance(features, torch.device("cpu"))
     rows = {
@@ -70,7 +76,8 @@ def main(
     }
     mean, latent = LATENTS["mean"], LATENTS["latent"]
     rows |= {"mean\t": decoded(model, mean), "mean, own hints\t": decoded(model, mean, "own")}
-    rows |= {"latent\t": decoded(model, latent)}
+    rows |= {"mean, pair hints\t": decoded(model, mean, "pair")}
+    rows |= {"latent\t": decoded(model, latent), "latent, pair hints\t": decoded(model, latent, "pair")}
     rows |= {f"{name}, true hints\t": decoded(model, taken, "true") for name, taken in LATENTS.items()}
     rows |= {"blend\t": lambda before, _, after, seed: (before + after) / 2}
     print("hints\tsteps\tpsnr\tlooks")
@@ -96,17 +103,22 @@ def sampled(model: MadiffModel, plan: SamplingPlan, *, true: bool) -> Make:
     return make
 
 
-def decoded(model: MadiffModel, latent: Latent, hints: Literal["true", "own"] | None = None) -> Make:
-    """By the codec alone, with no hints, the true frame's, or those of what it makes without."""
+def decoded(model: MadiffModel, latent: Latent, hints: Literal["true", "pair", "own"] | None = None) -> Make:
+    """By the codec alone, with no hints, the true frame's, the pair's, or those of what it makes without."""
 
     def make(before: Tensor, target: Tensor, after: Tensor, seed: int) -> Tensor:
         earlier, true, later = (model.encode(frame) for frame in (before, target, after))
-        taken = latent(earlier.latent, true.latent, later.latent)
-        given = model.hints_between(before, target, after) if hints == "true" else None
-        made = model.decode(taken, earlier, later, given)
-        if hints == "own":
-            made = model.decode(taken, earlier, later, model.hints_between(before, made, after))
-        return made
+
+        def with_hints(given: Hints | None) -> Tensor:
+            there = model.latents_there(earlier.latent, later.latent, given)
+            return model.decode(latent(there[0], true.latent, there[1]), earlier, later, given)
+
+        if hints == "true":
+            return with_hints(model.hints_between(before, target, after))
+        if hints == "pair":
+            return with_hints(model.pair_hints(before, after))
+        made = with_hints(None)
+        return with_hints(model.hints_between(before, made, after)) if hints == "own" else made
 
     return make
 

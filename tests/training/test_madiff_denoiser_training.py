@@ -33,7 +33,8 @@ from midframe.methods.madiff.weights_file import CodecModel, save_codec
 from midframe.recipes import find_recipe, shipped_recipes
 from midframe.training.strip import GAP
 from midframe.video.picture import read_picture
-from small_madiff_model import SMALL_DENOISER, small_codec, small_model
+from small_madiff import FLOW, SMALL_FLOW_CODEC, same_motion
+from small_madiff_model import SMALL_DENOISER, small_codec, small_model, small_moved_model
 
 CPU = torch.device("cpu")
 SIMULATED = HintConfig(kind="simulator")
@@ -211,6 +212,68 @@ def test_some_samples_keep_true_hints_and_every_draw_sees_those_of_its_sample(
     assert all(torch.equal(hints[:, 0], hints[:, draw]) for draw in (1, 2))
     kept = (hints[:, 0] - true).flatten(1).abs().amax(1) < 1e-6
     assert 0 < int(kept.sum()) < len(kept)
+
+
+def test_shown_motion_moves_the_latents_and_hidden_motion_leaves_them(bank: Path, monkeypatch: pytest.MonkeyPatch):
+    model, batch = small_moved_model(), batch_of(bank)
+    task = task_of(draws=3, hint_pairs=1.0)
+    task.model = model
+    seen: list[tuple[torch.Tensor, ...]] = []
+    forward = model.denoiser.forward
+
+    def watched(noisy: torch.Tensor, *arguments: torch.Tensor) -> torch.Tensor:
+        seen.append(arguments[1:])
+        return forward(noisy, *arguments)
+
+    monkeypatch.setattr(model.denoiser, "forward", watched)
+    task.losses(batch, 1)
+    before, after = (batch[name].float() / 255 for name in ("before", "after"))
+    hints = model.pair_hints(before, after)
+    latents = model.encode(before).latent, model.encode(after).latent
+    shown = (*model.latents_there(*latents, hints), model.hint_features(hints, latents[0]))
+    hidden = (*latents, model.hint_features(None, latents[0]))
+    found = [given.unflatten(0, (len(before), 3)) for given in seen[0]]
+    count = {True: 0, False: 0}
+    for sample in range(len(before)):
+        for draw in range(3):
+            told = bool(found[2][sample, draw].any())
+            count[told] += 1
+            for given, wanted in zip(found, shown if told else hidden, strict=True):
+                assert torch.allclose(given[sample, draw], wanted[sample], atol=1e-5)
+    assert min(count.values()) > 0
+
+
+def test_what_motion_leaves_to_tell_is_measured_where_it_leads(bank: Path):
+    codec = small_codec(FLOW, SMALL_FLOW_CODEC)
+    config = measured(SMALL_DENOISER, codec, islice(iter(SampleStream(bank, SAMPLES, seed=2)), 3), CPU, same_motion)
+    model = MadiffModel(codec, LatentDenoiser(config), motion=same_motion)
+    apart = []
+    for batch in islice(iter(SampleStream(bank, SAMPLES, seed=2)), 3):
+        before, target, after = (batch[name].float() / 255 for name in ("before", "target", "after"))
+        latents = [model.encode(frame).latent for frame in (before, target, after)]
+        moved = model.latents_there(latents[0], latents[2], model.pair_hints(before, after))
+        apart.append((latents[1] - (moved[0] + moved[1]) / 2).square().mean())
+    assert float(torch.stack(apart).mean().sqrt()) == pytest.approx(config.base_deviation, rel=1e-3)
+    assert config.hint_channels == 3
+
+
+def test_a_model_told_of_motion_is_trained_and_loaded_by_name(bank: Path, recipe: Path, tmp_path: Path):
+    made = small_codec(FLOW, SMALL_FLOW_CODEC)
+    save_codec(made.config, made.codec.state_dict(), None, tmp_path / "codec.safetensors", torch.float32)
+    path = api.train(
+        "madiff-denoiser",
+        recipe=recipe,
+        data=[bank],
+        builds_on=tmp_path / "codec.safetensors",
+        workers=0,
+        out=tmp_path / "run",
+    )
+    interpolator = midframe.load("madiff", weights=path, device="cpu", precision="fp32")
+    frames = torch.rand(1, 2, 3, 40, 50)
+    generator = torch.Generator().manual_seed(0)
+    assert interpolator.interpolate(frames, [Fraction(1, 2)], generator=generator).shape == (1, 1, 3, 40, 50)
+    with pytest.raises(UsageError, match="need another model's motion"):
+        load_model(path)
 
 
 def test_estimates_leave_no_weight_without_gradient(bank: Path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pytest
 import torch
@@ -17,6 +17,7 @@ from midframe.core.recipe import read_recipe
 from midframe.core.task import Schedule, TrainOptions
 from midframe.data.samples import SampleRecipe, SampleStream
 from midframe.data.stages import Stage
+from midframe.methods.madiff.codec import MotionAwareCodec
 from midframe.methods.madiff.codec_loss import CodecWeights
 from midframe.methods.madiff.config import CodecConfig, HintConfig
 from midframe.methods.madiff.event_loss import EventWeights, flow_loss, picture_loss
@@ -26,10 +27,11 @@ from midframe.methods.madiff.hints import SimulatedHints
 from midframe.methods.madiff.train_codec import CodecRecipe, CodecTask, samples_shown
 from midframe.methods.madiff.train_codec import prepare as prepare_codec
 from midframe.methods.madiff.train_events import EventRecipe, EventTask
-from midframe.methods.madiff.weights_file import load_codec, load_events
+from midframe.methods.madiff.weights_file import load_codec, load_events, save_codec
 from midframe.metrics.difference import capped_psnr
 from midframe.recipes import find_recipe
-from small_madiff import SMALL_CODEC, SMALL_EVENTS
+from small_madiff import SMALL_CODEC, SMALL_EVENTS, same_motion
+from small_madiff_model import small_codec
 
 EQUAL = 1e-6  # the same operations in the same order, on one thread
 
@@ -171,7 +173,7 @@ def test_a_stage_without_what_it_builds_on_is_refused(bank: Path, events_run: Pa
     with pytest.raises(RecipeError, match="come from no network"):
         prepare_codec(replace(options, builds_on=events_run / "weights.safetensors"))
     recipe.write_text(CODEC.replace('kind = "events"', 'kind = "flow"'))
-    with pytest.raises(UsageError, match="have 2 channels"):
+    with pytest.raises(UsageError, match="have 3 channels"):
         prepare_codec(options)
     with pytest.raises(UsageError, match="builds on no other stage"):
         api.train("rife", data=[bank], out=tmp_path / "run", builds_on=events_run / "weights.safetensors")
@@ -191,6 +193,51 @@ def test_training_may_begin_with_a_file_of_weights(bank: Path, events_run: Path,
     recipe.write_text(EVENTS.replace("width = 4\nhalvings", "width = 8\nhalvings"))
     with pytest.raises(WeightsError, match="the recipe describes"):
         prepare(options)
+
+
+def moved_recipe(text: str) -> str:
+    """A codec's recipe with hints of another model's motion in the place of a network's events."""
+    anchored = (
+        'window = 2\nhead = "pixels"\nanchor = "hint"\nsampling = "bicubic"\nhint_channels = 3\nhint_gain = 1.0'
+    )
+    return text.replace("window = 2", anchored).replace('kind = "events"', 'kind = "flow"')
+
+
+def test_hints_may_be_another_models_motion(bank: Path, tmp_path: Path):
+    recipe, out = tmp_path / "codec.toml", tmp_path / "run"
+    recipe.write_text(moved_recipe(CODEC).replace("[weights]", "[weights]\npair_share = 0.5"))
+    path = api.train("madiff-codec", recipe=recipe, data=[bank], out=out, workers=0)
+    assert load_codec(path).config.hints == HintConfig(kind="flow")
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    scored = [line for line in lines if "validation_psnr" in line]
+    assert {"validation_psnr_with_pair_hints", "validation_looks_with_pair_hints"} <= set(scored[-1])
+    with pytest.raises(UsageError, match="need another model's motion"):
+        load_codec(path).hints()
+
+
+def test_a_codec_may_begin_with_one_of_other_hints(bank: Path, tmp_path: Path):
+    """All it knows is kept but where pixels come from, which begins at the new hints."""
+    recipe = tmp_path / "codec.toml"
+    options = TrainOptions(recipe=recipe, bank=bank, seed=1, device=torch.device("cpu"), workers=0)
+    begun = small_codec(HintConfig(kind="simulator"), replace(SMALL_CODEC, head="pixels"))
+    save_codec(begun.config, begun.codec.state_dict(), None, tmp_path / "begun.safetensors", torch.float32)
+    recipe.write_text(moved_recipe(CODEC))
+    moved = replace(options, init=tmp_path / "begun.safetensors", motion=same_motion)
+    codec = cast(MotionAwareCodec, prepare_codec(moved).task.networks["codec"]).eval()
+    frames, hint = torch.rand(3, 1, 3, 16, 16), torch.zeros(1, 3, 16, 16)
+    with torch.no_grad():
+        encoded, expected = codec.encode(frames[1]), begun.codec.encode(frames[1])
+        pyramids = [codec.encode(frame).pyramid for frame in (frames[0], frames[2])]
+        made = codec.reconstruct(encoded.latent, *pyramids, hint, hint, frames[0], frames[2])
+    assert torch.equal(encoded.latent, expected.latent)
+    assert not any(torch.stack(pair).any() for pair in made.offsets)
+    columns = begun.codec.state_dict()["decoder.fuse.0.to_before.layers.0.weight"]
+    kept = codec.state_dict()["decoder.fuse.0.to_before.layers.0.weight"]
+    assert torch.equal(torch.cat((columns[:, :16], columns[:, -16:]), 1), torch.cat((kept[:, :16], kept[:, -16:]), 1))
+    assert not kept[:, 16:-16].any()
+    recipe.write_text(moved_recipe(CODEC).replace("codes = 32", "codes = 16"))
+    with pytest.raises(WeightsError, match="the recipe describes"):
+        prepare_codec(moved)
 
 
 def test_crops_that_the_codec_cannot_take_are_refused():

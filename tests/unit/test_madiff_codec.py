@@ -12,15 +12,23 @@ from torch import nn
 from midframe.core.errors import ShapeError, UsageError
 from midframe.methods.madiff.codec import MotionAwareCodec
 from midframe.methods.madiff.codec_loss import led_outside
-from midframe.methods.madiff.config import CodecConfig, CodecModelConfig, HintConfig
-from midframe.methods.madiff.heads import PixelHead, gathered
+from midframe.methods.madiff.config import FLOW_SCALE, MASK_SCALE, CodecConfig, CodecModelConfig, HintConfig
+from midframe.methods.madiff.heads import DRAWN_LOGIT, PixelHead, gathered
 from midframe.methods.madiff.hints import SimulatedHints
 from midframe.methods.madiff.motion_warp import MotionWarp, pooled, turned_round
-from small_madiff import SMALL_CODEC
+from small_madiff import FLOW, SMALL_CODEC, SMALL_FLOW_CODEC
+from small_madiff_model import small_codec
 
 EXACT = 1e-5
+NOTHING = (torch.zeros(1, 18, 1, 1), torch.zeros(1, 18, 1, 1))
 PAPER = CodecConfig(base_width=64, multiples=(1, 2, 2, 2, 4), codes=8192, window=8)
 LDMVFI = replace(PAPER, warp="attention", head="kernels")
+
+
+def motion_hint(right: float, down: float, logit: float) -> torch.Tensor:
+    """Of a picture of 12 x 12 whose pixels all move alike."""
+    values = torch.tensor([right / FLOW_SCALE, down / FLOW_SCALE, logit / MASK_SCALE])
+    return values.view(1, 3, 1, 1).expand(1, 3, 12, 12)
 
 
 def count(module: nn.Module) -> int:
@@ -110,7 +118,7 @@ def test_frames_that_do_not_divide_are_refused(codec: MotionAwareCodec):
 def warp() -> MotionWarp:
     """Offsets of zero, a gate of a half, and no residual."""
     torch.manual_seed(0)
-    module = MotionWarp(SMALL_CODEC, 8).eval()
+    module = MotionWarp(SMALL_CODEC, 8, pixels=2).eval()
     nn.init.zeros_(module.residual[2].weight)  # pyright: ignore[reportArgumentType]
     nn.init.zeros_(module.residual[2].bias)  # pyright: ignore[reportArgumentType]
     return module
@@ -146,7 +154,7 @@ def test_a_head_of_pixels_begins_with_a_third_of_either_neighbour(pixels: PixelH
     h, before, after = torch.rand(1, 8, 6, 8), torch.rand(1, 3, 6, 8), torch.rand(1, 3, 6, 8)
     nn.init.zeros_(pixels.draw.weight)
     pixels.draw.bias.data.fill_(0.9)  # pyright: ignore[reportOptionalMemberAccess]
-    finished = pixels(h, before, after, None)
+    finished = pixels(h, before, after, None, NOTHING)
     assert torch.allclose(finished.picture, (before + after + 0.9) / 3, atol=EXACT)
     assert not torch.stack(finished.offsets).any()
 
@@ -157,9 +165,55 @@ def test_a_head_of_pixels_goes_on_from_the_largest_level(pixels: PixelHead):
     h, before, after = torch.rand(1, 8, 6, 8), torch.rand(1, 3, 6, 8), torch.rand(1, 3, 6, 8)
     pixels.choose.bias.data = torch.tensor([0.0, 0, 0, 1, 0, 50, 0])
     one_right = torch.tensor([1.0, 0.0])[None, :, None, None].expand(1, 2, 3, 4)
-    finished = pixels(h, before, after, (one_right, one_right))
+    finished = pixels(h, before, after, (one_right, one_right), NOTHING)
     assert torch.equal(finished.offsets[1], torch.tensor([2.0, 1.0])[None, :, None, None].expand(1, 2, 6, 8))
     assert torch.allclose(finished.picture[..., :-1, :-2], after[..., 1:, 2:], atol=EXACT)
+
+
+@torch.no_grad()
+def test_a_level_begins_where_hints_lead_and_weighs_by_them():
+    module = MotionWarp(SMALL_FLOW_CODEC, 8, pixels=2).eval()
+    nn.init.zeros_(module.residual[2].weight)  # pyright: ignore[reportArgumentType]
+    nn.init.zeros_(module.residual[2].bias)  # pyright: ignore[reportArgumentType]
+    before, after = torch.rand(2, 1, 8, 6, 6).unbind()
+    # Two pixels of the picture to the right, one of the level's; and of 1 to the other side.
+    towards = motion_hint(2.0, 0.0, logit=MASK_SCALE)
+    fused = module(torch.rand(1, 8, 6, 6), before, after, towards, motion_hint(0.0, 0.0, logit=-MASK_SCALE))
+    weight = torch.sigmoid(torch.tensor(MASK_SCALE))
+    expected = weight * before[..., 1:] + (1 - weight) * after[..., :-1]
+    assert torch.allclose(fused.features[..., :-1], expected, atol=EXACT)
+    assert fused.offsets is not None
+    assert fused.offsets[0][0, :, 2, 2].tolist() == [1.0, 0.0]
+    assert fused.changes is not None
+    assert not torch.stack(fused.changes).any()
+
+
+@torch.no_grad()
+def test_an_anchored_head_of_pixels_begins_with_the_neighbours_moved_and_weighed():
+    head = PixelHead(SMALL_FLOW_CODEC).eval()
+    head.draw.bias.data.zero_()  # pyright: ignore[reportOptionalMemberAccess]
+    nn.init.zeros_(head.draw.weight)
+    before, after = torch.rand(2, 1, 3, 12, 12).unbind()
+    hints = motion_hint(1.0, 0.0, logit=MASK_SCALE), motion_hint(0.0, -2.0, logit=-MASK_SCALE)
+    finished = head(torch.rand(1, 8, 12, 12), before, after, None, hints)
+    logits = torch.nn.functional.logsigmoid(torch.tensor([MASK_SCALE, -MASK_SCALE]))
+    shares = torch.softmax(torch.cat((logits, torch.tensor([DRAWN_LOGIT]))), 0)
+    expected = shares[0] * before[..., 2:, 1:] + shares[1] * after[..., :-2, :-1]
+    assert torch.allclose(finished.picture[..., 2:, :-1], expected, atol=EXACT)
+
+
+@torch.no_grad()
+def test_hidden_motion_moves_nothing():
+    """Zeros in place of hints, and hints of no motion whose weights are even, are the same to a decoder."""
+    codec = small_codec(FLOW, SMALL_FLOW_CODEC).codec
+    frames = torch.rand(3, 1, 3, 16, 16)
+    latent, *pyramids = (codec.encode(frame) for frame in frames)
+    made = [
+        codec.decode(latent.latent, *(one.pyramid for one in pyramids), hint, hint, frames[1], frames[2])
+        for hint in (None, torch.zeros(1, 3, 16, 16), torch.full((1, 3, 16, 16), 0.2))
+    ]
+    assert torch.allclose(made[0], made[1], atol=EXACT)
+    assert not torch.allclose(made[0], made[2], atol=1e-3)
 
 
 @torch.no_grad()
@@ -194,7 +248,7 @@ def test_displacements_that_leave_the_map_are_called_back():
 
 def test_shared_offsets_see_the_later_hint_turned_round():
     torch.manual_seed(0)
-    module = MotionWarp(replace(SMALL_CODEC, offsets="shared"), 8).eval()
+    module = MotionWarp(replace(SMALL_CODEC, offsets="shared"), 8, pixels=2).eval()
     nn.init.normal_(module.to_before.layers[-1].weight)  # pyright: ignore[reportArgumentType]
     features, h, hint = torch.rand(1, 8, 4, 4), torch.rand(1, 8, 4, 4), torch.rand(1, 18, 4, 4)
     offsets = module(h, features, features, hint, turned_round(hint)).offsets
@@ -229,8 +283,10 @@ def test_configurations_that_contradict_themselves_are_refused():
     with pytest.raises(UsageError, match="must be odd"):
         CodecConfig(kernel_size=4)
     with pytest.raises(UsageError, match="hints must be event volumes"):
-        CodecConfig(offsets="shared", hint_channels=2)
+        CodecConfig(offsets="shared", hint_channels=3)
+    with pytest.raises(UsageError, match="starts displacements at a flow"):
+        CodecConfig(anchor="hint")
     with pytest.raises(UsageError, match="multiple of 8"):
         CodecConfig(base_width=12)
-    with pytest.raises(UsageError, match="have 2 channels; the codec expects 18"):
+    with pytest.raises(UsageError, match="have 3 channels; the codec expects 18"):
         CodecModelConfig(hints=HintConfig(kind="flow"))

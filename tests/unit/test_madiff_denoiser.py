@@ -220,8 +220,8 @@ def test_a_denoiser_that_cannot_be_is_refused(values, message: str):
     [
         ({"codec": replace(SMALL_CODEC, latent_channels=4)}, "latents have 4 channels; the denoiser expects 3"),
         (
-            {"codec": replace(SMALL_CODEC, hint_channels=2), "hints": HintConfig(kind="flow")},
-            "hints have 2 channels; the denoiser expects 18",
+            {"codec": replace(SMALL_CODEC, hint_channels=3), "hints": HintConfig(kind="flow")},
+            "hints have 3 channels; the denoiser expects 18",
         ),
         (
             {"denoiser": replace(SMALL_DENOISER, hint_input="stem", stem_widths=(4, 4, 4))},

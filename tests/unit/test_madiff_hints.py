@@ -6,13 +6,21 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from small_rife import triplet
 
 from midframe.core.errors import ShapeError, UsageError
 from midframe.methods.madiff.config import HintConfig
 from midframe.methods.madiff.event_network import EventNetwork, plain_state, waking_relu
 from midframe.methods.madiff.events import event_volume, simulate_events
-from midframe.methods.madiff.hints import FlowHints, HintSource, NetworkHints, SimulatedHints, make_hints
-from small_madiff import SMALL_EVENTS
+from midframe.methods.madiff.hints import (
+    FlowHints,
+    HintSource,
+    NetworkHints,
+    SimulatedHints,
+    make_hints,
+    mixed_hints,
+)
+from small_madiff import FLOW, SMALL_EVENTS, SameMotion, same_motion
 
 EXACT = 1e-5
 WIDTH_SETTLED = 1e-3  # spectral norms after thirty power iterations
@@ -137,7 +145,7 @@ def sources() -> list[Callable[[], HintSource]]:
     return [
         SimulatedHints,
         lambda: NetworkHints(EventNetwork(SMALL_EVENTS)),
-        lambda: FlowHints(lambda earlier, later: (later - earlier)[:, :2] * 16),
+        lambda: FlowHints(SameMotion()),
     ]
 
 
@@ -145,15 +153,57 @@ def sources() -> list[Callable[[], HintSource]]:
 def test_hints_have_the_frames_size_and_no_gradient(make: Callable[[], HintSource]):
     hints = make()
     assert isinstance(hints, HintSource)
-    earlier, later = (torch.rand(2, 3, 20, 17, requires_grad=True) for _ in range(2))
-    found = hints(earlier, later)
-    assert found.shape == (2, hints.channels, 20, 17)
-    assert found.dtype == torch.float32
-    assert not found.requires_grad
-    if hints.channels == 18:
-        assert bool((found >= 0).all())
+    before, frame, after = (torch.rand(2, 3, 24, 16, requires_grad=True) for _ in range(3))
+    for found in (*hints.between(before, frame, after), *hints.pair(before, after)):
+        assert found.shape == (2, hints.channels, 24, 16)
+        assert found.dtype == torch.float32
+        assert not found.requires_grad
+        if not hints.moves:
+            assert bool((found >= 0).all())
     with pytest.raises(ShapeError, match="differ in shape"):
-        hints(earlier, later[..., :16])
+        hints.pair(before, after[..., :15])
+    with pytest.raises(ShapeError, match="differ in shape"):
+        hints.between(before, frame[..., :15], after)
+
+
+def test_events_of_the_pair_are_those_of_the_whole_gap():
+    before, after = torch.rand(2, 1, 3, 8, 8)
+    source = SimulatedHints()
+    assert all(torch.equal(hint, source(before, after)) for hint in source.pair(before, after))
+
+
+def test_motion_of_the_pair_is_what_the_model_says_in_its_units():
+    towards, onwards = FlowHints(SameMotion((-4.0, 2.0, 8.0, -1.0), logit=2.0)).pair(*torch.rand(2, 1, 3, 8, 8))
+    assert towards[0, :, 3, 3].tolist() == [-0.25, 0.125, 0.5]
+    assert onwards[0, :, 3, 3].tolist() == [0.5, -0.0625, -0.5]
+    sure, _ = FlowHints(SameMotion(logit=50.0)).pair(*torch.rand(2, 1, 3, 8, 8))
+    assert sure[0, 2].unique().tolist() == [1.0]
+
+
+def test_motion_of_a_known_frame_is_aligned_with_it():
+    """The model is off by a pixel one way, the frame tells; what is asked of one side leaves the other."""
+    before, after, frame = triplet(shift=4)  # moves two pixels to the right in each half
+    source = FlowHints(SameMotion((-1.0, 0.0, 2.0, 0.0), logit=1.0))
+    towards, onwards = source.between(before, frame, after)
+    inside = (..., slice(8, -8), slice(8, -8))
+    assert (towards[0, 0][inside] * 16).median().item() == pytest.approx(-2, abs=0.1)
+    assert (onwards[0, 0][inside] * 16).median().item() == pytest.approx(2, abs=0.1)
+    assert (towards[0, 1][inside] * 16).abs().median().item() < 0.1
+    assert torch.equal(towards[:, 2], source.pair(before, after)[0][:, 2])
+
+
+def test_some_samples_have_hints_of_the_pair_and_the_others_of_their_frame():
+    before, frame, after = torch.rand(3, 4, 3, 16, 16)
+    for source in (SimulatedHints(), FlowHints(SameMotion())):
+        chosen = torch.tensor([True, False, False, True])
+        of_pair, of_frame = source.pair(before, after), source.between(before, frame, after)
+        mixed = mixed_hints(source, before, frame, after, chosen)
+        for found, alone, told in zip(mixed, of_pair, of_frame, strict=True):
+            assert torch.allclose(found[chosen], alone[chosen], atol=EXACT)
+            assert torch.allclose(found[~chosen], told[~chosen], atol=EXACT)
+        for all_of, wanted in ((None, of_frame), (chosen | True, of_pair)):
+            found = mixed_hints(source, before, frame, after, all_of)
+            assert all(torch.equal(one, other) for one, other in zip(found, wanted, strict=True))
 
 
 def test_a_hint_network_stays_frozen_in_evaluation():
@@ -170,7 +220,6 @@ def test_what_a_kind_needs_is_asked_for():
     assert isinstance(make_hints(HintConfig()), SimulatedHints)
     with pytest.raises(UsageError, match="need a trained image-to-event network"):
         make_hints(SMALL_EVENTS)
-    with pytest.raises(UsageError, match="need a model's flow"):
-        make_hints(HintConfig(kind="flow"))
-    with pytest.raises(ShapeError, match="flow as a hint must be"):
-        FlowHints(lambda earlier, later: earlier)(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8))
+    with pytest.raises(UsageError, match="need another model's motion"):
+        make_hints(FLOW)
+    assert isinstance(make_hints(FLOW, motion=same_motion), FlowHints)

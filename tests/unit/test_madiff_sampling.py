@@ -28,7 +28,7 @@ from midframe.methods.madiff.parts import Gap
 from midframe.methods.madiff.sample import MadiffInterpolator, create
 from midframe.methods.madiff.weights_file import save_codec
 from small_madiff import SMALL_CODEC
-from small_madiff_model import SMALL_DENOISER, small_codec, small_model
+from small_madiff_model import SMALL_DENOISER, small_codec, small_model, small_moved_model
 
 HALF = [Fraction(1, 2)]
 ROUNDING = 1e-5
@@ -142,6 +142,30 @@ def test_pair_hints_are_those_of_the_neighbours_and_none_are_zeros():
         hints = model.pair_hints(before, after) if expected else None
         assert all(torch.equal(features, model.hint_features(hints, truth)) for features in seen)
         assert bool(seen[0].any()) == expected
+
+
+def test_motion_of_the_pair_is_known_before_the_first_step():
+    """Estimates align it; none is needed to begin with, and latents lie where it says from the first step on."""
+    model = small_moved_model()
+    before, after = pair()
+    latents: list[Tensor] = []
+    forward = model.denoiser.forward
+
+    def watched(noisy: Tensor, step: Tensor, earlier: Tensor, later: Tensor, features: Tensor) -> Tensor:
+        latents.append(torch.stack((earlier, later)))
+        return forward(noisy, step, earlier, later, features)
+
+    model.denoiser.forward = watched
+    for mode in ("motion", "pair", "none"):
+        latents.clear()
+        sample_frame(model, before, after, SamplingPlan(steps=2, hints=mode), generator=seeded())
+        still = [model.encode(frame).latent for frame in (before, after)]
+        moved = model.latents_there(*still, model.pair_hints(before, after))
+        assert torch.allclose(latents[0], torch.stack(still if mode == "none" else list(moved)), atol=ROUNDING)
+        assert torch.equal(latents[0], latents[1]) == (mode != "motion")
+    # A latent pixel is four of the picture: those of motions of two pixels lie half-way between two.
+    half = (still[0][..., 1:] + still[0][..., :-1]) / 2
+    assert torch.allclose(moved[0][..., 1:], half, atol=ROUNDING)
 
 
 def test_given_hints_are_believed_to_the_end():

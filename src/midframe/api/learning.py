@@ -8,6 +8,7 @@ from typing import cast
 
 import torch
 
+from midframe.api.loading import motion_for
 from midframe.api.registry import DEFAULT_METHOD, able_to, imported, registered, stages_of, trainable
 from midframe.core.errors import UsageError, WeightsError
 from midframe.core.recipe import write_recipe
@@ -104,17 +105,20 @@ def train(
     if recipe_file is None:
         assert hours is not None
         recipe_file = _planned(name, Path(out) / "recipe.toml", hours, report, begun)
+    device = run.device()
     options = TrainOptions(
         recipe=recipe_file,
         bank=bank,
         seed=seed,
-        device=run.device(),
+        device=device,
         workers=workers,
         process=process,
         processes=processes,
         init=begun,
         features=features,
         builds_on=builds_on,
+        # In float32: the loop computes in the precision of its recipe around it.
+        motion=motion_for(registration.moved_by, device, torch.float32),
     )
     return run.run(registration.prepare(options), Path(out), seed=seed, resume=resume, until=until, report=report)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import cast
 from weakref import WeakKeyDictionary
@@ -14,6 +15,7 @@ from midframe.api.registry import DEFAULT_METHOD, able_to, imported, registered
 from midframe.core.errors import UsageError
 from midframe.core.file_hash import sha256_of
 from midframe.core.method import Interpolator
+from midframe.core.motion import MotionModel, MotionSource
 from midframe.core.options import LoadOptions
 from midframe.engine.hardware import resolve_device, resolve_precision
 from midframe.weights import find
@@ -67,15 +69,17 @@ def load(
     if settings and not registration.settings:
         raise UsageError(f"Method '{name}' has no settings of its own; these do: {able_to('settings')}.")
     resolved_device = resolve_device(device)
+    resolved_precision = resolve_precision(precision, resolved_device)
     options = LoadOptions(
         weights=weights_of(name, weights),
         device=resolved_device,
-        precision=resolve_precision(precision, resolved_device),
+        precision=resolved_precision,
         scale=resolved_scale,
         tta=tta,
         steps=steps,
         frames=frames,
         settings=dict(settings or {}),
+        motion=motion_for(registration.moved_by, resolved_device, resolved_precision),
     )
     interpolator = registration.create(options)
     LOADED[interpolator] = name, options
@@ -92,6 +96,29 @@ def weights_of(name: str, given: Path | None = None) -> Path | None:
     if registration.finder:
         return cast("Callable[[Path | None], Path]", imported(registration.finder))(given)
     return (given or find(name)) if registration.has_network else None
+
+
+def motion_for(teller: str, device: torch.device, precision: torch.dtype) -> MotionSource | None:
+    """What loads the method of that name to tell another of motion, with the weights that ship; None for no name."""
+    return partial(motion_of, teller, device, precision) if teller else None
+
+
+def motion_of(name: str, device: torch.device, precision: torch.dtype) -> MotionModel:
+    """Motion as a method tells it to others.
+
+    Args:
+        name: A method that does, with the weights that ship.
+        device: Where its network lies.
+        precision: Of its convolutions.
+
+    Raises:
+        UsageError: It does not.
+    """
+    registration = registered(name)
+    if not registration.motion:
+        raise UsageError(f"Method '{name}' tells no motion; these do: {able_to('motion')}.")
+    options = LoadOptions(weights=find(name), device=device, precision=precision)
+    return cast("Callable[[LoadOptions], MotionModel]", imported(registration.motion))(options)
 
 
 def made_with(interpolator: Interpolator) -> dict[str, str]:

@@ -41,6 +41,8 @@ class Registration:
             clip that begins with the picture.
         clips: It makes whole clips, whose number of frames is chosen before.
         settings: What it alone knows can be set by name.
+        motion: "module:function"; the function takes `LoadOptions` and gives a `MotionModel`, for other methods.
+        moved_by: The method that tells it motion, with the weights that ship, where its own weights ask for that.
     """
 
     factory: str
@@ -60,6 +62,8 @@ class Registration:
     imagines: str = ""
     clips: bool = False
     settings: bool = False
+    motion: str = ""
+    moved_by: str = ""
 
     def create(self, options: LoadOptions) -> Interpolator:
         """Import the module, now and not before, and build the interpolator."""
@@ -75,6 +79,7 @@ REGISTRY: Mapping[str, Registration] = {
         factory="midframe.methods.rife.sample:create",
         trainer="midframe.methods.rife.train:prepare",
         adapter="midframe.methods.rife.adapting:prepare_adaptation",
+        motion="midframe.methods.rife.motion:create",
         summary="Flow from the new frame to both neighbours, found coarse to fine; any instant",
         source="Huang et al., ECCV 2022, arXiv 2011.06294",
     ),
@@ -97,6 +102,7 @@ REGISTRY: Mapping[str, Registration] = {
     ),
     "madiff": Registration(
         factory="midframe.methods.madiff.sample:create",
+        moved_by="rife",
         samples=True,
         summary="Latent diffusion told how pixels move by its own estimates; midpoints; small weights, for trying",
         source="Huang et al., ACM Multimedia 2024, arXiv 2404.13534",
@@ -160,6 +166,7 @@ STAGES: Mapping[str, Registration] = {
     "madiff-codec": Registration(
         factory="",
         trainer="midframe.methods.madiff.train_codec:prepare",
+        moved_by="rife",
         looks=True,
         builds_on="madiff-events, where its recipe takes hints from a network",
         summary="MADIFF's autoencoder, whose decoder moves the neighbours' features as hints say",
@@ -168,6 +175,7 @@ STAGES: Mapping[str, Registration] = {
     "madiff-denoiser": Registration(
         factory="",
         trainer="midframe.methods.madiff.train_denoiser:prepare",
+        moved_by="rife",
         looks=True,
         builds_on="madiff-codec",
         summary="MADIFF's denoiser; what it exports holds the codec and the hints' network too",

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from midframe.core.motion import MotionSource
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
@@ -23,6 +25,7 @@ class LoadOptions:
         steps: Of a method that samples, from noise to picture; None for the number in its weights.
         frames: Of a method that makes whole clips, the two given frames included; None for its own number.
         settings: What one method alone knows, by name.
+        motion: Loads another method that tells motion, for a method that can be told.
     """
 
     weights: Path | None
@@ -33,3 +36,4 @@ class LoadOptions:
     steps: int | None = None
     frames: int | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
+    motion: MotionSource | None = None

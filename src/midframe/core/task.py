@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from midframe.core.errors import RecipeError
+from midframe.core.motion import MotionSource
 
 Batch = Mapping[str, Tensor]
 """Tensors by name, first axis the batch. What names there are is agreed by data set and task."""
@@ -118,6 +119,7 @@ class TrainOptions:
         init: File of weights to begin with; random ones without it.
         features: File of a network that a perceptual objective looks through.
         builds_on: File of weights of an earlier stage of the method, which this one uses and leaves as it is.
+        motion: Loads another method that tells motion, for a method that can be told.
     """
 
     recipe: Path
@@ -130,6 +132,7 @@ class TrainOptions:
     init: Path | None = None
     features: Path | None = None
     builds_on: Path | None = None
+    motion: MotionSource | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -143,11 +143,15 @@ class MotionAwareCodec(nn.Module):
         after_frame: Frames,
     ) -> Decoded:
         """As `decode`, with the displacements that it used."""
-        features, offsets = self.decoder(self.from_latent(latent), before, after, hints_before, hints_after)
-        largest = offsets[-1] if offsets else None
-        finished = cast(Finished, self.decoder.head(features, _inside(before_frame), _inside(after_frame), largest))
-        if finished.offsets is not None:
-            offsets = (*offsets, finished.offsets)
+        finished, offsets = self.decoder(
+            self.from_latent(latent),
+            before,
+            after,
+            hints_before,
+            hints_after,
+            _inside(before_frame),
+            _inside(after_frame),
+        )
         return Decoded(finished.picture.float() * 0.5 + 0.5, offsets)
 
     @property
@@ -194,7 +198,7 @@ class Middle(nn.Module):
 
 
 class Decoder(nn.Module):
-    """From a latent and the neighbours' features to features of the frame at full size, which `head` makes RGB."""
+    """From a latent, the neighbours' features and their pixels to a picture in [-1, 1]."""
 
     def __init__(self, config: CodecConfig) -> None:
         super().__init__()
@@ -205,27 +209,39 @@ class Decoder(nn.Module):
         self.middle = Middle(config)
         # Smallest level first, as they are passed.
         self.blocks = nn.ModuleList(ResidualBlock(*pair) for pair in pairwise((widths[-1], *reversed(widths))))
-        self.fuse = nn.ModuleList(fuse(config, width) for width in reversed(widths))
+        levels = list(enumerate(widths, 1))[::-1]
+        self.fuse = nn.ModuleList(fuse(config, width, 2**halvings) for halvings, width in levels)
         self.enlarge = nn.ModuleList(Double(width) for width in reversed(widths))
         self.head = HEADS[config.head](config)
 
     def forward(
-        self, latent: Latent, before: Pyramid, after: Pyramid, hints_before: Hints | None, hints_after: Hints | None
-    ) -> tuple[Float[Tensor, "batch _ height width"], tuple[Displacements, ...]]:
+        self,
+        latent: Latent,
+        before: Pyramid,
+        after: Pyramid,
+        hints_before: Hints | None,
+        hints_after: Hints | None,
+        before_frame: Frames,
+        after_frame: Frames,
+    ) -> tuple[Finished, tuple[Displacements, ...]]:
         h = self.middle(self.enter(latent))
         # A hint of nothing is nothing at every size: the smallest will do.
         nothing = torch.zeros(h.shape[0], self.config.hint_channels, 1, 1, device=h.device)
         towards, onwards = (
             nothing if hint is None else hint * self.config.hint_gain for hint in (hints_before, hints_after)
         )
-        offsets = []
+        offsets, largest = [], None
         levels = zip(self.blocks, self.fuse, self.enlarge, reversed(before), reversed(after), strict=True)
         for block, fuse, enlarge, features_before, features_after in levels:
             fused = cast(Fused, fuse(block(h), features_before, features_after, towards, onwards))
             if fused.offsets is not None:
                 offsets.append(fused.offsets)
+                largest = fused.offsets if self.config.anchor == "zero" else fused.changes
             h = enlarge(fused.features)
-        return h, tuple(offsets)
+        finished = cast(Finished, self.head(h, before_frame, after_frame, largest, (towards, onwards)))
+        if finished.offsets is not None:
+            offsets.append(finished.offsets)
+        return finished, tuple(offsets)
 
 
 def _inside(frames: Frames) -> Frames:

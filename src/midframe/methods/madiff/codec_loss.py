@@ -31,6 +31,7 @@ class CodecWeights:
         critic_width: Channels of the critic's first layer.
         critic_layers: Of stride 2.
         hint_share: Part of the samples that see hints; the others see zeros in place of both.
+        pair_share: Part of those whose hints are of the neighbours alone, as in use; the others' are of the frame.
         neighbours_from: Optimiser step from which on the decoder sees the neighbours' features and pixels. Hints
             come from them before it, too.
         neighbour_share: Part of the samples that see them from then on.
@@ -44,6 +45,7 @@ class CodecWeights:
     critic_width: int = 64
     critic_layers: int = 3
     hint_share: float = 0.5
+    pair_share: float = 0.0
     neighbours_from: int = 0
     neighbour_share: float = 1.0
 
@@ -51,9 +53,9 @@ class CodecWeights:
         least = (self.perceptual, self.codes, self.outside, self.adversarial, self.adversarial_from)
         if min(*least, self.neighbours_from) < 0:
             raise RecipeError("weights, adversarial_from and neighbours_from cannot be negative.")
-        for name, share in (("hint_share", self.hint_share), ("neighbour_share", self.neighbour_share)):
-            if not 0 <= share <= 1:
-                raise RecipeError(f"{name} is a share in [0, 1]; got {share}.")
+        for name in ("hint_share", "pair_share", "neighbour_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise RecipeError(f"{name} is a share in [0, 1]; got {getattr(self, name)}.")
 
     @property
     def hides_neighbours(self) -> bool:

@@ -15,6 +15,12 @@ POLARITIES = 2
 EVENT_CHANNELS = POLARITIES * BINS
 """First the bins of brightening, then those of darkening."""
 FLOW_CHANNELS = 2
+MOTION_CHANNELS = 3
+"""Of a hint that is another model's motion: flow, x before y, and whether it leads to what can be seen there."""
+FLOW_SCALE = 16.0
+"""Pixels of flow that become a hint of 1."""
+MASK_SCALE = 4.0
+"""Logit of a weight that becomes a hint of 1."""
 HEAD_WIDTH = 32
 """Channels of an attention head where neighbours' features are attended to."""
 
@@ -25,7 +31,7 @@ class HintConfig:
 
     Attributes:
         kind: "events" is a network that predicts event volumes, "simulator" computes them from brightness, "flow" is
-            another model's optical flow.
+            another model's motion from the wanted frame to either neighbour.
         width: Channels of the event network's first layer; each halving doubles them.
         halvings: How often it halves the picture.
         residual: Residual blocks at its smallest size.
@@ -49,7 +55,7 @@ class HintConfig:
     @property
     def channels(self) -> int:
         """Of a hint."""
-        return FLOW_CHANNELS if self.kind == "flow" else EVENT_CHANNELS
+        return MOTION_CHANNELS if self.kind == "flow" else EVENT_CHANNELS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +72,11 @@ class CodecConfig:
             them where they lie (LDMVFI's way, and the baseline).
         offsets: Whether the two neighbours' motion has weights of its own ("separate"), or one set, with the hint of
             the later neighbour turned round in time ("shared").
+        anchor: Where displacements start from: "zero", or the "hint", which is another model's motion.
         head: "plain" ends in a convolution, "pixels" moves both neighbours' pixels and draws what they lack,
             "kernels" samples them with separable kernels.
         kernel_size: Of these.
+        sampling: How a head of pixels samples the neighbours.
         hint_channels: Of a hint.
         hint_gain: What the decoder multiplies hints by: event volumes are nearly empty, their root mean square is
             about 0.04, where features are about 1.
@@ -82,8 +90,10 @@ class CodecConfig:
     window: int = 4
     warp: Literal["motion", "attention"] = "motion"
     offsets: Literal["separate", "shared"] = "separate"
+    anchor: Literal["zero", "hint"] = "zero"
     head: Literal["plain", "pixels", "kernels"] = "plain"
     kernel_size: int = 5
+    sampling: Literal["bilinear", "bicubic"] = "bilinear"
     hint_channels: int = EVENT_CHANNELS
     hint_gain: float = 20.0
     commitment: float = 0.25
@@ -101,6 +111,9 @@ class CodecConfig:
             raise UsageError(f"kernel_size must be odd; got {self.kernel_size}.")
         if self.offsets == "shared" and self.hint_channels != EVENT_CHANNELS:
             raise UsageError("offsets 'shared' turn an event volume round in time: hints must be event volumes.")
+
+        if self.anchor == "hint" and (self.hint_channels != MOTION_CHANNELS or self.warp != "motion"):
+            raise UsageError("anchor 'hint' starts displacements at a flow: it needs such hints, and warp 'motion'.")
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -161,6 +174,7 @@ class DenoiserConfig:
         last_variance: Added by its last one.
         sampling_steps: Steps from noise to picture when used.
         eta: Share of fresh noise in each of them.
+        sampling_hints: Where hints come from then; see `motion_sampling.SamplingPlan`.
         refresh_every: Steps from one extraction of hints to the next.
         refresh_above: Share of signal in the variance from which on hints are extracted.
         latent_channels: Of the codec's latents.
@@ -184,6 +198,7 @@ class DenoiserConfig:
     last_variance: float = 0.0195
     sampling_steps: int = 25
     eta: float = 1.0
+    sampling_hints: Literal["motion", "pair", "none"] = "motion"
     refresh_every: int = 1
     refresh_above: float = 0.0
     latent_channels: int = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 import torch.nn.functional as functional
@@ -13,16 +13,21 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from midframe.methods.madiff.config import CodecConfig
+from midframe.methods.madiff.motion_warp import Hint, HintAnchor
 from midframe.nn.residual import normalisation, start_at_zero
 from midframe.ops.flow import resize_flow
+from midframe.ops.resize import resize
 from midframe.ops.warp import backward_warp
 
 Map = Float[Tensor, "batch channel height width"]
 Pictures = Float[Tensor, "batch 3 height width"]
+HintPair: TypeAlias = tuple[Hint, Hint]
 Displacements: TypeAlias = tuple[Tensor, Tensor]
 """From the wanted frame to the neighbour before and to the one after: (batch, 2, height, width), in pixels."""
 KERNEL_INNER = 32
 """Channels of a kernel head's second layer."""
+DRAWN_LOGIT = -4.0
+"""Of the share of what is drawn, before training, where hints say where pixels come from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +52,10 @@ class PlainHead(nn.Module):
         self.normalise = normalisation(width)
         self.last = nn.Conv2d(width, 3, 3, padding=1)
 
-    def forward(self, h: Map, before: Pictures, after: Pictures, offsets: Displacements | None) -> Finished:
-        """The picture of `h`; neither the neighbours' pixels nor the offsets count."""
+    def forward(
+        self, h: Map, before: Pictures, after: Pictures, offsets: Displacements | None, hints: HintPair
+    ) -> Finished:
+        """The picture of `h`; neither the neighbours' pixels nor offsets and hints count."""
         return Finished(self.last(functional.silu(self.normalise(h))))
 
 
@@ -59,7 +66,8 @@ class PixelHead(nn.Module):
         shares   = softmax(...)                                       three of them for every pixel
         out      = share_0 warp(I_before, offset_before) + share_1 warp(I_after, offset_after) + share_2 drawn
 
-    Changes and shares start at zero, so that the first picture is a third of each. Detail comes from the neighbours
+    Changes and shares start at zero, so that the first picture is a third of each; with `CodecConfig.anchor` "hint"
+    displacements start at the hints' flow, the neighbours' shares at their weights. Detail comes from the neighbours
     as it is, where `PlainHead` has to draw it and `KernelHead` fetches each pixel from 50 places. This head is the
     project's.
     """
@@ -67,20 +75,26 @@ class PixelHead(nn.Module):
     def __init__(self, config: CodecConfig) -> None:
         super().__init__()
         width = config.widths[0]
+        self.sampling: Literal["bilinear", "bicubic"] = config.sampling
+        self.anchor = HintAnchor(config, pixels=1) if config.anchor == "hint" else None
         self.normalise = normalisation(width)
         self.last = nn.Conv2d(width, width, 3, padding=1)
         self.draw = nn.Conv2d(width, 3, 3, padding=1)
         self.choose = nn.Conv2d(width, 7, 3, padding=1)
         start_at_zero(self.choose)
 
-    def forward(self, h: Map, before: Pictures, after: Pictures, offsets: Displacements | None) -> Finished:
+    def forward(
+        self, h: Map, before: Pictures, after: Pictures, offsets: Displacements | None, hints: HintPair
+    ) -> Finished:
         """The picture, and where its pixels come from.
 
         Args:
             h: Features at full size.
             before: RGB in [-1, 1].
             after: RGB in [-1, 1].
-            offsets: Of the largest level, whose pixels are two of the picture's; None for zeros.
+            offsets: Of the largest level, whose pixels are two of the picture's; where displacements start at the
+                hints, what that level added to them. None for zeros.
+            hints: As the decoder sees them.
         """
         h = functional.silu(self.last(functional.silu(self.normalise(h))))
         chosen = self.choose(h).float()
@@ -88,8 +102,16 @@ class PixelHead(nn.Module):
         if offsets is not None:
             size = (before.shape[-2], before.shape[-1])
             moves = moves[0] + resize_flow(offsets[0], size), moves[1] + resize_flow(offsets[1], size)
-        of_before, of_after, of_drawn = torch.softmax(chosen[:, 4:], 1).chunk(3, 1)
-        moved = of_before * backward_warp(before, moves[0]) + of_after * backward_warp(after, moves[1])
+        shares = chosen[:, 4:]
+        if self.anchor is not None:
+            size = (before.shape[-2], before.shape[-1])
+            known = [resize(hint.float(), size) for hint in hints]
+            moves = moves[0] + self.anchor.flow(known[0]), moves[1] + self.anchor.flow(known[1])
+            weights = [functional.logsigmoid(self.anchor.logit(hint)) for hint in known]
+            shares = shares + torch.cat((*weights, torch.full_like(weights[0], DRAWN_LOGIT)), 1)
+        of_before, of_after, of_drawn = torch.softmax(shares, 1).chunk(3, 1)
+        moved_before = backward_warp(before, moves[0], self.sampling)
+        moved = of_before * moved_before + of_after * backward_warp(after, moves[1], self.sampling)
         return Finished(moved + of_drawn * self.draw(h).float(), moves)
 
 
@@ -119,8 +141,10 @@ class KernelHead(nn.Module):
         self.mask = _dense_layers(width, taps)
         self.residual = _dense_layers(width, 3)
 
-    def forward(self, h: Map, before: Pictures, after: Pictures, offsets: Displacements | None) -> Finished:
-        """The picture; the levels' offsets do not count."""
+    def forward(
+        self, h: Map, before: Pictures, after: Pictures, offsets: Displacements | None, hints: HintPair
+    ) -> Finished:
+        """The picture; neither the levels' offsets nor hints count."""
         h = self.last(functional.silu(self.normalise(h)))
         mask = torch.sigmoid(self.mask(h)).unflatten(1, (self.size, self.size))
         result = self.residual(h).float()

@@ -21,6 +21,8 @@ DECODE = 32
 """Bytes for each pixel of a part and each channel of the decoder at full size."""
 EVENTS = 60
 """Bytes for each pixel of a part and each channel of the image-to-event network at full size."""
+MOTION = 1200
+"""Bytes for each pixel of a part, where another model says how it moves."""
 SIMULATOR = 640
 """Bytes for each pixel of a part, where events are computed."""
 KERNELS = 56
@@ -59,10 +61,15 @@ def _worked(config: MadiffConfig) -> int:
     decode = DECODE * config.codec.base_width
     if config.codec.head == "kernels":
         decode += KERNELS * config.codec.kernel_size**2
-    return max(decode, EVENTS * config.hints.width if config.hints.kind == "events" else SIMULATOR)
+    told = {"events": EVENTS * config.hints.width, "simulator": SIMULATOR, "flow": MOTION}[config.hints.kind]
+    return max(decode, told)
 
 
 def _kept(config: MadiffConfig) -> int:
-    """Bytes for each pixel of what is kept from step to step: both pyramids, and both hints at half the size."""
+    """Bytes for each pixel of what is kept from step to step: both pyramids, and both hints.
+
+    Motion is kept at full size, anything else at half of it.
+    """
     pyramid = sum(width / 4 ** (level + 1) for level, width in enumerate(config.codec.widths))
-    return math.ceil(2 * 4 * (pyramid + config.codec.hint_channels / 4))
+    hints = config.codec.hint_channels / (1 if config.hints.kind == "flow" else 4)
+    return math.ceil(2 * 4 * (pyramid + hints))

@@ -9,11 +9,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from midframe.core.motion import MotionSource
 from midframe.methods.madiff.codec import Pyramid
-from midframe.methods.madiff.config import MadiffConfig
+from midframe.methods.madiff.config import FLOW_SCALE, MadiffConfig
 from midframe.methods.madiff.denoiser import LatentDenoiser
-from midframe.methods.madiff.hints import Flow
+from midframe.methods.madiff.hints import mixed_hints
+from midframe.methods.madiff.motion_warp import pooled
 from midframe.methods.madiff.weights_file import CodecModel
+from midframe.ops.warp import backward_warp
 
 Frames = Float[Tensor, "batch 3 height width"]
 Latent = Float[Tensor, "batch latent row column"]
@@ -45,23 +48,28 @@ class MadiffModel(nn.Module):
     Args:
         codec: The codec, and what its hints come from.
         denoiser: Made for latents and hints of that codec.
-        flow: Of another model, where hints are made of it.
+        motion: Loads another model, where hints are its motion.
 
     Raises:
-        UsageError: The parts do not fit each other, or hints need a flow that is not given.
+        UsageError: The parts do not fit each other, or hints need a motion that is not given.
     """
 
-    def __init__(self, codec: CodecModel, denoiser: LatentDenoiser, *, flow: Flow | None = None) -> None:
+    def __init__(self, codec: CodecModel, denoiser: LatentDenoiser, *, motion: MotionSource | None = None) -> None:
         super().__init__()
         self.config = MadiffConfig(codec=codec.config.codec, hints=codec.config.hints, denoiser=denoiser.config)
         self.precision = torch.float32
         self.codec, self.events, self.denoiser = codec.codec, codec.events, denoiser
-        self._hints = codec.hints(flow)
+        self._hints = codec.hints(motion)
         mean, deviation = denoiser.config.latent_mean, denoiser.config.latent_deviation
         self.mean: Tensor
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
         self.deviation: Tensor
         self.register_buffer("deviation", torch.tensor(deviation).view(1, -1, 1, 1), persistent=False)
+
+    @property
+    def moves(self) -> bool:
+        """Whether hints say where each pixel of the wanted frame comes from (see `hints.FlowHints`)."""
+        return self._hints.moves
 
     def encode(self, frame: Frames) -> Neighbour:
         """Make a frame small.
@@ -82,7 +90,7 @@ class MadiffModel(nn.Module):
         Args:
             noisy: The latent.
             step: Of the diffusion.
-            before: Latent of the neighbour before.
+            before: Latent of the neighbour before, from `latents_there`.
             after: Of the one after.
             features: From `hint_features`.
         """
@@ -109,16 +117,34 @@ class MadiffModel(nn.Module):
             )
         return made.float().clamp(0, 1)
 
-    def hints_between(self, before: Frames, frame: Frames, after: Frames) -> Hints:
-        """Hints that a frame between its neighbours gives rise to."""
+    def hints_between(self, before: Frames, frame: Frames, after: Frames, of_pair: Tensor | None = None) -> Hints:
+        """Hints that a frame between its neighbours gives rise to.
+
+        Args:
+            before: The neighbour before, RGB in [0, 1].
+            frame: The frame.
+            after: The neighbour after.
+            of_pair: Samples whose hints are of the neighbours alone; None for none.
+        """
         with self._computing():
-            return self._hints(before, frame), self._hints(frame, after)
+            return mixed_hints(self._hints, before, frame, after, of_pair)
 
     def pair_hints(self, before: Frames, after: Frames) -> Hints:
-        """Hints of the two neighbours alone, in both places: wrong by a half of the gap, and all that they tell."""
+        """Hints of the two neighbours alone."""
         with self._computing():
-            hint = self._hints(before, after)
-        return hint, hint
+            return self._hints.pair(before, after)
+
+    def latents_there(self, before: Latent, after: Latent, hints: Hints | None) -> tuple[Latent, Latent]:
+        """Both neighbours' latents as the denoiser sees them: moved to the wanted frame, where hints say how.
+
+        Args:
+            before: Latent of the neighbour before.
+            after: Of the one after.
+            hints: None where nothing is known.
+        """
+        if hints is None or not self.moves:
+            return before, after
+        return moved(before, hints[0], self.config.codec.factor), moved(after, hints[1], self.config.codec.factor)
 
     def hint_features(self, hints: Hints | None, latent: Latent) -> Float[Tensor, "batch _ row column"]:
         """What the denoiser sees of hints.
@@ -138,3 +164,15 @@ class MadiffModel(nn.Module):
     def _computing(self) -> AbstractContextManager[object]:
         device = self.mean.device.type
         return torch.autocast(device, self.precision, enabled=self.precision != torch.float32)
+
+
+def moved(latent: Latent, hint: Float[Tensor, "batch hint _ _"], factor: int) -> Latent:
+    """A neighbour's latent where the wanted frame shows it.
+
+    Args:
+        latent: The neighbour's.
+        hint: Of kind "flow", towards it.
+        factor: Side of the picture behind one latent pixel.
+    """
+    size = (latent.shape[2], latent.shape[3])
+    return backward_warp(latent, pooled(hint, size)[:, :2] * (FLOW_SCALE / factor))

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from midframe.core.motion import MotionSource
 from midframe.methods.madiff.config import CodecModelConfig, MadiffConfig
 from midframe.methods.madiff.denoiser import LatentDenoiser
-from midframe.methods.madiff.hints import Flow
 from midframe.methods.madiff.model import MadiffModel
 from midframe.methods.madiff.weights_file import CODEC, EVENTS, codec_of, filled, part_of, prefixed
 from midframe.nn.saved import read_weights, save_weights
@@ -36,18 +36,18 @@ def save_model(model: MadiffModel, denoiser: Mapping[str, Tensor], path: Path, p
     save_weights(model.config, state, path, precision)
 
 
-def load_model(path: Path, *, flow: Flow | None = None) -> MadiffModel:
+def load_model(path: Path, *, motion: MotionSource | None = None) -> MadiffModel:
     """All parts that a file holds, in float32 on the CPU, in evaluation mode.
 
     Args:
         path: A file of `save_model`.
-        flow: Of another model, where hints are made of it.
+        motion: Loads another model, where hints are its motion.
 
     Raises:
         WeightsError: The file is missing or damaged, or its weights do not fit their architectures.
-        UsageError: Hints need a flow that is not given.
+        UsageError: Hints need a motion that is not given.
     """
     config, state = read_weights(path, {"MadiffConfig": MadiffConfig}, "MADIFF")
     codec = codec_of(CodecModelConfig(codec=config.codec, hints=config.hints), state, path)
     denoiser = filled(LatentDenoiser(config.denoiser), part_of(state, DENOISER), path)
-    return MadiffModel(codec, denoiser, flow=flow).eval()
+    return MadiffModel(codec, denoiser, motion=motion).eval()

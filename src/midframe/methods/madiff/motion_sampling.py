@@ -59,6 +59,7 @@ class SamplingPlan:
         return cls(
             steps=config.sampling_steps,
             eta=config.eta,
+            hints=config.sampling_hints,
             refresh_every=config.refresh_every,
             refresh_above=config.refresh_above,
         )
@@ -123,7 +124,7 @@ def sample_frame(
     gap = Gap(model, before, after, tile_pixels)
     if given is not None:
         gap.believe(given)
-    elif plan.hints == "pair":
+    elif plan.hints == "pair" or (plan.hints == "motion" and model.moves):
         gap.look_at_the_pair()
     jumps = plan.jumps(model.config.denoiser, before.device)
     noisy = torch.randn(gap.latent_shape, generator=generator, device=before.device)

@@ -9,7 +9,7 @@ import torch.nn.functional as functional
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from midframe.methods.madiff.config import POLARITIES, CodecConfig
+from midframe.methods.madiff.config import FLOW_SCALE, MASK_SCALE, POLARITIES, CodecConfig
 from midframe.nn.attention import MaxVitBlock
 from midframe.nn.residual import normalisation, start_at_zero
 from midframe.ops.warp import backward_warp
@@ -29,10 +29,12 @@ class Fused:
         features: Of the wanted frame.
         offsets: Displacement in this level's pixels from the wanted frame to the neighbour before and to the one
             after; None where nothing is moved.
+        changes: How much of these the network added to where they started from.
     """
 
     features: Map
     offsets: tuple[Offset, Offset] | None = None
+    changes: tuple[Offset, Offset] | None = None
 
 
 class MotionWarp(nn.Module):
@@ -44,13 +46,20 @@ class MotionWarp(nn.Module):
         result   = gate moved_before + (1 - gate) moved_after + d(h)
 
     The result replaces h: what the latent says reaches the picture through offsets and residual alone. Offsets and
-    the gate's layer start at zero, so that the first picture is built on the mean of the neighbours.
+    the gate's layer start at zero, so that the first picture is built on the mean of the neighbours. With
+    `CodecConfig.anchor` "hint" they start at the hint's flow and weight: the first picture is built on that motion.
+
+    Args:
+        config: Of the codec.
+        width: Channels of this level.
+        pixels: Side in pixels of the picture behind one of this level.
 
     Source: Huang et al. 2024, section 4.2, for the equations; the layers are this project's.
     """
 
-    def __init__(self, config: CodecConfig, width: int) -> None:
+    def __init__(self, config: CodecConfig, width: int, pixels: int) -> None:
         super().__init__()
+        self.anchor = HintAnchor(config, pixels) if config.anchor == "hint" else None
         self.to_before = _OffsetLayers(width, config.hint_channels)
         self.to_after = _OffsetLayers(width, config.hint_channels) if config.offsets == "separate" else None
         inner = max(width // 2, 1)
@@ -73,17 +82,46 @@ class MotionWarp(nn.Module):
             hint_after: What moves from the wanted frame to the later neighbour.
         """
         size = (h.shape[2], h.shape[3])
-        towards = self.to_before(h, pooled(hint_before, size), before)
-        if self.to_after is None:
-            onwards = self.to_before(h, turned_round(pooled(hint_after, size)), after)
-        else:
-            onwards = self.to_after(h, pooled(hint_after, size), after)
+        known_before, known_after = pooled(hint_before, size), pooled(hint_after, size)
+        changes = (
+            self.to_before(h, known_before, before),
+            self.to_before(h, turned_round(known_after), after)
+            if self.to_after is None
+            else self.to_after(h, known_after, after),
+        )
+        towards, onwards = changes
+        if self.anchor is not None:
+            towards, onwards = towards + self.anchor.flow(known_before), onwards + self.anchor.flow(known_after)
         moved_before = backward_warp(before, towards).to(h.dtype)
         moved_after = backward_warp(after, onwards).to(h.dtype)
-        gate = torch.sigmoid(self.gate(torch.cat((moved_before, moved_after), 1)))
+        gate = self.gate(torch.cat((moved_before, moved_after), 1))
+        if self.anchor is not None:
+            gate = gate + self.anchor.logit(known_before)
+        gate = torch.sigmoid(gate)
         # Three-operand form: one pass over the features instead of four.
         blended = torch.lerp(moved_after, moved_before, gate.to(h.dtype).expand_as(moved_before))
-        return Fused(blended + self.residual(h), (towards, onwards))
+        return Fused(blended + self.residual(h), (towards, onwards), changes)
+
+
+@dataclass(frozen=True)
+class HintAnchor:
+    """Reads hints that are motion (`hints.FlowHints`), as a decoder sees them.
+
+    Attributes:
+        config: Of the codec.
+        pixels: Side in pixels of the picture behind one of the map that the motion is for.
+    """
+
+    config: CodecConfig
+    pixels: int
+
+    def flow(self, hint: Hint) -> Offset:
+        """Displacement in the map's pixels; zero where the hint is hidden."""
+        return hint[:, :2].float() * (FLOW_SCALE / self.config.hint_gain / self.pixels)
+
+    def logit(self, hint: Hint) -> Float[Tensor, "batch 1 height width"]:
+        """Of the weight of the neighbour that the hint leads to."""
+        return hint[:, 2:].float() * (MASK_SCALE / self.config.hint_gain)
 
 
 class _OffsetLayers(nn.Module):
@@ -111,7 +149,7 @@ class AttentionContext(nn.Module):
     Source: Danier et al., AAAI 2024, section 4.2, with the layers of their code.
     """
 
-    def __init__(self, config: CodecConfig, width: int) -> None:
+    def __init__(self, config: CodecConfig, width: int, pixels: int) -> None:
         super().__init__()
         self.context = _MobileBlock(2 * width, width)
         self.attend = MaxVitBlock(width, config.heads_at(width), config.window)

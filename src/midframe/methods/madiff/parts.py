@@ -33,6 +33,7 @@ class Part:
         after: The neighbour after.
         hints: At the size in which they are kept; None where nothing is known.
         features: Of the hints, for the denoiser.
+        latents: Of both neighbours, as the denoiser sees them.
     """
 
     box: Box
@@ -40,6 +41,7 @@ class Part:
     after: Neighbour
     hints: Hints | None
     features: Float[Tensor, "batch _ row column"]
+    latents: tuple[Latent, Latent]
 
 
 class Gap:
@@ -78,7 +80,7 @@ class Gap:
 
         def of(part: Part) -> Tensor:
             here = noisy[(..., *part.box.divided(self.factor).slices())]
-            return self.model.epsilon(here, step, part.before.latent, part.after.latent, part.features)
+            return self.model.epsilon(here, step, *part.latents, part.features)
 
         return self._mixed(of, self.latent_shape, self.factor)
 
@@ -106,14 +108,18 @@ class Gap:
     def _part(self, box: Box) -> Part:
         place = (..., *box.slices())
         before, after = self.model.encode(self.before[place]), self.model.encode(self.after[place])
-        return Part(box, before, after, None, self.model.hint_features(None, before.latent))
+        features = self.model.hint_features(None, before.latent)
+        return Part(box, before, after, None, features, (before.latent, after.latent))
 
     def _take(self, hints_of: Callable[[Part], Hints]) -> None:
         for part in self.parts:
             towards, onwards = hints_of(part)
             part.features = self.model.hint_features((towards, onwards), part.before.latent)
-            # Everyone takes them at half the size or less: the mean of means is the mean.
-            part.hints = (functional.avg_pool2d(towards, 2), functional.avg_pool2d(onwards, 2))
+            part.latents = self.model.latents_there(part.before.latent, part.after.latent, (towards, onwards))
+            # All but motion is taken at half the size or less, where the mean of means is the mean.
+            if not self.model.moves:
+                towards, onwards = functional.avg_pool2d(towards, 2), functional.avg_pool2d(onwards, 2)
+            part.hints = (towards, onwards)
 
     def _mixed(self, of: Callable[[Part], Tensor], shape: tuple[int, ...], divisor: int) -> Tensor:
         """What is said of every part, as one; `divisor` is how much smaller it is than the frame."""

@@ -31,7 +31,7 @@ def create(options: LoadOptions) -> MadiffInterpolator:
         raise WeightsError("MADIFF needs a file of weights.")
     if options.scale is not None:
         raise UsageError(f"MADIFF estimates no flow: a scale ({options.scale}) does not apply to it.")
-    model = load_model(options.weights).to(options.device)
+    model = load_model(options.weights, motion=options.motion).to(options.device)
     model.precision = options.precision
     model.denoiser.to(options.precision)
     return MadiffInterpolator(model, steps=options.steps, tta=options.tta)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from midframe.methods.madiff.codec import Decoded, MotionAwareCodec
 from midframe.methods.madiff.codec_loss import CodecWeights, codec_losses
 from midframe.methods.madiff.config import CodecConfig, CodecModelConfig, HintConfig
 from midframe.methods.madiff.event_network import EventNetwork
-from midframe.methods.madiff.hints import Flow, HintSource, make_hints
+from midframe.methods.madiff.hints import HintSource, make_hints, mixed_hints
 from midframe.methods.madiff.weights_file import load_codec, load_events, save_codec
 from midframe.metrics.difference import capped_psnr
 from midframe.nn.modes import evaluating
@@ -34,6 +34,8 @@ from midframe.ops.pad import pad_to_multiple
 CONTEXT = 1
 SEEDS_APART = 2**32
 """More than any run has steps."""
+TELLING = (".layers.5.", ".gate.2.", "head.choose.")
+"""Layers that say where pixels come from: they start at zero."""
 SHOWN = 3
 """Samples of the validation, in the strip of samples."""
 
@@ -88,19 +90,14 @@ def prepare(options: TrainOptions) -> TrainingSetup:
         MediaError: No bank lies where it should.
         WeightsError: Weights are of another architecture, or the file of features does not fit.
     """
-    return set_up(read_recipe(options.recipe, CodecRecipe), options)
-
-
-def set_up(recipe: CodecRecipe, options: TrainOptions, flow: Flow | None = None) -> TrainingSetup:
-    """As `prepare`, with a recipe at hand, and another model's flow for hints of that kind; errors as there."""
+    recipe = read_recipe(options.recipe, CodecRecipe)
     events = _events(recipe, options)
     config = CodecModelConfig(codec=recipe.codec, hints=recipe.hints if events is None else events.config)
-    if recipe.hints.kind == "flow" and flow is None:
-        raise RecipeError("hints of kind 'flow' need a model's flow, which the command line cannot name.")
     torch.manual_seed(options.seed)
     # Processes that train together hide the hints of other samples.
     seed = options.seed * options.processes + options.process
-    source = make_hints(config.hints, network=None if events is None else events.to(options.device), flow=flow)
+    network = None if events is None else events.to(options.device)
+    source = make_hints(config.hints, network=network, motion=options.motion)
     task = CodecTask(recipe, source, load_distance(options.features, options.device), config=config, seed=seed)
     if options.init is not None:
         _begin_with(task.codec, options.init)
@@ -181,7 +178,8 @@ class CodecTask:
             # Beside neighbours that show nearly everything a decoder never learns to read codes that say nothing yet.
             share = weights.neighbour_share if step >= weights.neighbours_from else 0.0
             beside = samples_shown(len(target), share, seed + SEEDS_APART // 2).to(target.device)
-        made = self._reconstruct(before, target, after, shown.to(target.device), beside)
+        of_pair = samples_shown(len(target), weights.pair_share, seed + SEEDS_APART // 4)
+        made = self._reconstruct(before, target, after, shown.to(target.device), beside, of_pair)
         judged = weights.adversarial > 0 and step >= weights.adversarial_from
         losses = codec_losses(
             made.decoded,
@@ -203,6 +201,7 @@ class CodecTask:
         after: Pictures,
         shown: Tensor,
         beside: Tensor | None = None,
+        of_pair: Tensor | None = None,
         *,
         latent: bool = True,
     ) -> Reconstruction:
@@ -215,10 +214,11 @@ class CodecTask:
             shown: Samples that see hints; the others see zeros.
             beside: Samples whose decoder sees the neighbours; the others see zeros for features and grey for pixels.
                 None for all.
+            of_pair: Samples whose hints, where they see any, are of the neighbours alone. None for none.
             latent: Without it the decoder sees the latent's mean over the picture in its place.
         """
         seen = shown.view(-1, 1, 1, 1).float()
-        hint_before, hint_after = self.source(before, target) * seen, self.source(target, after) * seen
+        hint_before, hint_after = (hint * seen for hint in mixed_hints(self.source, before, target, after, of_pair))
         # One pass for all three: a third of the calls on thrice the batch.
         encoded = self.codec.encode(torch.cat((before, target, after)))
         earlier, _, later = zip(*(level.chunk(3) for level in encoded.pyramid), strict=True)
@@ -256,14 +256,22 @@ class CodecTask:
         """The target through the codec, with hints taken from the target."""
         return self.restored(batch, hints=True)
 
-    def restored(self, batch: Batch, *, hints: bool, latent: bool = True) -> Pictures:
-        """The target through the codec, in [0, 1], with or without hints and its own latent; frames of any size."""
+    def restored(self, batch: Batch, *, hints: bool, latent: bool = True, pair: bool = False) -> Pictures:
+        """The target through the codec, in [0, 1]; frames of any size.
+
+        Args:
+            batch: Three frames in a row.
+            hints: Whether it sees hints.
+            latent: Whether it sees the target's latent, or the mean of it.
+            pair: Whether hints are of the neighbours alone.
+        """
         frames = pictures_of(batch)
         height, width = frames[0].shape[-2:]
         padded = [pad_to_multiple(frame, self.recipe.codec.size_multiple) for frame in frames]
         shown = torch.full((len(frames[0]),), hints, device=frames[0].device)
         with evaluating(self.codec):
-            made = self._reconstruct(padded[0], padded[1], padded[2], shown, latent=latent)
+            of_pair = torch.full_like(shown, pair)
+            made = self._reconstruct(padded[0], padded[1], padded[2], shown, None, of_pair, latent=latent)
         return made.decoded.frames[..., :height, :width].clamp(0, 1)
 
     @torch.no_grad()
@@ -275,18 +283,21 @@ class CodecTask:
             predictions: What `predict` made of each, with hints.
         """
         device = next(self.codec.parameters()).device
-        names = ("psnr_without_hints", "psnr_without_latent", "looks", "looks_without_hints")
-        found: dict[str, list[float]] = {name: [] for name in names}
+        found: dict[str, list[float]] = {}
         truths, makings = [], []
         for batch, made in zip(validation, predictions, strict=True):
             batch = {name: value.to(device) for name, value in batch.items()}
             target = pictures_of(batch)[1]
-            without = self.restored(batch, hints=False)
-            found["psnr_without_hints"].append(capped_psnr((without - target).square()))
-            unread = self.restored(batch, hints=True, latent=False)
-            found["psnr_without_latent"].append(capped_psnr((unread - target).square()))
-            found["looks"].append(float(self.distance(made, target).mean()))
-            found["looks_without_hints"].append(float(self.distance(without, target).mean()))
+            others = {
+                "_without_hints": self.restored(batch, hints=False),
+                "_without_latent": self.restored(batch, hints=True, latent=False),
+            }
+            if self.recipe.weights.pair_share:
+                others["_with_pair_hints"] = self.restored(batch, hints=True, pair=True)
+            for name, frame in {"": made, **others}.items():
+                if name:  # The loop itself counts decibels of what was made.
+                    found.setdefault(f"psnr{name}", []).append(capped_psnr((frame - target).square()))
+                found.setdefault(f"looks{name}", []).append(float(self.distance(frame, target).mean()))
             if len(truths) < SHOWN and (not truths or target.shape[-2] == truths[0].shape[-2]):
                 truths.append(target[0])
                 makings.append(made[0])
@@ -326,6 +337,23 @@ def _events(recipe: CodecRecipe, options: TrainOptions) -> EventNetwork | None:
 
 def _begin_with(codec: MotionAwareCodec, path: Path) -> None:
     begun = load_codec(path).codec
-    if begun.config != codec.config:
+    if begun.config == codec.config:
+        codec.load_state_dict(begun.state_dict())
+        return
+    # Of another kind of hints everything is known but what they mean: where displacements lead is learnt anew.
+    told = {name: getattr(codec.config, name) for name in ("hint_channels", "hint_gain", "anchor", "sampling")}
+    if replace(begun.config, **told) != codec.config:
         raise WeightsError(f"{path} is of {begun.config}; the recipe describes {codec.config}.")
-    codec.load_state_dict(begun.state_dict())
+    own = codec.state_dict()
+    for name, value in begun.state_dict().items():
+        if any(part in name for part in TELLING):
+            continue
+        if (
+            own[name].shape != value.shape
+        ):  # The first layer behind a hint: its columns lie between those of features.
+            width = (value.shape[1] - begun.config.hint_channels) // 2
+            grown = torch.zeros_like(own[name])
+            grown[:, :width], grown[:, -width:] = value[:, :width], value[:, -width:]
+            value = grown
+        own[name] = value
+    codec.load_state_dict(own)

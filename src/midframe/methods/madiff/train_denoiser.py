@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from midframe.core.errors import RecipeError, UsageError, WeightsError
 from midframe.core.file_hash import sha256_of
+from midframe.core.motion import MotionSource
 from midframe.core.recipe import read_recipe
 from midframe.core.task import Batch, Inspection, LossTerms, Schedule, TrainingSetup, TrainOptions
 from midframe.data.samples import validation_samples
@@ -25,7 +26,7 @@ from midframe.diffusion.prediction import clean_from, diffuse
 from midframe.losses.perceptual import FrameDistance, load_distance, pyramid_distance
 from midframe.methods.madiff.config import DenoiserConfig
 from midframe.methods.madiff.denoiser import LatentDenoiser
-from midframe.methods.madiff.model import Hints, MadiffModel, Neighbour
+from midframe.methods.madiff.model import Hints, MadiffModel, Neighbour, moved
 from midframe.methods.madiff.model_file import load_model, save_model
 from midframe.methods.madiff.motion_sampling import SamplingPlan, sample_frame
 from midframe.methods.madiff.weights_file import CodecModel, load_codec
@@ -41,7 +42,7 @@ MEASURED = (
     "base_deviation",
 )
 """Fields of the denoiser's configuration that training fills in."""
-SAMPLED = ("sampling_steps", "eta", "refresh_every", "refresh_above")
+SAMPLED = ("sampling_steps", "eta", "sampling_hints", "refresh_every", "refresh_above")
 """Fields that say how the finished weights are used."""
 LEAST_DEVIATION = 1e-4
 SEEDS_APART = 2**32
@@ -62,6 +63,8 @@ class DenoiserRecipe:
         hint_estimates: Part of the samples whose hints, where they are shown, are of an estimate of the frame and not
             of the true one: of what the denoiser itself makes of one noisy latent at any step, without hints and
             decoded without. Much as in use, where an estimate comes from the step before, and from hints.
+        hint_pairs: Part of the samples whose hints, where they are shown and not of an estimate, are of the
+            neighbours alone.
         draws: Noisy latents made of each sample: encoding a small picture costs more than denoising it.
         measured_batches: From so many of the first batches the statistics of latents and hints are taken.
         validation_samples: Fixed crops of the scenes set aside.
@@ -74,6 +77,7 @@ class DenoiserRecipe:
     denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
     hint_dropout: float = 0.5
     hint_estimates: float = 0.0
+    hint_pairs: float = 0.0
     draws: int = 1
     measured_batches: int = 8
     validation_samples: int = 24
@@ -84,9 +88,9 @@ class DenoiserRecipe:
         check_stages(self.stages, self.schedule.steps, 1)
         if any(stage.samples.any_time for stage in self.stages):
             raise RecipeError("MADIFF learns midpoints only: every stage's samples need any_time = 0.")
-        for name, share in (("hint_dropout", self.hint_dropout), ("hint_estimates", self.hint_estimates)):
-            if not 0 <= share <= 1:
-                raise RecipeError(f"{name} is a share in [0, 1]; got {share}.")
+        for name in ("hint_dropout", "hint_estimates", "hint_pairs"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise RecipeError(f"{name} is a share in [0, 1]; got {getattr(self, name)}.")
         if self.draws < 1 or self.measured_batches < 1:
             raise RecipeError(
                 f"draws and measured_batches must be at least 1; got {self.draws} and {self.measured_batches}."
@@ -113,16 +117,17 @@ def prepare(options: TrainOptions) -> TrainingSetup:
     def batches(first: int) -> Iterator[Batch]:
         return stage_batches(recipe.stages, options, first)
 
-    begun = None if options.init is None else load_model(options.init)
+    begun = None if options.init is None else load_model(options.init, motion=options.motion)
     if begun is not None and _same_codec(begun.codec, codec.codec):
         # What weights were trained for is what they go on with.
         config = replace(recipe.denoiser, **{name: getattr(begun.denoiser.config, name) for name in MEASURED})
     else:
         # All processes, and a run that goes on, measure the same batches.
         looked_at = stage_batches(recipe.stages, replace(options, workers=0, process=0), 0)
-        config = measured(recipe.denoiser, codec, islice(looked_at, recipe.measured_batches), options.device)
+        first = islice(looked_at, recipe.measured_batches)
+        config = measured(recipe.denoiser, codec, first, options.device, options.motion)
     torch.manual_seed(options.seed)
-    model = MadiffModel(codec, LatentDenoiser(config)).to(options.device)
+    model = MadiffModel(codec, LatentDenoiser(config), motion=options.motion).to(options.device)
     if recipe.schedule.precision == "bf16":
         model.precision = torch.bfloat16  # The frozen codec's: it takes as long as the denoiser.
     _check_crops(recipe, model)
@@ -150,7 +155,11 @@ def prepare(options: TrainOptions) -> TrainingSetup:
 
 @torch.no_grad()
 def measured(
-    config: DenoiserConfig, codec: CodecModel, batches: Iterator[Batch], device: torch.device
+    config: DenoiserConfig,
+    codec: CodecModel,
+    batches: Iterator[Batch],
+    device: torch.device,
+    motion: MotionSource | None = None,
 ) -> DenoiserConfig:
     """A configuration with the statistics of a codec's latents and hints.
 
@@ -164,18 +173,23 @@ def measured(
         codec: On the device.
         batches: To measure.
         device: Where.
+        motion: Loads another model, where hints are its motion.
     """
     kept, hint_squares, apart = [], [], []
-    hints = codec.hints()
+    hints = codec.hints(motion)
     for batch in batches:
         before, target, after = _frames(batch, device)
         latents = codec.codec.encode(torch.cat((before, target, after))).latent.double()
         kept.append(latents.transpose(0, 1).flatten(1))
         earlier, wanted, later = latents.chunk(3)
+        told = hints.pair(before, after) if hints.moves else hints.between(before, target, after)
+        if hints.moves:
+            factor = codec.config.codec.factor
+            earlier, later = moved(earlier, told[0], factor), moved(later, told[1], factor)
         apart.append((wanted - (earlier + later) / 2).square().transpose(0, 1).flatten(1))
         size = (latents.shape[2], latents.shape[3])
-        for one, other in ((before, target), (target, after)):
-            hint_squares.append(functional.adaptive_avg_pool2d(hints(one, other), size).double().square().mean())
+        for hint in told:
+            hint_squares.append(functional.adaptive_avg_pool2d(hint, size).double().square().mean())
     values = torch.cat(kept, 1)
     deviation = values.std(1).clamp(min=LEAST_DEVIATION)
     # Of each channel in its own deviations, as the denoiser sees latents.
@@ -226,7 +240,10 @@ class DenoiserTask:
         count = self.recipe.draws * len(batch["target"])
         shown = torch.rand(count, generator=draw) >= self.recipe.hint_dropout
         estimated = torch.rand(len(batch["target"]), generator=draw) < self.recipe.hint_estimates
-        errors = self._errors(batch, shown, draw, estimated=estimated)
+        of_pair = None
+        if self.recipe.hint_pairs:
+            of_pair = torch.rand(len(batch["target"]), generator=draw) < self.recipe.hint_pairs
+        errors = self._errors(batch, shown, draw, estimated=estimated, of_pair=of_pair)
         logs = {"hinted": shown.float().mean()}
         for name, chosen in (("with_hints", shown), ("without_hints", ~shown)):
             if chosen.any():
@@ -288,6 +305,7 @@ class DenoiserTask:
         draw: torch.Generator,
         place: float | None = None,
         estimated: Tensor | None = None,
+        of_pair: Tensor | None = None,
     ) -> Tensor:
         """Squared error of the predicted noise, as a part of what it is before any training, for each noisy latent.
 
@@ -297,13 +315,14 @@ class DenoiserTask:
             draw: Of steps, where none is given, and of noise.
             place: Of the step in the diffusion: 0 to 1.
             estimated: For each sample whether its hints are of an estimate; None for none.
+            of_pair: For each sample whether they are of the neighbours alone, if not of an estimate; None for none.
         """
         model = self.model
         frames = reflect_to_multiple(torch.stack(_frames(batch, model.mean.device)), model.config.size_multiple)
         with torch.no_grad():
             encoded = model.encode(frames.flatten(0, 1))
             latents = encoded.latent.unflatten(0, (3, -1))
-            hints = model.hints_between(*frames.unbind(0))
+            hints = model.hints_between(*frames.unbind(0), of_pair=of_pair)
             if estimated is not None and estimated.any():
                 chosen = estimated.to(frames.device)
                 hints = (hints[0].clone(), hints[1].clone())
@@ -311,10 +330,15 @@ class DenoiserTask:
                     hint[chosen] = guess
         count, device = len(shown), frames.device
         times = count // frames.shape[1]
-        known_before, clean, known_after = latents.repeat_interleave(times, 1).unbind(0)
-        seen, unseen = (model.hint_features(given, latents[0]).repeat_interleave(times, 0) for given in (hints, None))
+        clean = latents[1].repeat_interleave(times, 0)
         # Both hints or none: sampling knows nothing of either at its first step.
-        features = torch.where(shown.to(device).view(-1, 1, 1, 1), seen, unseen)
+        chosen = shown.to(device).view(-1, 1, 1, 1)
+        features, known_before, known_after = (
+            torch.where(chosen, seen.repeat_interleave(times, 0), unseen.repeat_interleave(times, 0))
+            for seen, unseen in zip(
+                self._known(latents[0], latents[2], hints), self._known(latents[0], latents[2], None), strict=True
+            )
+        )
         if place is None:
             steps = torch.randint(len(self.levels), (count,), generator=draw).to(device)
         else:
@@ -323,6 +347,10 @@ class DenoiserTask:
         signal, noise = self.levels.to(device).at(steps, clean.ndim)
         predicted = model.denoiser(diffuse(clean, epsilon, signal, noise), steps, known_before, known_after, features)
         return ((predicted - epsilon) / model.denoiser.output_scale(steps)).square().mean((1, 2, 3))
+
+    def _known(self, before: Tensor, after: Tensor, hints: Hints | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Features of hints, and the neighbours' latents as they lie with them."""
+        return (self.model.hint_features(hints, before), *self.model.latents_there(before, after, hints))
 
     def _estimated_hints(self, encoded: Neighbour, chosen: Tensor, draw: torch.Generator) -> Hints:
         """Hints of frames as the denoiser makes them from one noisy latent, at any step and without hints.

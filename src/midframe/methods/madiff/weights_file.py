@@ -9,11 +9,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from midframe.core.motion import MotionSource
 from midframe.methods.madiff.codec import MotionAwareCodec
 from midframe.methods.madiff.config import CodecModelConfig, HintConfig
 from midframe.methods.madiff.convert import convert, read_checkpoint
 from midframe.methods.madiff.event_network import EventNetwork
-from midframe.methods.madiff.hints import Flow, HintSource, make_hints
+from midframe.methods.madiff.hints import HintSource, make_hints
 from midframe.nn.saved import Network, fill, read_weights, save_weights
 
 CODEC, EVENTS = "codec.", "events."
@@ -34,16 +35,16 @@ class CodecModel:
     codec: MotionAwareCodec
     events: EventNetwork | None
 
-    def hints(self, flow: Flow | None = None) -> HintSource:
+    def hints(self, motion: MotionSource | None = None) -> HintSource:
         """The source of hints that the codec was trained with.
 
         Args:
-            flow: Of another model, where that is what it was trained with.
+            motion: Loads another model, where its motion is what the codec was trained with.
 
         Raises:
-            UsageError: It was trained with a flow that is not given.
+            UsageError: It was trained with a motion that is not given.
         """
-        return make_hints(self.config.hints, network=self.events, flow=flow)
+        return make_hints(self.config.hints, network=self.events, motion=motion)
 
 
 def save_events(config: HintConfig, state: Mapping[str, Tensor], path: Path, precision: torch.dtype) -> None:
