@@ -23,14 +23,15 @@ from midframe.methods.madiff.config import CodecConfig, HintConfig
 from midframe.methods.madiff.event_loss import EventWeights, flow_loss, picture_loss
 from midframe.methods.madiff.event_samples import EventStream, volume_picture
 from midframe.methods.madiff.events import simulate_events
-from midframe.methods.madiff.hints import SimulatedHints
+from midframe.methods.madiff.hints import FlowHints, SimulatedHints
+from midframe.methods.madiff.model import moved
 from midframe.methods.madiff.train_codec import CodecRecipe, CodecTask, samples_shown
 from midframe.methods.madiff.train_codec import prepare as prepare_codec
 from midframe.methods.madiff.train_events import EventRecipe, EventTask
 from midframe.methods.madiff.weights_file import load_codec, load_events, save_codec
 from midframe.metrics.difference import capped_psnr
 from midframe.recipes import find_recipe
-from small_madiff import SMALL_CODEC, SMALL_EVENTS, same_motion
+from small_madiff import FLOW, SMALL_CODEC, SMALL_EVENTS, SMALL_FLOW_CODEC, SameMotion, same_motion
 from small_madiff_model import small_codec
 
 EQUAL = 1e-6  # the same operations in the same order, on one thread
@@ -341,6 +342,48 @@ def test_the_critic_comes_late(triplets: dict[str, torch.Tensor]):
     assert set(task.losses(triplets, 50)) == {"codec", "critic"}
     logs = task.losses(triplets, 0)["codec"].logs
     assert {"codes_in_use", "codes_in_batch", "offset_level_0", "offset_level_1", "looks"} <= logs.keys()
+
+
+def test_a_guess_is_the_mean_of_the_neighbours_latents_and_teaches_the_encoder_nothing(
+    triplets: dict[str, torch.Tensor],
+):
+    task = codec_task()
+    frames = [triplets[name].float() / 255 for name in ("before", "target", "after")]
+    with torch.no_grad():
+        earlier, _, later = (task.codec.encode(frame) for frame in frames)
+        mean = task.codec.quantise((earlier.latent + later.latent) / 2).latent
+        expected = task.codec.decode(mean, earlier.pyramid, later.pyramid, None, None, frames[0], frames[2])
+    made = task.restored(triplets, hints=False, guess=True)
+    assert torch.allclose(made, expected.clamp(0, 1), atol=1e-4)
+    weights = CodecWeights(critic_width=4, critic_layers=1, guess_share=1.0, codes=0.0, adversarial=0.0)
+    guessing = codec_task(weights)
+    guessing.losses(triplets, 0)["codec"].total.backward()
+    assert not (guessing.codec.to_latent.weight.grad is not None and guessing.codec.to_latent.weight.grad.any())
+    gradient = guessing.codec.from_latent.weight.grad
+    assert gradient is not None
+    assert gradient.any()
+    assert {"validation_psnr_from_guess"} <= set(guessing.inspect([triplets], [made]).scores)
+
+
+def test_a_guess_by_motion_is_of_moved_latents(triplets: dict[str, torch.Tensor]):
+    recipe = CodecRecipe(
+        schedule=Schedule(steps=100, warm_up=1),
+        stages=stages(),
+        codec=SMALL_FLOW_CODEC,
+        hints=FLOW,
+        weights=CodecWeights(critic_width=4, critic_layers=1),
+    )
+    torch.manual_seed(0)
+    task = CodecTask(recipe, FlowHints(SameMotion()))
+    frames = [triplets[name].float() / 255 for name in ("before", "after")]
+    with torch.no_grad():
+        earlier, later = (task.codec.encode(frame) for frame in frames)
+        hints = task.source.pair(*frames)
+        latents = moved(earlier.latent, hints[0], 4), moved(later.latent, hints[1], 4)
+        code = task.codec.quantise((latents[0] + latents[1]) / 2).latent
+        expected = task.codec.decode(code, earlier.pyramid, later.pyramid, *hints, *frames)
+    made = task.restored(triplets, hints=True, pair=True, guess=True)
+    assert torch.allclose(made, expected.clamp(0, 1), atol=1e-4)
 
 
 def test_a_restored_frame_has_its_own_size_and_ignores_hints_on_request(triplets: dict[str, torch.Tensor]):

@@ -32,6 +32,8 @@ class CodecWeights:
         critic_layers: Of stride 2.
         hint_share: Part of the samples that see hints; the others see zeros in place of both.
         pair_share: Part of those whose hints are of the neighbours alone, as in use; the others' are of the frame.
+        guess_share: Part of the samples that are decoded from the mean of the neighbours' latents, moved where hints
+            are motion: what sampling begins with, and at worst all that it finds.
         neighbours_from: Optimiser step from which on the decoder sees the neighbours' features and pixels. Hints
             come from them before it, too.
         neighbour_share: Part of the samples that see them from then on.
@@ -46,6 +48,7 @@ class CodecWeights:
     critic_layers: int = 3
     hint_share: float = 0.5
     pair_share: float = 0.0
+    guess_share: float = 0.0
     neighbours_from: int = 0
     neighbour_share: float = 1.0
 
@@ -53,7 +56,7 @@ class CodecWeights:
         least = (self.perceptual, self.codes, self.outside, self.adversarial, self.adversarial_from)
         if min(*least, self.neighbours_from) < 0:
             raise RecipeError("weights, adversarial_from and neighbours_from cannot be negative.")
-        for name in ("hint_share", "pair_share", "neighbour_share"):
+        for name in ("hint_share", "pair_share", "guess_share", "neighbour_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise RecipeError(f"{name} is a share in [0, 1]; got {getattr(self, name)}.")
 

@@ -25,6 +25,7 @@ from midframe.methods.madiff.codec_loss import CodecWeights, codec_losses
 from midframe.methods.madiff.config import CodecConfig, CodecModelConfig, HintConfig
 from midframe.methods.madiff.event_network import EventNetwork
 from midframe.methods.madiff.hints import HintSource, make_hints, mixed_hints
+from midframe.methods.madiff.model import moved
 from midframe.methods.madiff.weights_file import load_codec, load_events, save_codec
 from midframe.metrics.difference import capped_psnr
 from midframe.nn.modes import evaluating
@@ -121,6 +122,26 @@ def prepare(options: TrainOptions) -> TrainingSetup:
 
 
 @dataclass(frozen=True, eq=False)
+class Sight:
+    """What the decoder sees of each sample of a batch.
+
+    Attributes:
+        hints: Whether it sees hints; zeros if not.
+        neighbours: Whether it sees the neighbours; zeros for features and grey for pixels if not.
+        of_pair: Whether hints are of the neighbours alone, and not of the frame.
+        guessed: Whether it sees the mean of the neighbours' latents in place of the frame's.
+    """
+
+    hints: Bool[Tensor, " batch"]
+    neighbours: Bool[Tensor, " batch"]
+    of_pair: Bool[Tensor, " batch"]
+    guessed: Bool[Tensor, " batch"]
+
+    def to(self, device: torch.device) -> Sight:
+        return Sight(*(flags.to(device) for flags in (self.hints, self.neighbours, self.of_pair, self.guessed)))
+
+
+@dataclass(frozen=True, eq=False)
 class Reconstruction:
     """Target frames as the codec makes them.
 
@@ -173,13 +194,15 @@ class CodecTask:
         weights = self.recipe.weights
         seed = self.seed * SEEDS_APART + step
         shown = samples_shown(len(target), weights.hint_share, seed)
-        beside = None
+        beside = torch.ones_like(shown)
         if weights.hides_neighbours:
             # Beside neighbours that show nearly everything a decoder never learns to read codes that say nothing yet.
             share = weights.neighbour_share if step >= weights.neighbours_from else 0.0
-            beside = samples_shown(len(target), share, seed + SEEDS_APART // 2).to(target.device)
+            beside = samples_shown(len(target), share, seed + SEEDS_APART // 2)
         of_pair = samples_shown(len(target), weights.pair_share, seed + SEEDS_APART // 4)
-        made = self._reconstruct(before, target, after, shown.to(target.device), beside, of_pair)
+        # Without the neighbours there is nothing to make a guess right by.
+        guessed = samples_shown(len(target), weights.guess_share, seed + SEEDS_APART // 8) & beside
+        made = self._reconstruct(before, target, after, Sight(shown, beside, of_pair, guessed).to(target.device))
         judged = weights.adversarial > 0 and step >= weights.adversarial_from
         losses = codec_losses(
             made.decoded,
@@ -199,9 +222,7 @@ class CodecTask:
         before: Pictures,
         target: Pictures,
         after: Pictures,
-        shown: Tensor,
-        beside: Tensor | None = None,
-        of_pair: Tensor | None = None,
+        sight: Sight,
         *,
         latent: bool = True,
     ) -> Reconstruction:
@@ -211,24 +232,33 @@ class CodecTask:
             before: The neighbour before.
             target: The frame.
             after: The neighbour after.
-            shown: Samples that see hints; the others see zeros.
-            beside: Samples whose decoder sees the neighbours; the others see zeros for features and grey for pixels.
-                None for all.
-            of_pair: Samples whose hints, where they see any, are of the neighbours alone. None for none.
+            sight: What each sample's decoder sees.
             latent: Without it the decoder sees the latent's mean over the picture in its place.
         """
-        seen = shown.view(-1, 1, 1, 1).float()
-        hint_before, hint_after = (hint * seen for hint in mixed_hints(self.source, before, target, after, of_pair))
+        seen = sight.hints.view(-1, 1, 1, 1).float()
+        told = mixed_hints(self.source, before, target, after, sight.of_pair)
+        hint_before, hint_after = told[0] * seen, told[1] * seen
         # One pass for all three: a third of the calls on thrice the batch.
         encoded = self.codec.encode(torch.cat((before, target, after)))
         earlier, _, later = zip(*(level.chunk(3) for level in encoded.pyramid), strict=True)
-        if beside is not None:
-            kept = beside.view(-1, 1, 1, 1)
+        if not sight.neighbours.all():
+            kept = sight.neighbours.view(-1, 1, 1, 1)
             earlier, later = ([level * kept for level in side] for side in (earlier, later))
             # Grey is the zero of a head, which sees pixels in [-1, 1].
             before, after = (torch.where(kept, frame, 0.5) for frame in (before, after))
-        quantised = self.codec.quantise(encoded.latent.chunk(3)[1])
+        known_before, known, known_after = encoded.latent.chunk(3)
+        quantised = self.codec.quantise(known)
         code = quantised.latent
+        if sight.guessed.any():
+            if self.source.moves:
+                factor = self.recipe.codec.factor
+                known_before, known_after = (
+                    moved(known_before, hint_before, factor),
+                    moved(known_after, hint_after, factor),
+                )
+            # Latents are not to be made such that their mean is right.
+            guess = self.codec.quantise(((known_before + known_after) / 2).detach()).latent.detach()
+            code = torch.where(sight.guessed.view(-1, 1, 1, 1), guess, code)
         if not latent:
             code = code.mean((2, 3), keepdim=True).expand_as(code)
         decoded = self.codec.reconstruct(code, earlier, later, hint_before, hint_after, before, after)
@@ -256,7 +286,9 @@ class CodecTask:
         """The target through the codec, with hints taken from the target."""
         return self.restored(batch, hints=True)
 
-    def restored(self, batch: Batch, *, hints: bool, latent: bool = True, pair: bool = False) -> Pictures:
+    def restored(
+        self, batch: Batch, *, hints: bool, latent: bool = True, pair: bool = False, guess: bool = False
+    ) -> Pictures:
         """The target through the codec, in [0, 1]; frames of any size.
 
         Args:
@@ -264,14 +296,14 @@ class CodecTask:
             hints: Whether it sees hints.
             latent: Whether it sees the target's latent, or the mean of it.
             pair: Whether hints are of the neighbours alone.
+            guess: Whether it is decoded from the neighbours' latents.
         """
         frames = pictures_of(batch)
         height, width = frames[0].shape[-2:]
         padded = [pad_to_multiple(frame, self.recipe.codec.size_multiple) for frame in frames]
-        shown = torch.full((len(frames[0]),), hints, device=frames[0].device)
+        flags = (torch.full((len(frames[0]),), flag, device=frames[0].device) for flag in (hints, True, pair, guess))
         with evaluating(self.codec):
-            of_pair = torch.full_like(shown, pair)
-            made = self._reconstruct(padded[0], padded[1], padded[2], shown, None, of_pair, latent=latent)
+            made = self._reconstruct(padded[0], padded[1], padded[2], Sight(*flags), latent=latent)
         return made.decoded.frames[..., :height, :width].clamp(0, 1)
 
     @torch.no_grad()
@@ -294,6 +326,8 @@ class CodecTask:
             }
             if self.recipe.weights.pair_share:
                 others["_with_pair_hints"] = self.restored(batch, hints=True, pair=True)
+            if self.recipe.weights.guess_share:
+                others["_from_guess"] = self.restored(batch, hints=True, pair=True, guess=True)
             for name, frame in {"": made, **others}.items():
                 if name:  # The loop itself counts decibels of what was made.
                     found.setdefault(f"psnr{name}", []).append(capped_psnr((frame - target).square()))
