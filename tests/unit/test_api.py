@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from fractions import Fraction
 from importlib import import_module
@@ -13,10 +14,13 @@ import torch
 
 from blend import Blend
 from midframe import api
+from midframe.api.loading import made_with
 from midframe.core.errors import UnknownNameError, UsageError, WeightsError
 from midframe.core.method import Interpolator, MethodSpec
+from midframe.core.motion import MotionModel
 from midframe.core.options import LoadOptions
 from midframe.video.picture import read_picture, write_pictures
+from midframe.weights import catalogue
 
 NEEDS_FFMPEG = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the program ffmpeg is not installed")
 FORMULAS = [name for name, registration in api.methods().items() if not registration.has_network]
@@ -72,6 +76,16 @@ def test_a_factory_is_told_everything_resolved(told: list[LoadOptions], tmp_path
             tta=True,
         )
     ]
+
+
+def test_who_is_told_of_motion_can_load_it_and_the_record_says_by_which_weights(told: list[LoadOptions]) -> None:
+    madiff = api.load("madiff", device="cpu", precision="fp32")
+    assert told[0].motion is not None
+    assert isinstance(told[0].motion(), MotionModel)
+    assert pickle.loads(pickle.dumps(told[0])).motion is not None  # Workers are told the same.
+    assert made_with(madiff)["motion"] == f"rife, SHA-256 {catalogue()['rife'].sha256}"
+    assert "motion" not in made_with(api.load("rife", device="cpu"))
+    assert told[1].motion is None
 
 
 def test_a_factory_is_told_the_shipped_weights(

@@ -18,7 +18,7 @@ from midframe.core.method import Interpolator
 from midframe.core.motion import MotionModel, MotionSource
 from midframe.core.options import LoadOptions
 from midframe.engine.hardware import resolve_device, resolve_precision
-from midframe.weights import find
+from midframe.weights import catalogue, find
 
 SCALES = (Fraction(1, 4), Fraction(1, 2), Fraction(1))
 
@@ -125,7 +125,8 @@ def made_with(interpolator: Interpolator) -> dict[str, str]:
     """What a method's frames depend on beside its name, as text."""
     if interpolator not in LOADED:
         return {"interpolator": type(interpolator).__qualname__}
-    _, options = LOADED[interpolator]
+    name, options = LOADED[interpolator]
+    teller = registered(name).moved_by
     weights = "none"
     if options.weights is not None:
         weights = f"{options.weights.name}, SHA-256 {sha256_of(options.weights)}"
@@ -135,6 +136,7 @@ def made_with(interpolator: Interpolator) -> dict[str, str]:
         "precision": str(options.precision).removeprefix("torch."),
         "scale": str(options.scale or "auto"),
         "tta": str(options.tta),
+        **({"motion": f"{teller}, SHA-256 {catalogue()[teller].sha256}"} if teller else {}),
         **({"steps": str(options.steps)} if options.steps else {}),
         **({"frames": str(options.frames)} if options.frames else {}),
         **{name: str(value) for name, value in options.settings.items()},
