@@ -29,7 +29,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal, TypeAlias
@@ -38,7 +37,7 @@ import torch
 from torch import Tensor
 
 import midframe
-from midframe.api.loading import motion_of
+from midframe.api.loading import motion_for
 from midframe.core.errors import UsageError
 from midframe.core.method import Interpolator
 from midframe.diffusion.sampler import Jump
@@ -106,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     metrics = [metric for metric in build_metrics(names, files, device) if isinstance(metric, PairMetric)]
     number = torch.bfloat16 if options.precision == "bf16" else torch.float32
     # Where hints are motion; events need none.
-    motion = partial(motion_of, "rife", device, number)
+    motion = motion_for("rife", device, number)
     models = {
         file.parent.name + "/" + file.name: load_model(file, motion=motion).to(device) for file in options.weights
     }

@@ -24,7 +24,6 @@ distance of looks (through SqueezeNet with --features, else a Laplacian pyramid)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Annotated, Literal, TypeAlias
@@ -33,7 +32,7 @@ import torch
 import typer
 from torch import Tensor
 
-from midframe.api.loading import motion_of
+from midframe.api.loading import motion_for
 from midframe.data.samples import validation_samples
 from midframe.losses.perceptual import load_distance
 from midframe.methods.madiff.model import Hints, MadiffModel
@@ -65,7 +64,7 @@ def main(
 ) -> None:
     """Sample in every way, and print what it is worth."""
     number = torch.bfloat16 if precision == "bf16" else torch.float32
-    model = load_model(weights, motion=partial(motion_of, "rife", torch.device("cpu"), number))
+    model = load_model(weights, motion=motion_for("rife", torch.device("cpu"), number))
     model.precision = number
     samples = validation_samples(bank, count=crops, size=size)
     distance = load_distance(features, torch.device("cpu"))

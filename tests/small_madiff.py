@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from midframe.core.motion import Motion
+from midframe.core.motion import Motion, MotionSource
 from midframe.methods.madiff.config import CodecConfig, HintConfig
 
 SMALL_CODEC = CodecConfig(base_width=8, multiples=(1, 2), codes=32, window=2)
@@ -35,6 +35,4 @@ class SameMotion:
         )
 
 
-def same_motion() -> SameMotion:
-    """A source of it."""
-    return SameMotion()
+SAME_MOTION = MotionSource("same", "0" * 64, SameMotion)

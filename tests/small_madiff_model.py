@@ -13,7 +13,7 @@ from midframe.methods.madiff.denoiser import LatentDenoiser
 from midframe.methods.madiff.event_network import EventNetwork
 from midframe.methods.madiff.model import MadiffModel
 from midframe.methods.madiff.weights_file import CodecModel
-from small_madiff import FLOW, SMALL_CODEC, SMALL_EVENTS, SMALL_FLOW_CODEC, same_motion
+from small_madiff import FLOW, SAME_MOTION, SMALL_CODEC, SMALL_EVENTS, SMALL_FLOW_CODEC
 
 SMALL_DENOISER = DenoiserConfig(
     base_width=8, multiples=(1, 2), depth=1, stem_widths=(4, 4), sampling_steps=2, latent_deviation=(0.5, 0.5, 0.5)
@@ -43,7 +43,7 @@ def small_model(
     made = small_codec(hints, codec, seed)
     network = LatentDenoiser(denoiser)
     unsettle(network)
-    return MadiffModel(made, network, motion=same_motion).eval()
+    return MadiffModel(made, network, motion=SAME_MOTION).eval()
 
 
 def small_moved_model(denoiser: DenoiserConfig = SMALL_DENOISER) -> MadiffModel:

@@ -23,7 +23,7 @@ from midframe.methods.rife.sample import RifeInterpolator
 from midframe.methods.rife.weights_file import Layout, build_network
 from midframe.methods.svmv.sample import SvmvInterpolator
 from midframe.methods.svmv.weights_file import build_network as build_svmv
-from small_madiff_model import small_model
+from small_madiff_model import small_model, small_moved_model
 from small_matching import SMALL_MATCHING
 from small_mivid import SMALL_MIVID
 from small_svmv import SMALL_SVMV
@@ -77,6 +77,8 @@ INTERPOLATORS: dict[str, Callable[[], Interpolator]] = {
     "madiff": _madiff,
     "madiff-tta": lambda: _madiff(tta=True),
     "madiff-tiles": lambda: _madiff(tile_pixels=32**2),
+    "madiff-motion": lambda: MadiffInterpolator(small_moved_model()),
+    "madiff-motion-tiles": lambda: MadiffInterpolator(small_moved_model(), tile_pixels=32**2),
     "inbetween": _inbetween,
     "inbetween-time-reversal": lambda: _inbetween(system="time-reversal", rotated="none"),
 }

@@ -33,7 +33,7 @@ from midframe.methods.madiff.weights_file import CodecModel, save_codec
 from midframe.recipes import find_recipe, shipped_recipes
 from midframe.training.strip import GAP
 from midframe.video.picture import read_picture
-from small_madiff import FLOW, SMALL_FLOW_CODEC, same_motion
+from small_madiff import FLOW, SAME_MOTION, SMALL_FLOW_CODEC
 from small_madiff_model import SMALL_DENOISER, small_codec, small_model, small_moved_model
 
 CPU = torch.device("cpu")
@@ -245,8 +245,8 @@ def test_shown_motion_moves_the_latents_and_hidden_motion_leaves_them(bank: Path
 
 def test_what_motion_leaves_to_tell_is_measured_where_it_leads(bank: Path):
     codec = small_codec(FLOW, SMALL_FLOW_CODEC)
-    config = measured(SMALL_DENOISER, codec, islice(iter(SampleStream(bank, SAMPLES, seed=2)), 3), CPU, same_motion)
-    model = MadiffModel(codec, LatentDenoiser(config), motion=same_motion)
+    config = measured(SMALL_DENOISER, codec, islice(iter(SampleStream(bank, SAMPLES, seed=2)), 3), CPU, SAME_MOTION)
+    model = MadiffModel(codec, LatentDenoiser(config), motion=SAME_MOTION)
     apart = []
     for batch in islice(iter(SampleStream(bank, SAMPLES, seed=2)), 3):
         before, target, after = (batch[name].float() / 255 for name in ("before", "target", "after"))
@@ -255,6 +255,39 @@ def test_what_motion_leaves_to_tell_is_measured_where_it_leads(bank: Path):
         apart.append((latents[1] - (moved[0] + moved[1]) / 2).square().mean())
     assert float(torch.stack(apart).mean().sqrt()) == pytest.approx(config.base_deviation, rel=1e-3)
     assert config.hint_channels == 3
+
+
+def test_a_recipe_for_other_hints_is_refused(bank: Path, codec: Path, recipe: Path, trained: Path, tmp_path: Path):
+    other = tmp_path / "motion.toml"
+    other.write_text('hints = "flow"\n' + SMALL)
+    with pytest.raises(RecipeError, match=r"for hints of kind 'flow'; those of .* are of kind 'simulator'"):
+        prepare(options(bank, other, codec))
+    made = small_codec(FLOW, SMALL_FLOW_CODEC)
+    save_codec(made.config, made.codec.state_dict(), None, tmp_path / "codec.safetensors", torch.float32)
+    begun = options(
+        bank, recipe, tmp_path / "codec.safetensors", init=trained / "weights.safetensors", motion=SAME_MOTION
+    )
+    with pytest.raises(WeightsError, match="the recipe describes"):
+        prepare(begun)
+
+
+def test_estimates_by_motion_begin_with_that_of_the_neighbours(bank: Path, monkeypatch: pytest.MonkeyPatch):
+    task, batch = task_of(hint_dropout=0.0, hint_estimates=1.0), batch_of(bank)
+    task.model = small_moved_model()
+    given: list[Hints | None] = []
+    decode = task.model.decode
+
+    def watched(latent: torch.Tensor, before: Neighbour, after: Neighbour, hints: Hints | None) -> torch.Tensor:
+        given.append(hints)
+        return decode(latent, before, after, hints)
+
+    monkeypatch.setattr(task.model, "decode", watched)
+    task.losses(batch, 0)
+    before, after = (batch[name].float() / 255 for name in ("before", "after"))
+    assert given[0] is not None
+    assert all(
+        torch.equal(one, other) for one, other in zip(given[0], task.model.pair_hints(before, after), strict=True)
+    )
 
 
 def test_a_model_told_of_motion_is_trained_and_loaded_by_name(bank: Path, recipe: Path, tmp_path: Path):
@@ -269,10 +302,11 @@ def test_a_model_told_of_motion_is_trained_and_loaded_by_name(bank: Path, recipe
         out=tmp_path / "run",
     )
     interpolator = midframe.load("madiff", weights=path, device="cpu", precision="fp32")
+    assert api.told_by(interpolator).startswith("rife, SHA-256 ")
     frames = torch.rand(1, 2, 3, 40, 50)
     generator = torch.Generator().manual_seed(0)
     assert interpolator.interpolate(frames, [Fraction(1, 2)], generator=generator).shape == (1, 1, 3, 40, 50)
-    with pytest.raises(UsageError, match="need another model's motion"):
+    with pytest.raises(UsageError, match="need another method's motion"):
         load_model(path)
 
 
@@ -459,7 +493,7 @@ def test_what_the_small_recipes_make_can_be_shipped(hints: str, millions: list[f
     config = CodecModelConfig(codec=codec_recipe.codec, hints=codec_recipe.hints)
     denoiser = LatentDenoiser(replace(recipe.denoiser, hint_channels=config.codec.hint_channels))
     codec = CodecModel(config, MotionAwareCodec(config.codec), None)
-    model = MadiffModel(codec, denoiser, motion=same_motion)
+    model = MadiffModel(codec, denoiser, motion=SAME_MOTION)
     path = tmp_path / "weights.safetensors"
     save_model(model, model.denoiser.state_dict(), path, torch.float16)
     assert path.stat().st_size <= 15 * 2**20

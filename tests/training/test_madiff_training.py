@@ -31,7 +31,8 @@ from midframe.methods.madiff.train_events import EventRecipe, EventTask
 from midframe.methods.madiff.weights_file import load_codec, load_events, save_codec
 from midframe.metrics.difference import capped_psnr
 from midframe.recipes import find_recipe
-from small_madiff import FLOW, SMALL_CODEC, SMALL_EVENTS, SMALL_FLOW_CODEC, SameMotion, same_motion
+from midframe.weights import catalogue
+from small_madiff import FLOW, SAME_MOTION, SMALL_CODEC, SMALL_EVENTS, SMALL_FLOW_CODEC, SameMotion
 from small_madiff_model import small_codec
 
 EQUAL = 1e-6  # the same operations in the same order, on one thread
@@ -208,11 +209,12 @@ def test_hints_may_be_another_models_motion(bank: Path, tmp_path: Path):
     recipe, out = tmp_path / "codec.toml", tmp_path / "run"
     recipe.write_text(moved_recipe(CODEC).replace("[weights]", "[weights]\npair_share = 0.5"))
     path = api.train("madiff-codec", recipe=recipe, data=[bank], out=out, workers=0)
-    assert load_codec(path).config.hints == HintConfig(kind="flow")
+    rife = catalogue()["rife"].sha256
+    assert load_codec(path).config.hints == HintConfig(kind="flow", model="rife", model_sha256=rife)
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     scored = [line for line in lines if "validation_psnr" in line]
     assert {"validation_psnr_with_pair_hints", "validation_looks_with_pair_hints"} <= set(scored[-1])
-    with pytest.raises(UsageError, match="need another model's motion"):
+    with pytest.raises(UsageError, match="need another method's motion"):
         load_codec(path).hints()
 
 
@@ -223,7 +225,7 @@ def test_a_codec_may_begin_with_one_of_other_hints(bank: Path, tmp_path: Path):
     begun = small_codec(HintConfig(kind="simulator"), replace(SMALL_CODEC, head="pixels"))
     save_codec(begun.config, begun.codec.state_dict(), None, tmp_path / "begun.safetensors", torch.float32)
     recipe.write_text(moved_recipe(CODEC))
-    moved = replace(options, init=tmp_path / "begun.safetensors", motion=same_motion)
+    moved = replace(options, init=tmp_path / "begun.safetensors", motion=SAME_MOTION)
     codec = cast(MotionAwareCodec, prepare_codec(moved).task.networks["codec"]).eval()
     frames, hint = torch.rand(3, 1, 3, 16, 16), torch.zeros(1, 3, 16, 16)
     with torch.no_grad():
@@ -236,6 +238,14 @@ def test_a_codec_may_begin_with_one_of_other_hints(bank: Path, tmp_path: Path):
     kept = codec.state_dict()["decoder.fuse.0.to_before.layers.0.weight"]
     assert torch.equal(torch.cat((columns[:, :16], columns[:, -16:]), 1), torch.cat((kept[:, :16], kept[:, -16:]), 1))
     assert not kept[:, 16:-16].any()
+    # With the same hints nothing is forgotten.
+    moving = small_codec(FLOW, replace(SMALL_FLOW_CODEC, sampling="bilinear"))
+    save_codec(moving.config, moving.codec.state_dict(), None, tmp_path / "begun.safetensors", torch.float32)
+    recipe.write_text(moved_recipe(CODEC))
+    kept = cast(MotionAwareCodec, prepare_codec(moved).task.networks["codec"]).state_dict()
+    weights = {name: value for name, value in moving.codec.state_dict().items() if value.is_floating_point()}
+    assert all(torch.equal(kept[name], value) for name, value in weights.items())
+    save_codec(begun.config, begun.codec.state_dict(), None, tmp_path / "begun.safetensors", torch.float32)
     recipe.write_text(moved_recipe(CODEC).replace("codes = 32", "codes = 16"))
     with pytest.raises(WeightsError, match="the recipe describes"):
         prepare_codec(moved)
@@ -268,7 +278,7 @@ def test_both_hints_are_hidden_together(triplets: dict[str, torch.Tensor], monke
     for step in range(12):
         task.losses(triplets, step)
         before, after = seen[-2:]
-        shown = samples_shown(4, 0.5, step)
+        shown = samples_shown(4, 0.5, task.seed, step, 0)
         assert not (before | after)[~shown].any()
         found.append(shown & before & after)
     assert torch.cat(found).any()
@@ -351,10 +361,11 @@ def test_a_guess_is_the_mean_of_the_neighbours_latents_and_teaches_the_encoder_n
     frames = [triplets[name].float() / 255 for name in ("before", "target", "after")]
     with torch.no_grad():
         earlier, _, later = (task.codec.encode(frame) for frame in frames)
-        mean = task.codec.quantise((earlier.latent + later.latent) / 2).latent
+        mean = task.codec.quantiser.looked_up((earlier.latent + later.latent) / 2)
         expected = task.codec.decode(mean, earlier.pyramid, later.pyramid, None, None, frames[0], frames[2])
     made = task.restored(triplets, hints=False, guess=True)
     assert torch.allclose(made, expected.clamp(0, 1), atol=1e-4)
+    assert not task.codec.quantiser.uses.any()
     weights = CodecWeights(critic_width=4, critic_layers=1, guess_share=1.0, codes=0.0, adversarial=0.0)
     guessing = codec_task(weights)
     guessing.losses(triplets, 0)["codec"].total.backward()
@@ -362,7 +373,49 @@ def test_a_guess_is_the_mean_of_the_neighbours_latents_and_teaches_the_encoder_n
     gradient = guessing.codec.from_latent.weight.grad
     assert gradient is not None
     assert gradient.any()
+    # A guess is looked up, and no use of a code.
+    assert int(guessing.codec.quantiser.uses.sum()) == 4 * 8 * 8
+    assert int(guessing.codec.quantiser.batches) == 1
     assert {"validation_psnr_from_guess"} <= set(guessing.inspect([triplets], [made]).scores)
+
+
+def test_samples_are_told_of_the_pair_and_decoded_from_guesses_as_the_shares_say(
+    triplets: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
+):
+    told: list[torch.Tensor] = []
+    decoded: list[tuple[torch.Tensor, torch.Tensor]] = []
+    weights = CodecWeights(
+        critic_width=4, critic_layers=1, hint_share=1.0, pair_share=0.5, guess_share=0.5, neighbour_share=0.5
+    )
+    task = codec_task(weights)
+    frames = [triplets[name].float() / 255 for name in ("before", "target", "after")]
+    pair, frame = task.source.pair(frames[0], frames[2]), task.source.between(*frames)
+    reconstruct = task.codec.reconstruct
+
+    def watched(code: torch.Tensor, earlier: Any, later: Any, towards: torch.Tensor, *more: Any) -> object:
+        told.append(torch.stack([(towards == hint[0]).flatten(1).all(1) for hint in (pair, frame)]))
+        true = task.codec.quantiser.looked_up(task.codec.encode(frames[1]).latent)
+        decoded.append(((code - true).abs().amax((1, 2, 3)) > 1e-4, earlier[0].abs().amax((1, 2, 3)) > 0))
+        return reconstruct(code, earlier, later, towards, *more)
+
+    monkeypatch.setattr(task.codec, "reconstruct", watched)
+    for step in range(12):
+        task.losses(triplets, step)
+    of_pair, of_frame = torch.cat(told, 1)
+    assert torch.equal(of_pair, ~of_frame)
+    assert 12 < int(of_pair.sum()) < 36  # of 48
+    guessed, beside = (torch.cat(flags) for flags in zip(*decoded, strict=True))
+    assert not (guessed & ~beside).any()
+    assert 4 < int(guessed.sum()) < int(beside.sum()) < 40
+
+
+def test_processes_draw_other_samples():
+    flags = [
+        samples_shown(200, 0.5, seed, step, purpose)
+        for seed, step, purpose in ((1, 7, 0), (2, 7, 0), (1, 8, 0), (1, 7, 1))
+    ]
+    for number, one in enumerate(flags):
+        assert all(60 < int((one != other).sum()) < 140 for other in flags[:number])
 
 
 def test_a_guess_by_motion_is_of_moved_latents(triplets: dict[str, torch.Tensor]):

@@ -17,8 +17,8 @@ from midframe import api
 from midframe.api.loading import made_with
 from midframe.core.errors import UnknownNameError, UsageError, WeightsError
 from midframe.core.method import Interpolator, MethodSpec
-from midframe.core.motion import MotionModel
 from midframe.core.options import LoadOptions
+from midframe.methods.rife.motion import RifeMotion
 from midframe.video.picture import read_picture, write_pictures
 from midframe.weights import catalogue
 
@@ -78,14 +78,20 @@ def test_a_factory_is_told_everything_resolved(told: list[LoadOptions], tmp_path
     ]
 
 
-def test_who_is_told_of_motion_can_load_it_and_the_record_says_by_which_weights(told: list[LoadOptions]) -> None:
-    madiff = api.load("madiff", device="cpu", precision="fp32")
-    assert told[0].motion is not None
-    assert isinstance(told[0].motion(), MotionModel)
-    assert pickle.loads(pickle.dumps(told[0])).motion is not None  # Workers are told the same.
-    assert made_with(madiff)["motion"] == f"rife, SHA-256 {catalogue()['rife'].sha256}"
-    assert "motion" not in made_with(api.load("rife", device="cpu"))
+def test_who_may_be_told_of_motion_can_load_it_in_another_process_too(told: list[LoadOptions]) -> None:
+    api.load("madiff", device="cpu", precision="fp32")
+    api.load("rife", device="cpu")
     assert told[1].motion is None
+    source = pickle.loads(pickle.dumps(told[0])).motion
+    assert (source.name, source.sha256) == ("rife", catalogue()["rife"].sha256)
+    assert isinstance(source.load(), RifeMotion)
+
+
+def test_a_record_says_by_which_weights_a_method_was_told_of_motion(told: list[LoadOptions]) -> None:
+    plain, moved = api.load("madiff", device="cpu"), api.load("madiff", device="cpu")
+    moved.told_by = "rife, SHA-256 0"  # pyright: ignore[reportAttributeAccessIssue]
+    assert made_with(moved)["motion"] == "rife, SHA-256 0"
+    assert "motion" not in made_with(plain)
 
 
 def test_a_factory_is_told_the_shipped_weights(

@@ -228,6 +228,10 @@ def test_a_denoiser_that_cannot_be_is_refused(values, message: str):
             "2 times halved; the stem halves 3 times",
         ),
         ({"codec": replace(SMALL_CODEC, hint_channels=2)}, "hints of kind 'events' have 18 channels"),
+        (
+            {"codec": replace(SMALL_CODEC, hint_channels=3, window=1), "hints": HintConfig(kind="flow")},
+            "need frames in multiples of 8; the codec takes multiples of 4",
+        ),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(parts, message: str):

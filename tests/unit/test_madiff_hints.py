@@ -9,6 +9,7 @@ import torch
 from small_rife import triplet
 
 from midframe.core.errors import ShapeError, UsageError
+from midframe.core.motion import MotionSource
 from midframe.methods.madiff.config import HintConfig
 from midframe.methods.madiff.event_network import EventNetwork, plain_state, waking_relu
 from midframe.methods.madiff.events import event_volume, simulate_events
@@ -20,7 +21,7 @@ from midframe.methods.madiff.hints import (
     make_hints,
     mixed_hints,
 )
-from small_madiff import FLOW, SMALL_EVENTS, SameMotion, same_motion
+from small_madiff import FLOW, SAME_MOTION, SMALL_EVENTS, SameMotion
 
 EXACT = 1e-5
 WIDTH_SETTLED = 1e-3  # spectral norms after thirty power iterations
@@ -220,6 +221,9 @@ def test_what_a_kind_needs_is_asked_for():
     assert isinstance(make_hints(HintConfig()), SimulatedHints)
     with pytest.raises(UsageError, match="need a trained image-to-event network"):
         make_hints(SMALL_EVENTS)
-    with pytest.raises(UsageError, match="need another model's motion"):
+    with pytest.raises(UsageError, match="need another method's motion"):
         make_hints(FLOW)
-    assert isinstance(make_hints(FLOW, motion=same_motion), FlowHints)
+    assert isinstance(make_hints(FLOW, motion=SAME_MOTION), FlowHints)
+    assert isinstance(make_hints(HintConfig(), motion=MotionSource("none", "", pytest.fail)), SimulatedHints)
+    with pytest.raises(ShapeError, match="has flow and mask of the shapes"):
+        FlowHints(lambda *frames: SameMotion()(frames[0][..., :4], frames[1])).pair(*torch.rand(2, 1, 3, 8, 8))

@@ -15,11 +15,13 @@ from torch import Tensor, nn
 
 import midframe
 from midframe.core.errors import UsageError, WeightsError
+from midframe.core.motion import Motion
 from midframe.core.options import LoadOptions
 from midframe.core.work_size import Resizable
 from midframe.diffusion.prediction import noise_in
 from midframe.engine import interpolate_pair
 from midframe.methods.madiff.config import HintConfig
+from midframe.methods.madiff.hints import FlowHints
 from midframe.methods.madiff.memory import work_sizes
 from midframe.methods.madiff.model import MadiffModel
 from midframe.methods.madiff.model_file import load_model, save_model
@@ -27,7 +29,7 @@ from midframe.methods.madiff.motion_sampling import SamplingPlan, sample_frame
 from midframe.methods.madiff.parts import Gap
 from midframe.methods.madiff.sample import MadiffInterpolator, create
 from midframe.methods.madiff.weights_file import save_codec
-from small_madiff import SMALL_CODEC
+from small_madiff import SAME_MOTION, SMALL_CODEC
 from small_madiff_model import SMALL_DENOISER, small_codec, small_model, small_moved_model
 
 HALF = [Fraction(1, 2)]
@@ -166,6 +168,33 @@ def test_motion_of_the_pair_is_known_before_the_first_step():
     # A latent pixel is four of the picture: those of motions of two pixels lie half-way between two.
     half = (still[0][..., 1:] + still[0][..., :-1]) / 2
     assert torch.allclose(moved[0][..., 1:], half, atol=ROUNDING)
+
+
+def test_motion_reaches_the_head_at_full_size_and_is_found_once(monkeypatch: pytest.MonkeyPatch):
+    """Halved it would lose its edges. Sampled by hand with the pair's motion, and with its alignment."""
+    calls: list[int] = []
+
+    def edged(before: Tensor, after: Tensor) -> Motion:
+        calls.append(1)
+        columns = torch.arange(before.shape[-1]) % 5.0
+        flow = columns.view(1, 1, 1, -1).expand(len(before), 4, *before.shape[-2:])
+        return Motion(flow, flow[:, :1] - 2)
+
+    model = small_moved_model()
+    model._hints = FlowHints(edged)
+    truth = code_latent(model)
+    before, after = pair()
+    neighbours = model.encode(before), model.encode(after)
+    alone = model.pair_hints(before, after)
+    calls.clear()
+    made = sample_frame(knowing(model, truth), before, after, SamplingPlan(steps=3, hints="pair"), generator=seeded())
+    assert torch.allclose(made, model.decode(truth, *neighbours, alone), atol=ROUNDING)
+    first = model.decode(truth, *neighbours, alone)
+    second = model.decode(truth, *neighbours, model.hints_between(before, first, after, alone))
+    calls.clear()
+    made = sample_frame(knowing(model, truth), before, after, SamplingPlan(steps=1), generator=seeded())
+    assert torch.allclose(made, second, atol=1e-3)  # Alignment on noise: rounding grows.
+    assert len(calls) == 1
 
 
 def test_given_hints_are_believed_to_the_end():
@@ -326,6 +355,10 @@ def test_wider_networks_are_expected_to_need_more_memory():
     ):
         assert work_sizes(wider, 0, 512, 512)[0].size_bytes > needs
     assert work_sizes(config, 10**6, 512, 512)[0].size_bytes == needs + 10**6
+    moved = small_moved_model().config
+    told = replace(moved, codec=replace(moved.codec, anchor="zero"), hints=HintConfig(kind="flow"))
+    silent = replace(config, hints=SIMULATED)
+    assert work_sizes(told, 0, 512, 512)[0].size_bytes > work_sizes(silent, 0, 512, 512)[0].size_bytes
 
 
 def save_small(path: Path, model: MadiffModel | None = None, precision: torch.dtype = torch.float32) -> MadiffModel:
@@ -334,11 +367,13 @@ def save_small(path: Path, model: MadiffModel | None = None, precision: torch.dt
     return model
 
 
-@pytest.mark.parametrize("hints", ["events", "simulator"])
+@pytest.mark.parametrize("hints", ["events", "simulator", "flow"])
 def test_one_file_holds_all_parts(hints, tmp_path: Path):
     config = replace(small_model().config.hints, kind=hints)
-    model = save_small(tmp_path / "madiff.safetensors", small_model(config))
-    loaded = load_model(tmp_path / "madiff.safetensors")
+    model = small_moved_model() if hints == "flow" else small_model(config)
+    save_small(tmp_path / "madiff.safetensors", model)
+    loaded = load_model(tmp_path / "madiff.safetensors", motion=SAME_MOTION)
+    assert loaded.told_by == (SAME_MOTION.words if hints == "flow" else "")
     assert loaded.config == model.config
     assert not loaded.training
     frames = torch.stack(pair(), 1)
@@ -370,7 +405,7 @@ def test_it_is_made_by_name_with_steps_of_choice(tmp_path: Path):
     assert interpolator.plan == SamplingPlan(steps=3, eta=1.0, hints="motion", refresh_every=1, refresh_above=0.0)
     with pytest.raises(UsageError, match=r"1 to \d+ steps; got 100000"):
         midframe.load("madiff", weights=path, device="cpu", precision="fp32", steps=100_000)
-    with pytest.raises(UsageError, match="estimates no flow"):
+    with pytest.raises(UsageError, match="takes no scale of flow"):
         midframe.load("madiff", weights=path, device="cpu", scale=0.5)
 
 

@@ -11,7 +11,6 @@ from small_rife import TINY_PAPER, build, triplet
 from midframe.api.loading import motion_of
 from midframe.api.registry import REGISTRY, STAGES, registered
 from midframe.core.errors import UsageError, WeightsError
-from midframe.core.motion import MotionModel
 from midframe.core.options import LoadOptions
 from midframe.methods.rife.matching import MatchingNetwork
 from midframe.methods.rife.motion import RifeMotion, create
@@ -24,7 +23,9 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_flow_leads_from_the_frame_between_to_both(precision: torch.dtype):
     before, after, _ = triplet(size=96, shift=4)  # moves to the right
-    found = motion_of("rife", CPU, precision)(before, after)
+    motion = motion_of("rife", CPU, precision)
+    assert isinstance(motion, RifeMotion)
+    found = motion(before, after)
     inside = (..., slice(16, -16), slice(16, -16))
     medians = [found.flow[:, channel][inside].median().item() for channel in range(4)]
     assert medians == pytest.approx([-2, 0, 2, 0], abs=0.1)
@@ -34,7 +35,6 @@ def test_flow_leads_from_the_frame_between_to_both(precision: torch.dtype):
 def test_any_size_is_taken_and_a_gradient_may_pass_what_is_made_of_it():
     torch.manual_seed(0)
     motion = RifeMotion(MatchingNetwork(SMALL_MATCHING).eval())
-    assert isinstance(motion, MotionModel)
     before, after = torch.rand(2, 2, 3, 21, 34)
     found = motion(before, after)
     assert found.flow.shape == (2, 4, 21, 34)

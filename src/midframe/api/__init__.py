@@ -2,7 +2,7 @@
 
 from midframe.api.clips import convert, imagine
 from midframe.api.learning import adapt, train
-from midframe.api.loading import SCALES, load, weights_of
+from midframe.api.loading import SCALES, load, told_by, weights_of
 from midframe.api.registry import DEFAULT_METHOD, Registration, methods
 from midframe.api.videos import VideoShare, interpolate_pictures, interpolate_video, make_clip, plan_video
 
@@ -20,6 +20,7 @@ __all__ = [
     "make_clip",
     "methods",
     "plan_video",
+    "told_by",
     "train",
     "weights_of",
 ]

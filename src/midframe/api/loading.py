@@ -99,8 +99,10 @@ def weights_of(name: str, given: Path | None = None) -> Path | None:
 
 
 def motion_for(teller: str, device: torch.device, precision: torch.dtype) -> MotionSource | None:
-    """What loads the method of that name to tell another of motion, with the weights that ship; None for no name."""
-    return partial(motion_of, teller, device, precision) if teller else None
+    """The motion of the method of that name, with the weights that ship; None for no name."""
+    if not teller:
+        return None
+    return MotionSource(teller, catalogue()[teller].sha256, partial(motion_of, teller, device, precision))
 
 
 def motion_of(name: str, device: torch.device, precision: torch.dtype) -> MotionModel:
@@ -125,8 +127,8 @@ def made_with(interpolator: Interpolator) -> dict[str, str]:
     """What a method's frames depend on beside its name, as text."""
     if interpolator not in LOADED:
         return {"interpolator": type(interpolator).__qualname__}
-    name, options = LOADED[interpolator]
-    teller = registered(name).moved_by
+    _, options = LOADED[interpolator]
+    teller = told_by(interpolator)
     weights = "none"
     if options.weights is not None:
         weights = f"{options.weights.name}, SHA-256 {sha256_of(options.weights)}"
@@ -136,11 +138,16 @@ def made_with(interpolator: Interpolator) -> dict[str, str]:
         "precision": str(options.precision).removeprefix("torch."),
         "scale": str(options.scale or "auto"),
         "tta": str(options.tta),
-        **({"motion": f"{teller}, SHA-256 {catalogue()[teller].sha256}"} if teller else {}),
+        **({"motion": teller} if teller else {}),
         **({"steps": str(options.steps)} if options.steps else {}),
         **({"frames": str(options.frames)} if options.frames else {}),
         **{name: str(value) for name, value in options.settings.items()},
     }
+
+
+def told_by(interpolator: Interpolator) -> str:
+    """Which other method, by which weights, tells a method of motion, as text; empty where none does."""
+    return getattr(interpolator, "told_by", "")
 
 
 def placed(method: str | Interpolator, device: str | None) -> tuple[Interpolator, torch.device]:

@@ -37,7 +37,7 @@ from midframe.video.spool import spooled
 
 @dataclass(frozen=True)
 class VideoShare:
-    """The share of one worker in a video, as plain values.
+    """The share of one worker in a video, as what can be sent to another process.
 
     Attributes:
         method: Its name.

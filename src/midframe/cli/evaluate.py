@@ -148,6 +148,7 @@ def evaluate(
                         "scale": str(scale),
                         "tta": "on" if tta else "off",
                         **({"steps": str(steps)} if steps else {}),
+                        **({"motion": teller} if (teller := api.told_by(interpolator)) else {}),
                         **{name: str(value) for name, value in options.settings(setting or ()).items()},
                     }
                     if has_network

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -42,5 +42,21 @@ class MotionModel(Protocol):
         ...
 
 
-MotionSource: TypeAlias = Callable[[], MotionModel]
-"""Loads a model of motion: called by who needs one, and by nobody else."""
+@dataclass(frozen=True, eq=False)
+class MotionSource:
+    """Another method's motion, for who needs it: nothing is loaded before.
+
+    Attributes:
+        name: The method.
+        sha256: Hash of its weights.
+        load: Loads it.
+    """
+
+    name: str
+    sha256: str
+    load: Callable[[], MotionModel]
+
+    @property
+    def words(self) -> str:
+        """Name and weights, for a record of what frames depend on."""
+        return f"{self.name}, SHA-256 {self.sha256}"

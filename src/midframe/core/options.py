@@ -25,7 +25,7 @@ class LoadOptions:
         steps: Of a method that samples, from noise to picture; None for the number in its weights.
         frames: Of a method that makes whole clips, the two given frames included; None for its own number.
         settings: What one method alone knows, by name.
-        motion: Loads another method that tells motion, for a method that can be told.
+        motion: Another method's motion, for a method that can be told of it.
     """
 
     weights: Path | None

@@ -119,7 +119,7 @@ class TrainOptions:
         init: File of weights to begin with; random ones without it.
         features: File of a network that a perceptual objective looks through.
         builds_on: File of weights of an earlier stage of the method, which this one uses and leaves as it is.
-        motion: Loads another method that tells motion, for a method that can be told.
+        motion: Another method's motion, for a method that can be told of it.
     """
 
     recipe: Path

@@ -75,6 +75,14 @@ class VectorQuantiser(nn.Module):
         return Quantised(latent + (chosen - latent).detach(), codes, loss)
 
     @torch.no_grad()
+    def looked_up(
+        self, latent: Float[Tensor, "batch channel height width"]
+    ) -> Float[Tensor, "batch channel height width"]:
+        """The nearest code for every pixel, without a gradient, and without counting as a use of it."""
+        codes = self.nearest(latent.float().permute(0, 2, 3, 1))
+        return functional.embedding(codes, self.book.weight).permute(0, 3, 1, 2)
+
+    @torch.no_grad()
     def nearest(self, pixels: Float[Tensor, "*place channel"]) -> Int[Tensor, "*place"]:
         """Number of the code with the smallest squared distance."""
         book = self.book.weight.float()

@@ -44,7 +44,8 @@ def align(
         pair: before and after along the batch axis, in [0, 1], any number of channels. Colours say more than luma
             alone, and take twice as long.
         flow: Target to before (x, y), then target to after, in pixels.
-        time: Of each item of the batch, in (0, 1).
+        time: Of each item of the batch, in [0, 1]. At 0 `before` stays where it is, and the whole correction is
+            that of the flow to `after`.
 
     Returns:
         The corrected flow in float32.

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from midframe.core.seeds import draws_of
 from midframe.core.task import Batch, LossTerms
 from midframe.diffusion.edm import clean_from_velocity
 from midframe.methods.inbetween.attention import Pass, ReverseProjections
@@ -115,7 +116,7 @@ class BackwardTask:
         return {"backward": self.backward}
 
     def losses(self, batch: Batch, step: int) -> Mapping[str, LossTerms]:
-        draw = torch.Generator().manual_seed((self.seed * 2**32 + step) % 2**63)
+        draw = draws_of(self.seed, step)
         one = reversal_of(self.model, as_frames(batch["frames"]), None, draw, self.noise)
         velocity = backward_velocity(self.model, one)
         loss = velocity_loss(velocity, one.clean.flip(1), one.epsilon.flip(1), one.sigma)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from midframe.core.errors import RecipeError, WeightsError
 from midframe.core.recipe import read_recipe
+from midframe.core.seeds import draws_of
 from midframe.core.task import Batch, LossTerms, Schedule, TrainingSetup, TrainOptions, TrainTask
 from midframe.data.clip_windows import clip_batch
 from midframe.data.one_way import OneWayStream, numbered_generator, render_one_way, to_bytes
@@ -206,7 +207,7 @@ class CodecTask:
 
     def losses(self, batch: Batch, step: int) -> Mapping[str, LossTerms]:
         frames = as_frames(batch["frames"])
-        draw = torch.Generator().manual_seed((self.seed * 2**32 + step) % 2**63)
+        draw = draws_of(self.seed, step)
         mean, spread = self.model.posterior(frames)
         latents = mean + spread * torch.randn(mean.shape, generator=draw).to(mean.device)
         error = self.model.decode(latents) - frames
@@ -268,7 +269,7 @@ class BaseTask:
         return {"base": self.trained}
 
     def losses(self, batch: Batch, step: int) -> Mapping[str, LossTerms]:
-        draw = torch.Generator().manual_seed((self.seed * 2**32 + step) % 2**63)
+        draw = draws_of(self.seed, step)
         mean, spread = batch["mean"].float(), batch["spread"].float()
         device, count = mean.device, len(mean)
         config = self.recipe.model

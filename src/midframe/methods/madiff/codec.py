@@ -121,9 +121,9 @@ class MotionAwareCodec(nn.Module):
             latent: Quantised.
             before: Features of the earlier neighbour, from `encode`.
             after: Features of the later one.
-            hints_before: What moves from the earlier neighbour to the frame, of the frame's size or averaged down to
-                half of it, beyond which every level averages; None for nothing.
-            hints_after: What moves from the frame to the later neighbour.
+            hints_before: Of the earlier neighbour and the frame, of the frame's size; events may be averaged down to
+                half of it, beyond which every level averages. None for nothing.
+            hints_after: Of the frame and the later neighbour.
             before_frame: The earlier neighbour, RGB in [0, 1].
             after_frame: The later one.
 

@@ -32,8 +32,8 @@ class CodecWeights:
         critic_layers: Of stride 2.
         hint_share: Part of the samples that see hints; the others see zeros in place of both.
         pair_share: Part of those whose hints are of the neighbours alone, as in use; the others' are of the frame.
-        guess_share: Part of the samples that are decoded from the mean of the neighbours' latents, moved where hints
-            are motion: what sampling begins with, and at worst all that it finds.
+        guess_share: Part of the samples that see the neighbours, which are decoded from the mean of the neighbours'
+            latents, moved where hints are motion: what sampling begins with, and at worst all that it finds.
         neighbours_from: Optimiser step from which on the decoder sees the neighbours' features and pixels. Hints
             come from them before it, too.
         neighbour_share: Part of the samples that see them from then on.

@@ -16,7 +16,9 @@ EVENT_CHANNELS = POLARITIES * BINS
 """First the bins of brightening, then those of darkening."""
 FLOW_CHANNELS = 2
 MOTION_CHANNELS = 3
-"""Of a hint that is another model's motion: flow, x before y, and whether it leads to what can be seen there."""
+"""Of a hint that is another model's motion: flow, x before y, and the logit of that neighbour's weight."""
+FLOW_MULTIPLE = 8
+"""Of height and width where such a hint is aligned: cells of two pixels at a quarter of the size."""
 FLOW_SCALE = 16.0
 """Pixels of flow that become a hint of 1."""
 MASK_SCALE = 4.0
@@ -36,6 +38,8 @@ class HintConfig:
         halvings: How often it halves the picture.
         residual: Residual blocks at its smallest size.
         threshold: Change of log brightness that the simulator calls an event.
+        model: Of kind "flow": the method whose motion it is; filled in by training.
+        model_sha256: Hash of its weights then.
     """
 
     kind: Literal["events", "simulator", "flow"] = "simulator"
@@ -43,6 +47,8 @@ class HintConfig:
     halvings: int = 4
     residual: int = 2
     threshold: float = 0.15
+    model: str = ""
+    model_sha256: str = ""
 
     def __post_init__(self) -> None:
         if min(self.width, self.halvings, self.residual) < 1:
@@ -152,6 +158,11 @@ class CodecModelConfig:
             raise UsageError(
                 f"hints of kind '{self.hints.kind}' have {self.hints.channels} channels; the codec expects "
                 f"{self.codec.hint_channels}."
+            )
+        if self.hints.kind == "flow" and self.codec.size_multiple % FLOW_MULTIPLE:
+            raise UsageError(
+                f"hints of kind 'flow' need frames in multiples of {FLOW_MULTIPLE}; the codec takes multiples of "
+                f"{self.codec.size_multiple}."
             )
 
 

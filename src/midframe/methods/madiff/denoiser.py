@@ -92,8 +92,8 @@ class LatentDenoiser(nn.Module):
         """What the network sees of both hints: at the latent's size, both behind each other.
 
         Args:
-            before: Of the motion from the neighbour before to the frame that is made.
-            after: Of that from there to the neighbour after; zeros in both mean that nothing is known.
+            before: Hint of the neighbour before and the frame that is made.
+            after: Of that and the neighbour after; zeros in both mean that nothing is known.
             size: Of the latent. Area averages take hints of any multiple of it, the stem only those of full size.
         """
         if self.config.hint_input == "none":

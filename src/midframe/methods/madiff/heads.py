@@ -27,7 +27,7 @@ Displacements: TypeAlias = tuple[Tensor, Tensor]
 KERNEL_INNER = 32
 """Channels of a kernel head's second layer."""
 DRAWN_LOGIT = -4.0
-"""Of the share of what is drawn, before training, where hints say where pixels come from."""
+"""Of the share of what is drawn, before training, in a decoder that starts at hints (also where they are hidden)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +65,9 @@ class PixelHead(nn.Module):
         offset_n = the largest level's, enlarged, + change_n
         shares   = softmax(...)                                       three of them for every pixel
         out      = share_0 warp(I_before, offset_before) + share_1 warp(I_after, offset_after) + share_2 drawn
+
+    Where displacements start at hints, offset_n = hint_n + the largest level's change, enlarged, + change_n, and the
+    softmax is of changes to (log w, log (1 - w), DRAWN_LOGIT), w the hint's weight of the neighbour before.
 
     Changes and shares start at zero, so that the first picture is a third of each; with `CodecConfig.anchor` "hint"
     displacements start at the hints' flow, the neighbours' shares at their weights. Detail comes from the neighbours

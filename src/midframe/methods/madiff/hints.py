@@ -1,9 +1,9 @@
 """Motion hints: what tells the codec and the denoiser how pixels move between two frames.
 
-Three sources, exchangeable because the method only asks for a volume between two frames: the trained image-to-event
-network, the simulator that computes events from brightness, and the optical flow of any other model. Whatever the
-source, a hint of zeros means that nothing is known, no gradient flows into it, and it is taken at the frames' own
-size.
+Three sources, exchangeable because the method asks for a map for either neighbour and no more: the trained
+image-to-event network, the simulator that computes events from brightness, and the motion that another model finds.
+Whatever the source, no gradient flows into a hint, it has the frames' own size, and zeros stand for nothing known
+(for events: nothing moves; for motion: all stands still, and both neighbours weigh the same).
 """
 
 from __future__ import annotations
@@ -46,13 +46,16 @@ class HintSource(Protocol):
     moves: ClassVar[bool]
     """Whether hints are motion from the wanted frame to either neighbour (see `FlowHints`)."""
 
-    def between(self, before: Frames, frame: LaterFrames, after: LaterFrames) -> HintPair:
+    def between(
+        self, before: Frames, frame: LaterFrames, after: LaterFrames, alone: HintPair | None = None
+    ) -> HintPair:
         """What a frame between its neighbours, or an estimate of it, tells.
 
         Args:
             before: RGB in [0, 1]; values beyond are cut off.
             frame: The same shape.
             after: The same shape.
+            alone: What `pair` gave, where it is known: saves finding it again.
         """
         ...
 
@@ -87,7 +90,9 @@ class EventHints(ABC):
             (batch, channels, height, width) in float32, without a gradient.
         """
 
-    def between(self, before: Frames, frame: LaterFrames, after: LaterFrames) -> HintPair:
+    def between(
+        self, before: Frames, frame: LaterFrames, after: LaterFrames, alone: HintPair | None = None
+    ) -> HintPair:
         """See `HintSource`."""
         return self(before, frame), self(frame, after)
 
@@ -134,12 +139,12 @@ class FlowHints:
 
     A hint holds flow (x, y) in parts of `FLOW_SCALE` pixels, and the logit of that neighbour's weight in parts of
     `MASK_SCALE`, at most 1. Of the neighbours alone it is what the model says of the instant half-way. Where the
-    frame is known, or an estimate of it, each flow is then aligned so that the neighbour's colours, moved, match
-    those of the frame: least squares reach a pixel or two at each size, so a motion that the model has missed
+    frame is known, or an estimate of it, each flow is then aligned so that the neighbour's luma, moved, matches that
+    of the frame: least squares reach a pixel or two at each size, so a motion that the model has missed
     altogether stays missed.
 
     Args:
-        motion: See `midframe.core.motion.MotionModel`.
+        motion: Finds it; see `midframe.core.motion`.
     """
 
     channels: ClassVar[int] = MOTION_CHANNELS
@@ -150,22 +155,32 @@ class FlowHints:
 
     @torch.no_grad()
     def pair(self, before: Frames, after: LaterFrames) -> HintPair:
-        """See `HintSource`."""
+        """See `HintSource`.
+
+        Raises:
+            ShapeError: The model's motion has not the frames' size.
+        """
         _check(before, after)
         found = self.motion(before.clamp(0, 1), after.clamp(0, 1))
+        count, _, height, width = before.shape
+        shapes = tuple(found.flow.shape), tuple(found.mask.shape)
+        if shapes != ((count, 4, height, width), (count, 1, height, width)):
+            raise ShapeError(f"motion of frames {tuple(before.shape)} has flow and mask of the shapes {shapes}.")
         mask = (found.mask.float() / MASK_SCALE).clamp(-1, 1)
         towards, onwards = found.flow.float().chunk(2, 1)
         return torch.cat((towards / FLOW_SCALE, mask), 1), torch.cat((onwards / FLOW_SCALE, -mask), 1)
 
     @torch.no_grad()
-    def between(self, before: Frames, frame: LaterFrames, after: LaterFrames) -> HintPair:
+    def between(
+        self, before: Frames, frame: LaterFrames, after: LaterFrames, alone: HintPair | None = None
+    ) -> HintPair:
         """See `HintSource`.
 
         Raises:
             ShapeError: Height or width is no multiple of 8.
         """
         _check(before, frame)
-        towards, onwards = self.pair(before, after)
+        towards, onwards = alone or self.pair(before, after)
         return _aligned(towards, frame, before), _aligned(onwards, frame, after)
 
 
@@ -177,7 +192,7 @@ def make_hints(
     Args:
         config: Which.
         network: Trained, for kind "events".
-        motion: For kind "flow": loads the model, which no other kind does.
+        motion: For kind "flow", and loaded for no other.
 
     Raises:
         UsageError: The kind needs a network or a model of motion that is not given.
@@ -189,8 +204,8 @@ def make_hints(
             raise UsageError("Hints of kind 'events' need a trained image-to-event network.")
         return NetworkHints(network)
     if motion is None:
-        raise UsageError("Hints of kind 'flow' need another model's motion.")
-    return FlowHints(motion())
+        raise UsageError("Hints of kind 'flow' need another method's motion: use `midframe.load`, or pass `motion`.")
+    return FlowHints(motion.load())
 
 
 def mixed_hints(source: HintSource, before: Frames, frame: Frames, after: Frames, of_pair: Tensor | None) -> HintPair:

@@ -22,7 +22,7 @@ DECODE = 32
 EVENTS = 60
 """Bytes for each pixel of a part and each channel of the image-to-event network at full size."""
 MOTION = 1200
-"""Bytes for each pixel of a part, where another model says how it moves."""
+"""Bytes for each pixel of a part, where RIFE says how it moves (the default layout: `methods/rife/memory.py`)."""
 SIMULATOR = 640
 """Bytes for each pixel of a part, where events are computed."""
 KERNELS = 56

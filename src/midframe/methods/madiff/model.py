@@ -21,7 +21,7 @@ from midframe.ops.warp import backward_warp
 Frames = Float[Tensor, "batch 3 height width"]
 Latent = Float[Tensor, "batch latent row column"]
 Hints = tuple[Float[Tensor, "batch hint _ _"], Float[Tensor, "batch hint _ _"]]
-"""From the neighbour before to the wanted frame, and from there to the neighbour after."""
+"""Of the neighbour before and the wanted frame, and of that and the neighbour after (see `hints`)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ class MadiffModel(nn.Module):
     Args:
         codec: The codec, and what its hints come from.
         denoiser: Made for latents and hints of that codec.
-        motion: Loads another model, where hints are its motion.
+        motion: Another model's motion, where hints are of kind "flow".
 
     Raises:
         UsageError: The parts do not fit each other, or hints need a motion that is not given.
@@ -60,6 +60,7 @@ class MadiffModel(nn.Module):
         self.precision = torch.float32
         self.codec, self.events, self.denoiser = codec.codec, codec.events, denoiser
         self._hints = codec.hints(motion)
+        self.told_by = motion.words if motion is not None and self._hints.moves else ""
         mean, deviation = denoiser.config.latent_mean, denoiser.config.latent_deviation
         self.mean: Tensor
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
@@ -117,15 +118,20 @@ class MadiffModel(nn.Module):
             )
         return made.float().clamp(0, 1)
 
-    def hints_between(self, before: Frames, frame: Frames, after: Frames, of_pair: Tensor | None = None) -> Hints:
+    def hints_between(self, before: Frames, frame: Frames, after: Frames, alone: Hints | None = None) -> Hints:
         """Hints that a frame between its neighbours gives rise to.
 
         Args:
             before: The neighbour before, RGB in [0, 1].
             frame: The frame.
             after: The neighbour after.
-            of_pair: Samples whose hints are of the neighbours alone; None for none.
+            alone: What `pair_hints` gave, where it is known: saves finding it again.
         """
+        with self._computing():
+            return self._hints.between(before, frame, after, alone)
+
+    def mixed_hints(self, before: Frames, frame: Frames, after: Frames, of_pair: Tensor | None) -> Hints:
+        """See `hints.mixed_hints`."""
         with self._computing():
             return mixed_hints(self._hints, before, frame, after, of_pair)
 

@@ -41,7 +41,7 @@ def load_model(path: Path, *, motion: MotionSource | None = None) -> MadiffModel
 
     Args:
         path: A file of `save_model`.
-        motion: Loads another model, where hints are its motion.
+        motion: Another model's motion, where hints are of kind "flow".
 
     Raises:
         WeightsError: The file is missing or damaged, or its weights do not fit their architectures.

@@ -10,6 +10,9 @@
         z     = where DDIM lands from clean and e
     frame = decode(quantised z, features of the neighbours, hints)
 
+Where hints are motion, those of the neighbours alone are there before the first step, and the latents of the
+neighbours are moved as hints say.
+
 Source: Huang et al. 2024, section 4.3; steps, spacing and noise as in LDMVFI (Danier et al. 2024).
 """
 

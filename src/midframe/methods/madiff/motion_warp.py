@@ -78,8 +78,8 @@ class MotionWarp(nn.Module):
             h: The wanted frame's features so far.
             before: The earlier neighbour's features, of the same shape.
             after: The later one's.
-            hint_before: What moves from the earlier neighbour to the wanted frame, at this size or larger.
-            hint_after: What moves from the wanted frame to the later neighbour.
+            hint_before: Of the earlier neighbour and the wanted frame, at this size or larger.
+            hint_after: Of the wanted frame and the later neighbour.
         """
         size = (h.shape[2], h.shape[3])
         known_before, known_after = pooled(hint_before, size), pooled(hint_after, size)

@@ -34,6 +34,7 @@ class Part:
         hints: At the size in which they are kept; None where nothing is known.
         features: Of the hints, for the denoiser.
         latents: Of both neighbours, as the denoiser sees them.
+        alone: Hints of the neighbours alone, once they were asked for.
     """
 
     box: Box
@@ -42,6 +43,7 @@ class Part:
     hints: Hints | None
     features: Float[Tensor, "batch _ row column"]
     latents: tuple[Latent, Latent]
+    alone: Hints | None = None
 
 
 class Gap:
@@ -95,11 +97,22 @@ class Gap:
 
     def look_at(self, frame: Frames) -> None:
         """Take the hints that an estimate of the frame gives rise to."""
-        self._take(lambda part: self.model.hints_between(part.before.frame, _cut(frame, part), part.after.frame))
+
+        def of(part: Part) -> Hints:
+            # Motion of the neighbours alone does not change from step to step.
+            given = () if part.alone is None else (part.alone,)
+            return self.model.hints_between(part.before.frame, _cut(frame, part), part.after.frame, *given)
+
+        self._take(of)
 
     def look_at_the_pair(self) -> None:
         """Take the hints of the two neighbours alone."""
-        self._take(lambda part: self.model.pair_hints(part.before.frame, part.after.frame))
+
+        def of(part: Part) -> Hints:
+            part.alone = self.model.pair_hints(part.before.frame, part.after.frame)
+            return part.alone
+
+        self._take(of)
 
     def believe(self, hints: Hints) -> None:
         """Take hints of the whole frame as they are given."""

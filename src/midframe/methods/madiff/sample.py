@@ -24,13 +24,13 @@ def create(options: LoadOptions) -> MadiffInterpolator:
     """Build the interpolator from its weights.
 
     Raises:
-        WeightsError: No file was named, or it does not fit.
+        WeightsError: No file was named, or it does not fit; or that of the method that tells it of motion is damaged.
         UsageError: A flow scale was asked for, or more steps than the diffusion has.
     """
     if options.weights is None:
         raise WeightsError("MADIFF needs a file of weights.")
     if options.scale is not None:
-        raise UsageError(f"MADIFF estimates no flow: a scale ({options.scale}) does not apply to it.")
+        raise UsageError(f"MADIFF takes no scale of flow: {options.scale} does not apply to it.")
     model = load_model(options.weights, motion=options.motion).to(options.device)
     model.precision = options.precision
     model.denoiser.to(options.precision)
@@ -69,6 +69,11 @@ class MadiffInterpolator:
     @property
     def spec(self) -> MethodSpec:
         return self._spec
+
+    @property
+    def told_by(self) -> str:
+        """Which method, by which weights, tells it of motion; empty where hints are events."""
+        return self.model.told_by
 
     @property
     def device(self) -> torch.device:

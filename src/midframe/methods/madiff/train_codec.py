@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from midframe.core.errors import RecipeError, WeightsError
 from midframe.core.recipe import read_recipe
+from midframe.core.seeds import draws_of
 from midframe.core.task import Batch, Inspection, LossTerms, Schedule, TrainingSetup, TrainOptions
 from midframe.data.samples import validation_samples
 from midframe.data.stages import Stage, check_stages, stage_batches
@@ -33,8 +34,8 @@ from midframe.nn.quantiser import Quantised
 from midframe.ops.pad import pad_to_multiple
 
 CONTEXT = 1
-SEEDS_APART = 2**32
-"""More than any run has steps."""
+EXCHANGED = ("hint_channels", "hint_gain", "anchor", "sampling")
+"""Of a codec's configuration, what a run may change that begins with its weights."""
 TELLING = (".layers.5.", ".gate.2.", "head.choose.")
 """Layers that say where pixels come from: they start at zero."""
 SHOWN = 3
@@ -93,7 +94,7 @@ def prepare(options: TrainOptions) -> TrainingSetup:
     """
     recipe = read_recipe(options.recipe, CodecRecipe)
     events = _events(recipe, options)
-    config = CodecModelConfig(codec=recipe.codec, hints=recipe.hints if events is None else events.config)
+    config = CodecModelConfig(codec=recipe.codec, hints=_hint_config(recipe, events, options))
     torch.manual_seed(options.seed)
     # Processes that train together hide the hints of other samples.
     seed = options.seed * options.processes + options.process
@@ -157,8 +158,10 @@ class Reconstruction:
 class CodecTask:
     """Train the codec on triplets (`midframe.data.samples`).
 
-    The target is encoded and decoded; what moves between it and its neighbours is taken from the target itself, and
-    hidden from a part of the samples, so that the decoder also serves where hints are poor or missing.
+    The target is encoded and decoded; what moves between it and its neighbours is taken from the target itself, or
+    from the neighbours alone (`CodecWeights.pair_share`), and hidden from a part of the samples, so that the decoder
+    also serves where hints are poor or missing. A part is decoded from what the neighbours' latents tell of the
+    target's (`guess_share`).
 
     Args:
         recipe: The experiment.
@@ -192,16 +195,19 @@ class CodecTask:
     def losses(self, batch: Batch, step: int) -> Mapping[str, LossTerms]:
         before, target, after = pictures_of(batch)
         weights = self.recipe.weights
-        seed = self.seed * SEEDS_APART + step
-        shown = samples_shown(len(target), weights.hint_share, seed)
+
+        def drawn(share: float, purpose: int) -> Tensor:
+            return samples_shown(len(target), share, self.seed, step, purpose)
+
+        shown = drawn(weights.hint_share, 0)
         beside = torch.ones_like(shown)
         if weights.hides_neighbours:
             # Beside neighbours that show nearly everything a decoder never learns to read codes that say nothing yet.
             share = weights.neighbour_share if step >= weights.neighbours_from else 0.0
-            beside = samples_shown(len(target), share, seed + SEEDS_APART // 2)
-        of_pair = samples_shown(len(target), weights.pair_share, seed + SEEDS_APART // 4)
+            beside = drawn(share, 1)
+        of_pair = drawn(weights.pair_share, 2)
         # Without the neighbours there is nothing to make a guess right by.
-        guessed = samples_shown(len(target), weights.guess_share, seed + SEEDS_APART // 8) & beside
+        guessed = drawn(weights.guess_share, 3) & beside
         made = self._reconstruct(before, target, after, Sight(shown, beside, of_pair, guessed).to(target.device))
         judged = weights.adversarial > 0 and step >= weights.adversarial_from
         losses = codec_losses(
@@ -256,8 +262,8 @@ class CodecTask:
                     moved(known_before, hint_before, factor),
                     moved(known_after, hint_after, factor),
                 )
-            # Latents are not to be made such that their mean is right.
-            guess = self.codec.quantise(((known_before + known_after) / 2).detach()).latent.detach()
+            # Without a gradient: latents are not to be made such that their mean is right.
+            guess = self.codec.quantiser.looked_up((known_before + known_after) / 2)
             code = torch.where(sight.guessed.view(-1, 1, 1, 1), guess, code)
         if not latent:
             code = code.mean((2, 3), keepdim=True).expand_as(code)
@@ -283,7 +289,7 @@ class CodecTask:
         return logs
 
     def predict(self, batch: Batch) -> Tensor:
-        """The target through the codec, with hints taken from the target."""
+        """The target through the codec, with hints of the target."""
         return self.restored(batch, hints=True)
 
     def restored(
@@ -349,9 +355,18 @@ def pictures_of(batch: Batch) -> tuple[Pictures, Pictures, Pictures]:
     return before, target, after
 
 
-def samples_shown(count: int, share: float, seed: int) -> Bool[Tensor, " {count}"]:
+def samples_shown(count: int, share: float, *seeds: int) -> Bool[Tensor, " {count}"]:
     """Which samples of a batch see both hints (or both neighbours); the others see neither."""
-    return torch.rand(count, generator=torch.Generator().manual_seed(seed)) < share
+    return torch.rand(count, generator=draws_of(*seeds)) < share
+
+
+def _hint_config(recipe: CodecRecipe, events: EventNetwork | None, options: TrainOptions) -> HintConfig:
+    """The recipe's, with what only the run knows."""
+    if events is not None:
+        return events.config
+    if recipe.hints.kind == "flow" and options.motion is not None:
+        return replace(recipe.hints, model=options.motion.name, model_sha256=options.motion.sha256)
+    return recipe.hints
 
 
 def _events(recipe: CodecRecipe, options: TrainOptions) -> EventNetwork | None:
@@ -374,13 +389,14 @@ def _begin_with(codec: MotionAwareCodec, path: Path) -> None:
     if begun.config == codec.config:
         codec.load_state_dict(begun.state_dict())
         return
-    # Of another kind of hints everything is known but what they mean: where displacements lead is learnt anew.
-    told = {name: getattr(codec.config, name) for name in ("hint_channels", "hint_gain", "anchor", "sampling")}
-    if replace(begun.config, **told) != codec.config:
+    one, other = asdict(begun.config), asdict(codec.config)
+    if any(value != other[name] for name, value in one.items() if name not in EXCHANGED):
         raise WeightsError(f"{path} is of {begun.config}; the recipe describes {codec.config}.")
+    # Of other hints everything is known but what they mean: where displacements lead is learnt anew.
+    anew = any(one[name] != other[name] for name in ("hint_channels", "anchor"))
     own = codec.state_dict()
     for name, value in begun.state_dict().items():
-        if any(part in name for part in TELLING):
+        if anew and any(part in name for part in TELLING):
             continue
         if (
             own[name].shape != value.shape

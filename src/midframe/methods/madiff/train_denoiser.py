@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as functional
@@ -19,6 +19,7 @@ from midframe.core.errors import RecipeError, UsageError, WeightsError
 from midframe.core.file_hash import sha256_of
 from midframe.core.motion import MotionSource
 from midframe.core.recipe import read_recipe
+from midframe.core.seeds import draws_of
 from midframe.core.task import Batch, Inspection, LossTerms, Schedule, TrainingSetup, TrainOptions
 from midframe.data.samples import validation_samples
 from midframe.data.stages import Stage, check_stages, stage_batches
@@ -42,11 +43,11 @@ MEASURED = (
     "base_deviation",
 )
 """Fields of the denoiser's configuration that training fills in."""
+SIZES = ("latent_channels", "hint_channels")
+"""Those of them that widths depend on."""
 SAMPLED = ("sampling_steps", "eta", "sampling_hints", "refresh_every", "refresh_above")
 """Fields that say how the finished weights are used."""
 LEAST_DEVIATION = 1e-4
-SEEDS_APART = 2**32
-"""More than any run has steps."""
 SHOWN = 4
 """Samples of the validation in the strip."""
 
@@ -59,10 +60,12 @@ class DenoiserRecipe:
         schedule: How long and how fast.
         stages: In order; the last one must reach the schedule's end. Targets lie half-way between their inputs.
         denoiser: The network, without what is measured (`measured`).
-        hint_dropout: Part of the samples that are shown no hints. Sampling begins without any, so it must be trained.
+        hint_dropout: Part of the samples that are shown no hints: without events sampling begins.
         hint_estimates: Part of the samples whose hints, where they are shown, are of an estimate of the frame and not
             of the true one: of what the denoiser itself makes of one noisy latent at any step, without hints and
-            decoded without. Much as in use, where an estimate comes from the step before, and from hints.
+            decoded without; where hints are motion, with that of the neighbours alone. Much as in use, where an
+            estimate comes from the step before, and from its hints.
+        hints: Kind of hints that the numbers are meant for, which the codec's must be; None for any.
         hint_pairs: Part of the samples whose hints, where they are shown and not of an estimate, are of the
             neighbours alone.
         draws: Noisy latents made of each sample: encoding a small picture costs more than denoising it.
@@ -78,6 +81,7 @@ class DenoiserRecipe:
     hint_dropout: float = 0.5
     hint_estimates: float = 0.0
     hint_pairs: float = 0.0
+    hints: Literal["events", "simulator", "flow"] | None = None
     draws: int = 1
     measured_batches: int = 8
     validation_samples: int = 24
@@ -110,6 +114,11 @@ def prepare(options: TrainOptions) -> TrainingSetup:
     if options.builds_on is None:
         raise UsageError("The denoiser builds on a trained codec: name its file of weights with --builds-on.")
     codec = load_codec(options.builds_on)
+    if recipe.hints not in (None, codec.config.hints.kind):
+        raise RecipeError(
+            f"this recipe is for hints of kind '{recipe.hints}'; those of {options.builds_on} are of kind "
+            f"'{codec.config.hints.kind}'."
+        )
     for network in (codec.codec, codec.events):
         if network is not None:
             network.to(options.device).eval().requires_grad_(False)
@@ -236,7 +245,7 @@ class DenoiserTask:
         return {"denoiser": self.model.denoiser}
 
     def losses(self, batch: Batch, step: int) -> Mapping[str, LossTerms]:
-        draw = torch.Generator().manual_seed(self.seed * SEEDS_APART + step)
+        draw = draws_of(self.seed, step)
         count = self.recipe.draws * len(batch["target"])
         shown = torch.rand(count, generator=draw) >= self.recipe.hint_dropout
         estimated = torch.rand(len(batch["target"]), generator=draw) < self.recipe.hint_estimates
@@ -262,7 +271,8 @@ class DenoiserTask:
     def inspect(self, validation: Sequence[Batch], predictions: Sequence[Tensor]) -> Inspection:
         """What was sampled beside the blend and beside the codec's own limit, the error of the noise, and pictures.
 
-        `_codec` is what the codec makes of the true latent and the true hints: no denoiser can do better. `_looks`
+        `_codec` is what the codec makes of the true latent and the true hints, `_codec_pair` of the true latent and
+        motion of the neighbours alone: with the same hints no denoiser can be expected to do better. `_looks`
         are distances by features, lower is closer. The noise's error is that of the weights of the moment, at steps
         spread evenly.
 
@@ -277,6 +287,8 @@ class DenoiserTask:
             before, target, after = _frames(batch, device)
             made = made.to(device)
             others = {"_blend": (before + after) / 2, "_codec": self._reconstructed(before, target, after)}
+            if self.model.moves:
+                others["_codec_pair"] = self._reconstructed(before, target, after, pair=True)
             for name, frame in {"": made, **others}.items():
                 frame = (frame * 255).round() / 255
                 if name:  # The loop itself counts decibels of what was made.
@@ -322,7 +334,7 @@ class DenoiserTask:
         with torch.no_grad():
             encoded = model.encode(frames.flatten(0, 1))
             latents = encoded.latent.unflatten(0, (3, -1))
-            hints = model.hints_between(*frames.unbind(0), of_pair=of_pair)
+            hints = model.mixed_hints(frames[0], frames[1], frames[2], of_pair)
             if estimated is not None and estimated.any():
                 chosen = estimated.to(frames.device)
                 hints = (hints[0].clone(), hints[1].clone())
@@ -331,7 +343,7 @@ class DenoiserTask:
         count, device = len(shown), frames.device
         times = count // frames.shape[1]
         clean = latents[1].repeat_interleave(times, 0)
-        # Both hints or none: sampling knows nothing of either at its first step.
+        # Both hints or none: of events, sampling knows neither at its first step.
         chosen = shown.to(device).view(-1, 1, 1, 1)
         features, known_before, known_after = (
             torch.where(chosen, seen.repeat_interleave(times, 0), unseen.repeat_interleave(times, 0))
@@ -353,7 +365,7 @@ class DenoiserTask:
         return (self.model.hint_features(hints, before), *self.model.latents_there(before, after, hints))
 
     def _estimated_hints(self, encoded: Neighbour, chosen: Tensor, draw: torch.Generator) -> Hints:
-        """Hints of frames as the denoiser makes them from one noisy latent, at any step and without hints.
+        """Hints of frames as the denoiser makes them from one noisy latent, told what sampling begins with.
 
         Args:
             encoded: The frames before, the true ones and those after, behind each other.
@@ -369,19 +381,22 @@ class DenoiserTask:
         steps = torch.randint(len(self.levels), (len(true.latent),), generator=draw).to(chosen.device)
         signal, noise = self.levels.to(chosen.device).at(steps, true.latent.ndim)
         noisy = diffuse(true.latent, torch.randn(true.latent.shape, generator=draw).to(chosen.device), signal, noise)
-        features = model.hint_features(None, true.latent)
-        epsilon = model.denoiser(noisy, steps, before.latent, after.latent, features)
+        alone = model.pair_hints(before.frame, after.frame) if model.moves else None
+        features, *latents = self._known(before.latent, after.latent, alone)
+        epsilon = model.denoiser(noisy, steps, *latents, features)
         # Autocast keeps the weights that it has rounded here, without a gradient: PyTorch before 2.10 would take them
         # for the pass that learns, too.
         torch.clear_autocast_cache()
-        frame = model.decode(clean_from("eps", epsilon, noisy, signal, noise), before, after, None)
-        return model.hints_between(before.frame, frame, after.frame)
+        frame = model.decode(clean_from("eps", epsilon, noisy, signal, noise), before, after, alone)
+        return model.hints_between(before.frame, frame, after.frame, alone)
 
-    def _reconstructed(self, before: Tensor, target: Tensor, after: Tensor) -> Tensor:
+    def _reconstructed(self, before: Tensor, target: Tensor, after: Tensor, *, pair: bool = False) -> Tensor:
+        """By the codec, from the true latent, with hints of the true frame or of the neighbours alone."""
         height, width = target.shape[-2:]
         frames = reflect_to_multiple(torch.stack((before, target, after)), self.model.config.size_multiple)
         earlier, middle, later = (self.model.encode(frame) for frame in frames)
-        hints = self.model.hints_between(earlier.frame, middle.frame, later.frame)
+        alone = self.model.pair_hints(earlier.frame, later.frame) if pair else None
+        hints = alone or self.model.hints_between(earlier.frame, middle.frame, later.frame)
         return self.model.decode(middle.latent, earlier, later, hints)[..., :height, :width]
 
 
@@ -402,7 +417,8 @@ def _check_crops(recipe: DenoiserRecipe, model: MadiffModel) -> None:
 
 
 def _begin_with(denoiser: LatentDenoiser, begun: LatentDenoiser, path: Path | None) -> None:
-    if _architecture(begun.config) != _architecture(denoiser.config):
+    fits = all(getattr(begun.config, name) == getattr(denoiser.config, name) for name in SIZES)
+    if not fits or _architecture(begun.config) != _architecture(denoiser.config):
         raise WeightsError(f"{path} holds a denoiser of {begun.config}; the recipe describes {denoiser.config}.")
     denoiser.load_state_dict(begun.state_dict())
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from midframe.core.errors import RecipeError, WeightsError
 from midframe.core.recipe import read_recipe
+from midframe.core.seeds import draws_of
 from midframe.core.task import Batch, Inspection, LossTerms, Schedule, TrainingSetup, TrainOptions
 from midframe.data.stages import Stage, check_stages
 from midframe.losses.adversarial import PatchDiscriminator, frozen, hinge_losses
@@ -28,8 +29,6 @@ from midframe.methods.madiff.weights_file import load_events, save_events
 from midframe.nn.modes import evaluating
 
 CONTEXT = 1
-SEEDS_APART = 2**32
-"""More than any run has steps."""
 SHOWN = 3
 """Pairs of the validation, in the strip of samples."""
 
@@ -176,7 +175,7 @@ class EventTask:
     ) -> LossTerms:
         real = self.critic(torch.cat((volume, greys), 1))
         fake = self.critic(torch.cat((made, greys), 1))
-        draw = torch.Generator().manual_seed(self.seed * SEEDS_APART + step)
+        draw = draws_of(self.seed, step)
         swap = (torch.rand(real.shape, generator=draw) < self.recipe.weights.swapped).to(real.device)
         hinge = hinge_losses(torch.where(swap, fake, real), torch.where(swap, real, fake))
         logs = {"real": real.detach().mean(), "made": fake.detach().mean()}

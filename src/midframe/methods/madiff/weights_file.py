@@ -39,7 +39,7 @@ class CodecModel:
         """The source of hints that the codec was trained with.
 
         Args:
-            motion: Loads another model, where its motion is what the codec was trained with.
+            motion: Another model's motion, where hints are of kind "flow".
 
         Raises:
             UsageError: It was trained with a motion that is not given.

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from midframe.core.errors import RecipeError, WeightsError
 from midframe.core.recipe import read_recipe
+from midframe.core.seeds import draws_of
 from midframe.core.task import Batch, Inspection, LossTerms, Schedule, TrainingSetup, TrainOptions
 from midframe.data.segments import SegmentRecipe, segment_batches, validation_segments
 from midframe.diffusion.prediction import diffuse, target_of
@@ -31,8 +32,6 @@ from midframe.metrics.difference import capped_psnr
 from midframe.metrics.moving import moving_pixels
 from midframe.nn.modes import evaluating
 
-SEEDS_APART = 2**32
-"""More than any run has steps."""
 MASKS, PURE_NOISE = MaskRecipe(first=0.6), 0.3
 """As in the recipe of the shipped weights: for whoever goes on from them, or plans a run like theirs."""
 SHOWN_CLIPS, SHOWN_FRAMES = 3, (2, 4, 6)
@@ -142,7 +141,7 @@ class MividTask:
         clean = _clip(batch)
         count, _, _, height, width = clean.shape
         progress = step / self.recipe.schedule.steps if self.progress is None else self.progress
-        draw = torch.Generator().manual_seed(self.seed * SEEDS_APART + step)
+        draw = draws_of(self.seed, step)
         visible = draw_visibility(self.recipe.masks, (count, height, width), progress, draw).to(clean.device)
         levels = self.levels.to(clean.device)
         at = torch.randint(len(levels), (count,), generator=draw)

@@ -233,12 +233,18 @@ class MatchingNetwork(nn.Module):
         Returns:
             Flow and mask at full size, and the frame.
         """
+        estimate, residual, share = self.locate(pair, half, rough, time)
+        return estimate, self.merge(pair, estimate, share).add_(residual)
+
+    def locate(
+        self, pair: Tensor, half: Tensor, rough: Rough, time: Tensor
+    ) -> tuple[Estimate, Tensor, Tensor | None]:
+        """Flow and mask at full size, residual, and share of detail (see `merge`); arguments as in `finish`."""
         _, before_half, at_full = self.config.alignment
         # Colours help, but at full size they would take longer than a block.
         estimate = self._align(shrink(pair, 2), rough.estimates[-1], time, before_half)
         estimate, residual, share = self._finish(half, estimate, rough.memory, time)
-        estimate = self._align(luma(pair)[:, None], estimate, time, at_full)
-        return estimate, self.merge(pair, estimate, share).add_(residual)
+        return self._align(luma(pair)[:, None], estimate, time, at_full), residual, share
 
     @staticmethod
     def merge(

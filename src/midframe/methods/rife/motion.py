@@ -50,6 +50,9 @@ class RifeMotion:
         levels = pyramid_levels(self.network.config.levels, height, width)
         pair = pad_to_multiple(torch.cat((before, after)).float(), size_multiple(levels))
         half_way = before.new_full((len(before),), 0.5, dtype=torch.float32)
-        estimate = self.network.synthesise(self.network.encode_pair(pair, levels), half_way).estimates[-1]
+        encoded = self.network.encode_pair(pair, levels)
+        assert encoded.half is not None  # `encode_pair` made it
+        rough = self.network.estimate(encoded, half_way)
+        estimate, _, _ = self.network.locate(pair, encoded.half, rough, half_way)
         crop = (..., slice(height), slice(width))
         return Motion(estimate.flow[crop].float(), estimate.mask[crop].float())
