@@ -21,8 +21,8 @@ DECODE = 32
 """Bytes for each pixel of a part and each channel of the decoder at full size."""
 EVENTS = 60
 """Bytes for each pixel of a part and each channel of the image-to-event network at full size."""
-MOTION = 1200
-"""Bytes for each pixel of a part, where RIFE says how it moves (the default layout: `methods/rife/memory.py`)."""
+MOTION = 600
+"""Bytes for each pixel of a part, where RIFE says how it moves: 500 of its network (`rife/memory.py`), and hints."""
 SIMULATOR = 640
 """Bytes for each pixel of a part, where events are computed."""
 KERNELS = 56
