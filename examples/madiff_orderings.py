@@ -473,7 +473,7 @@ def refresh_curve(
     """Quality against seconds where hints are refreshed less often, and what the parts of a frame cost."""
     curve = []
     for every in [*intervals, None]:
-        chosen = replace(plan, hints="none") if every is None else replace(plan, refresh_every=every)
+        chosen = replace(plan, hints="none") if every is None else replace(plan, hints="motion", refresh_every=every)
         columns: dict[str, list[float]] = defaultdict(list)
         seconds, clock = 0.0, PartClock(model)
         for case in cases:

@@ -21,7 +21,7 @@ from midframe.weights.catalogue import catalogue
 
 HALF = Fraction(1, 2)
 SIZE, SCENES = (64, 128), 4
-OVER_NEIGHBOURS, OF_TRUE_HINTS, OF_THE_LATENT = 0.75, 0.25, 2.0
+OVER_BLEND, OF_MOTION, OF_TRUE_HINTS, OF_THE_LATENT = 4.0, 4.0, 1.2, 4.0
 """Decibels to be had at least: about half of what there were when the weights came."""
 LEFT_BY_THE_DENOISER = 0.8
 """Most of the squared error that may be left."""
