@@ -4,17 +4,19 @@ import numpy as np
 import pytest
 import torch
 from jaxtyping import TypeCheckError
+from scipy.signal import convolve2d
 from skimage.color import rgb2ycbcr, rgb2yuv
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from midframe.core.errors import ShapeError, UsageError
 from midframe.metrics import interpolation_error, psnr, psnr_luma, ssim, ssim_3d, ssim_luma
 from midframe.metrics.difference import capped_psnr
+from midframe.metrics.gradient import gmsd
 from midframe.metrics.moving import MovingPsnr, moving_pixels
 from midframe.metrics.sample import Sample
 
 FLOAT64_TOLERANCE = 1e-9
-ALL = (psnr, psnr_luma, ssim, ssim_3d, ssim_luma, interpolation_error)
+ALL = (psnr, psnr_luma, ssim, ssim_3d, ssim_luma, interpolation_error, gmsd)
 
 
 def constant(value: int) -> torch.Tensor:
@@ -111,6 +113,29 @@ def test_ssim_luma_agrees_with_scikit_image():
     assert 0.2 < expected < 0.95
     assert abs(ssim_luma(prediction, target) - ssim(prediction, target)) > 0.005
     assert ssim_luma(prediction, target) == pytest.approx(float(expected), abs=FLOAT64_TOLERANCE)
+
+
+@pytest.mark.parametrize("width", [44, 45])
+def test_gmsd_agrees_with_the_authors_steps_done_by_convolutions(width: int):
+    """As in their MATLAB: `conv2` of the same size with zeros beyond the border, every second pixel, `std2`."""
+    prediction, target = random_pair(width=width)
+    lengths = []
+    for picture in (prediction, target):
+        plane = as_array(picture).astype(float) @ [0.299, 0.587, 0.114]
+        # MATLAB's "same" part of a 2 x 2 kernel begins one row and column later than SciPy's.
+        half = convolve2d(plane, np.full((2, 2), 0.25))[1::2, 1::2]
+        across = np.array([[1, 0, -1]] * 3) / 3
+        sides = (convolve2d(half, kernel, mode="same") for kernel in (across, across.T))
+        lengths.append(np.hypot(*sides))
+    one, other = lengths
+    expected = ((2 * one * other + 170) / (one**2 + other**2 + 170)).std(ddof=1)
+    assert gmsd(prediction, target) == pytest.approx(expected, abs=FLOAT64_TOLERANCE)
+
+
+def test_gmsd_tells_a_blurred_edge_from_a_change_of_brightness():
+    edge = torch.cat((torch.full((3, 24, 16), 40), torch.full((3, 24, 16), 200)), 2).to(torch.uint8)
+    blurred = torch.nn.functional.avg_pool2d(edge[None].float(), 9, 1, 4, count_include_pad=False)[0].to(torch.uint8)
+    assert gmsd(edge + 20, edge) < 0.1 * gmsd(blurred, edge)
 
 
 def test_ssim_3d_agrees_with_a_full_three_dimensional_window():

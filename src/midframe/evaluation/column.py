@@ -78,6 +78,11 @@ _COLUMNS: Mapping[str, Column] = {
         ),
         Column(name="ie", title="IE", digits=2, meaning="Mean absolute error of RGB rounded to 8 bit, 0 to 255."),
         Column(
+            name="gmsd",
+            title="GMSD",
+            meaning="Gradient magnitude similarity deviation of the halved luma: how unevenly edges are kept.",
+        ),
+        Column(
             name="sqd",
             title="SqD",
             meaning="Squared distance of normalised SqueezeNet features. It ranks as LPIPS does, but is not LPIPS.",

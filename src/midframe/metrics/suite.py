@@ -17,6 +17,7 @@ from midframe.metrics.difference import interpolation_error, psnr, psnr_luma
 from midframe.metrics.distribution import ClipDistance, FrameDistance
 from midframe.metrics.flicker import Flicker, mean_luma, sharpness
 from midframe.metrics.flow_weighted import FlowWeightedDistance, LumaSearch
+from midframe.metrics.gradient import gmsd
 from midframe.metrics.lpips import LearnedDistance, PerceptualNetwork
 from midframe.metrics.moving import MovingPsnr
 from midframe.metrics.sample import PairMetric, Sample, SetMetric
@@ -69,6 +70,7 @@ _BUILDERS: Mapping[str, Callable[[Needs], Metric]] = {
     "ssim_3d": lambda needs: FrameScore("ssim_3d", True, ssim_3d),
     "ssim_luma": lambda needs: FrameScore("ssim_luma", True, ssim_luma),
     "ie": lambda needs: FrameScore("ie", False, interpolation_error),
+    "gmsd": lambda needs: FrameScore("gmsd", False, gmsd),
     "sqd": lambda needs: SqueezeDistance.load(needs.files.get("squeezenet_onnx"), needs.device),
     "flosqd": lambda needs: FlowWeightedDistance(
         "flosqd",
@@ -92,6 +94,7 @@ NAMES = tuple(_BUILDERS)
 NOTES: Mapping[str, str] = {
     "psnr_moving": "over the tenth of the pixels that differ most between the inputs",
     "ssim_3d": "window over the channels too, as the matlab variant of interpolation papers",
+    "gmsd": "how unevenly edges are kept, over the luma at half its size",
     "sqd": "squared distance of SqueezeNet features; not LPIPS",
     "flosqd": f"SqD where the motion is wrong, by {InverseSearch.name}; not FloLPIPS",
     "flolpips": f"motion by {InverseSearch.name}, where the published measure uses PWC-Net",
