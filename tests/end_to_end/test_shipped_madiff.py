@@ -76,7 +76,7 @@ def test_motion_is_what_makes_them(model: MadiffModel, scenes: list[Tensor]):
 
 
 def test_it_is_told_of_motion_by_the_weights_that_it_was_trained_with(model: MadiffModel):
-    """New weights of RIFE ask for new ones here, or at least for a new measurement and their hash in this file."""
+    """New weights of RIFE ask for new ones here, or for a new measurement and their hash in the file of weights."""
     hints = model.config.hints
     assert (hints.kind, hints.model) == ("flow", "rife")
     assert hints.model_sha256 == catalogue()["rife"].sha256

@@ -259,14 +259,17 @@ def test_what_motion_leaves_to_tell_is_measured_where_it_leads(bank: Path):
 
 def test_a_recipe_for_other_hints_is_refused(bank: Path, codec: Path, recipe: Path, trained: Path, tmp_path: Path):
     other = tmp_path / "motion.toml"
-    other.write_text('hints = "flow"\n' + SMALL)
-    with pytest.raises(RecipeError, match=r"for hints of kind 'flow'; those of .* are of kind 'simulator'"):
+    other.write_text('hints = ["flow"]\n' + SMALL)
+    with pytest.raises(
+        RecipeError, match=r"for hints of kind flow; those of .* are of kind simulator: take another recipe"
+    ):
         prepare(options(bank, other, codec))
     made = small_codec(FLOW, SMALL_FLOW_CODEC)
     save_codec(made.config, made.codec.state_dict(), None, tmp_path / "codec.safetensors", torch.float32)
-    begun = options(
-        bank, recipe, tmp_path / "codec.safetensors", init=trained / "weights.safetensors", motion=SAME_MOTION
-    )
+    with pytest.raises(RecipeError, match="hints of kind events or simulator; those of"):
+        prepare(options(bank, recipe, tmp_path / "codec.safetensors", motion=SAME_MOTION))
+    init = trained / "weights.safetensors"
+    begun = options(bank, other, tmp_path / "codec.safetensors", init=init, motion=SAME_MOTION)
     with pytest.raises(WeightsError, match="the recipe describes"):
         prepare(begun)
 
@@ -290,7 +293,9 @@ def test_estimates_by_motion_begin_with_that_of_the_neighbours(bank: Path, monke
     )
 
 
-def test_a_model_told_of_motion_is_trained_and_loaded_by_name(bank: Path, recipe: Path, tmp_path: Path):
+def test_a_model_told_of_motion_is_trained_and_loaded_by_name(bank: Path, tmp_path: Path):
+    recipe = tmp_path / "motion.toml"
+    recipe.write_text('hints = ["flow"]\nhint_pairs = 0.5\n' + SMALL)
     made = small_codec(FLOW, SMALL_FLOW_CODEC)
     save_codec(made.config, made.codec.state_dict(), None, tmp_path / "codec.safetensors", torch.float32)
     path = api.train(

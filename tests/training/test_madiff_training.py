@@ -409,13 +409,14 @@ def test_samples_are_told_of_the_pair_and_decoded_from_guesses_as_the_shares_say
     assert 4 < int(guessed.sum()) < int(beside.sum()) < 40
 
 
-def test_processes_draw_other_samples():
-    flags = [
-        samples_shown(200, 0.5, seed, step, purpose)
-        for seed, step, purpose in ((1, 7, 0), (2, 7, 0), (1, 8, 0), (1, 7, 1))
-    ]
+def test_seed_step_and_purpose_all_count_and_processes_have_other_seeds(bank: Path, tmp_path: Path):
+    flags = [samples_shown(200, 0.5, *seeds) for seeds in ((1, 7, 0), (2, 7, 0), (1, 8, 0), (1, 7, 1))]
     for number, one in enumerate(flags):
         assert all(60 < int((one != other).sum()) < 140 for other in flags[:number])
+    (tmp_path / "codec.toml").write_text(CODEC.replace('kind = "events"', 'kind = "simulator"'))
+    options = TrainOptions(recipe=tmp_path / "codec.toml", bank=bank, seed=1, device=torch.device("cpu"), workers=0)
+    tasks = [prepare_codec(replace(options, process=number, processes=2)).task for number in (0, 1)]
+    assert len({cast(CodecTask, task).seed for task in tasks}) == 2
 
 
 def test_a_guess_by_motion_is_of_moved_latents(triplets: dict[str, torch.Tensor]):

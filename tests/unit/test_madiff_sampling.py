@@ -23,7 +23,7 @@ from midframe.engine import interpolate_pair
 from midframe.methods.madiff.config import HintConfig
 from midframe.methods.madiff.hints import FlowHints
 from midframe.methods.madiff.memory import FRAMES, MOTION, work_sizes
-from midframe.methods.madiff.model import MadiffModel
+from midframe.methods.madiff.model import Hints, MadiffModel
 from midframe.methods.madiff.model_file import load_model, save_model
 from midframe.methods.madiff.motion_sampling import SamplingPlan, sample_frame
 from midframe.methods.madiff.parts import Gap
@@ -227,9 +227,9 @@ def test_sampling_never_sees_the_target():
         decoded.append(decode(*given))
         return decoded[-1]
 
-    def spying_hints(before: Tensor, frame: Tensor, after: Tensor):
+    def spying_hints(before: Tensor, frame: Tensor, after: Tensor, alone: Hints | None):
         looked_at.append((before, frame, after))
-        return between(before, frame, after)
+        return between(before, frame, after, alone)
 
     model.decode, model.hints_between = spying_decode, spying_hints
     before, after = pair()

@@ -104,7 +104,7 @@ REGISTRY: Mapping[str, Registration] = {
         factory="midframe.methods.madiff.sample:create",
         moved_by="rife",
         samples=True,
-        summary="Latent diffusion told how pixels move by RIFE, or by its own estimates; midpoints; looks closest",
+        summary="Latent diffusion told how pixels move, by RIFE or itself; midpoints; slow, closest by SqD",
         source="Huang et al., ACM Multimedia 2024, arXiv 2404.13534",
     ),
     "inbetween": Registration(

@@ -23,7 +23,7 @@ class Motion:
     mask: Float[Tensor, "batch 1 height width"]
 
 
-@runtime_checkable
+@runtime_checkable  # Annotations are checked where tests run.
 class MotionModel(Protocol):
     """A method that can say how pixels move."""
 

@@ -13,6 +13,6 @@ def draws_of(*numbers: int) -> torch.Generator:
     added would not count. NumPy mixes them all, and ignores zeros at the end: hence their number.
 
     Args:
-        numbers: None negative. Any other numbers, or another order, give other draws.
+        numbers: Each from 0 to 2**32 - 1. Other numbers, or another order, give other draws but for chance.
     """
     return torch.Generator().manual_seed(int(np.random.SeedSequence((len(numbers), *numbers)).generate_state(1)[0]))

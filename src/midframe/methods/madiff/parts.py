@@ -100,8 +100,7 @@ class Gap:
 
         def of(part: Part) -> Hints:
             # Motion of the neighbours alone does not change from step to step.
-            given = () if part.alone is None else (part.alone,)
-            return self.model.hints_between(part.before.frame, _cut(frame, part), part.after.frame, *given)
+            return self.model.hints_between(part.before.frame, _cut(frame, part), part.after.frame, part.alone)
 
         self._take(of)
 

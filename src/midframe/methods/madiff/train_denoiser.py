@@ -60,12 +60,12 @@ class DenoiserRecipe:
         schedule: How long and how fast.
         stages: In order; the last one must reach the schedule's end. Targets lie half-way between their inputs.
         denoiser: The network, without what is measured (`measured`).
-        hint_dropout: Part of the samples that are shown no hints: without events sampling begins.
+        hint_dropout: Part of the samples that are shown no hints: sampling begins without events.
         hint_estimates: Part of the samples whose hints, where they are shown, are of an estimate of the frame and not
             of the true one: of what the denoiser itself makes of one noisy latent at any step, without hints and
             decoded without; where hints are motion, with that of the neighbours alone. Much as in use, where an
             estimate comes from the step before, and from its hints.
-        hints: Kind of hints that the numbers are meant for, which the codec's must be; None for any.
+        hints: Kinds of hints that the numbers are meant for; the codec's must be one of them.
         hint_pairs: Part of the samples whose hints, where they are shown and not of an estimate, are of the
             neighbours alone.
         draws: Noisy latents made of each sample: encoding a small picture costs more than denoising it.
@@ -81,7 +81,7 @@ class DenoiserRecipe:
     hint_dropout: float = 0.5
     hint_estimates: float = 0.0
     hint_pairs: float = 0.0
-    hints: Literal["events", "simulator", "flow"] | None = None
+    hints: tuple[Literal["events", "simulator", "flow"], ...] = ("events", "simulator")
     draws: int = 1
     measured_batches: int = 8
     validation_samples: int = 24
@@ -114,10 +114,10 @@ def prepare(options: TrainOptions) -> TrainingSetup:
     if options.builds_on is None:
         raise UsageError("The denoiser builds on a trained codec: name its file of weights with --builds-on.")
     codec = load_codec(options.builds_on)
-    if recipe.hints not in (None, codec.config.hints.kind):
+    if codec.config.hints.kind not in recipe.hints:
         raise RecipeError(
-            f"this recipe is for hints of kind '{recipe.hints}'; those of {options.builds_on} are of kind "
-            f"'{codec.config.hints.kind}'."
+            f"this recipe is for hints of kind {' or '.join(recipe.hints)}; those of {options.builds_on} are of kind "
+            f"{codec.config.hints.kind}: take another recipe (madiff-denoiser-motion is for flow), or another codec."
         )
     for network in (codec.codec, codec.events):
         if network is not None:
