@@ -395,6 +395,18 @@ def test_the_absolute_term_is_the_mean_difference_of_pictures_in_zero_to_one():
     assert float(scored.logs["hidden"]) == pytest.approx(7 / 9)
 
 
+@pytest.mark.parametrize("least_trust", [0.0, 0.25, 1.0])
+def test_looks_of_a_guess_from_pure_noise_count_as_much_as_the_least_trust(least_trust: float):
+    clean = torch.rand(1, 3, FRAMES, 32, 32, generator=seeded())
+    guessed = clean + 0.1 * torch.randn(clean.shape, generator=seeded(1))
+    visible = ends_visible(1, 32, 32)
+    looks = [
+        objective(least_trust=least_trust)(guessed, clean, visible, trust=torch.tensor([trust]), progress=1.0).terms
+        for trust in (0.0, 1.0)
+    ]
+    assert float(looks[0]["perceptual"]) == pytest.approx(least_trust * float(looks[1]["perceptual"]))
+
+
 def test_looks_come_in_as_training_goes_on():
     assert [rise_at(progress) for progress in (0.0, 0.2, 0.5, 0.8, 1.0)] == pytest.approx([0, 0, 0.5, 1, 1])
     clean = torch.rand(1, 3, FRAMES, 32, 32, generator=seeded())

@@ -34,13 +34,19 @@ class MividWeights:
             the absolute one, whatever its scale; "none" leaves absolute differences alone.
         perceptual: Weight of the perceptual term at the end.
         temporal: Weight of differences between successive frames.
+        least_trust: The perceptual term counts at least this much, however noisy a clip was. 0 leaves it to the share
+            of signal: what samplers of many steps want. 1 is for a network that is used in one step, whose first
+            guess is the picture.
     """
 
     adaptive: Literal["schedule", "balanced", "none"] = "schedule"
     perceptual: float = 0.1
     temporal: float = 0.1
+    least_trust: float = 0.0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.least_trust <= 1:
+            raise RecipeError(f"least_trust is a weight in [0, 1]; got {self.least_trust}.")
         if min(self.perceptual, self.temporal) < 0:
             raise RecipeError(f"weights cannot be negative; got {self.perceptual} and {self.temporal}.")
 
@@ -87,7 +93,7 @@ class MividObjective:
             terms["temporal"] = self.weights.temporal * _temporal(guessed, clean, hidden)
         logs = {"hidden": hidden.mean().detach(), "error": each.mean().detach()}
         if self.weights.adaptive != "none" and self.weights.perceptual and rise > 0:
-            looks = self._perceptual(guessed, clean, visible, trust)
+            looks = self._perceptual(guessed, clean, visible, trust.clamp(min=self.weights.least_trust))
             terms["perceptual"] = self._look_weight(rise, absolute, looks) * looks
             logs["looks"] = looks.detach()
         return LossTerms(terms, logs)
