@@ -234,14 +234,18 @@ def test_a_misused_command_exits_with_2(clip: Path, tmp_path: Path) -> None:
     assert "Traceback" not in command("interpolate", clip, "--nonsense").stderr
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stopped_run_leaves_no_file(sent: signal.Signals, code: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("sent", "code", "said"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_a_stopped_run_leaves_no_file_and_says_so(sent: signal.Signals, code: int, said: str, tmp_path: Path) -> None:
     source = make_clip(tmp_path / "clip.mp4", textures(200))
     line = [sys.executable, "-m", "midframe.cli", "interpolate", str(source), str(tmp_path / "out.mp4")]
     # A shell starts its background jobs, and so these tests in one, with Ctrl-C ignored; a child would inherit that.
     # A part ends with its gap, and a finished one is kept: one of so many frames takes twenty seconds.
     process = subprocess.Popen(
         [*line, "--multi", "20000", *BLEND],
+        stderr=subprocess.PIPE,
+        text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     begun, started = tmp_path / ".out.mp4.midframe" / "000000.partial", time.monotonic()
@@ -253,7 +257,9 @@ def test_a_stopped_run_leaves_no_file(sent: signal.Signals, code: int, tmp_path:
         time.sleep(0.01)
     process.send_signal(sent)
     started = time.monotonic()
-    assert process.wait(timeout=60) == code
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert errors == f"midframe: {said}.\n"
     assert time.monotonic() - started < 60
     assert list(tmp_path.iterdir()) == [source]
 

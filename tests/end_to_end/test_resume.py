@@ -50,9 +50,9 @@ def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segments, "FEWEST_FRAMES", SEGMENT_FRAMES)
 
 
-def clip(folder: Path, name: str = "in.mp4") -> Path:
-    """Two scenes at a variable rate, with sound."""
-    frames = textures(11) + [255 - frame for frame in textures(9, seed=4)]
+def clip(folder: Path, name: str = "in.mp4", second: int = 9) -> Path:
+    """Two scenes at a variable rate, with sound; frames of the second may be chosen."""
+    frames = textures(11) + [255 - frame for frame in textures(second, seed=4)]
     times = [40 * k + 13 * (k % 3 == 1) for k in range(len(frames))]
     return make_clip(folder / name, frames, Recipe(times=times, time_base=Fraction(1, 1000), audio=0.8))
 
@@ -95,7 +95,8 @@ def test_goes_on_behind_the_last_finished_segment(tmp_path: Path, call: int):
 
 
 def test_stopped_again_and_again(tmp_path: Path):
-    source, whole, target = clip(tmp_path), tmp_path / "whole.mkv", tmp_path / "out.mkv"
+    # Long enough for three times six calls, and what the encoder finishes of the last of them.
+    source, whole, target = clip(tmp_path, second=19), tmp_path / "whole.mkv", tmp_path / "out.mkv"
     run(source, whole)
     left = [stop(source, target, 6) for _ in range(3)]
     assert left == sorted(left)
@@ -319,6 +320,11 @@ def test_goes_on_after_sigterm_and_says_so(tmp_path: Path):
     assert process.returncode == 143
     assert "the same command goes on from there" in said
     assert not target.exists()
+    other = [*command_line(source, target), "--codec", "h265"]
+    refused = subprocess.run(other, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert refused.returncode == 1
+    assert "other options" in refused.stderr
+    assert "goes on" not in refused.stderr, "said of the very command that was refused"
     subprocess.run(command_line(source, target), check=True, capture_output=True, timeout=PATIENCE_SECONDS)
     assert shown(target) == shown(whole)
 

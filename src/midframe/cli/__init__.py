@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from multiprocessing import parent_process
 from types import FrameType
 
 from midframe.core.errors import MidframeError, UsageError
@@ -20,18 +21,19 @@ def main() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     from midframe.cli.app import app
 
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, _stop)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as in the background of a shell
+        signal.signal(signal.SIGINT, _stop)
     try:
         app(prog_name="midframe")
     except MidframeError as error:
         print(f"midframe: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(MISUSED if isinstance(error, UsageError) else FAILED)
-    except KeyboardInterrupt:
-        print("midframe: interrupted.", file=sys.stderr)
-        sys.exit(INTERRUPTED)
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
+def _stop(number: int, frame: FrameType | None) -> None:
     """Leave as an error does: what was begun is cleaned up on the way out."""
-    print("midframe: terminated.", file=sys.stderr)
-    sys.exit(TERMINATED)
+    word, code = ("terminated", TERMINATED) if number == signal.SIGTERM else ("interrupted", INTERRUPTED)
+    if parent_process() is None:  # Ctrl-C reaches forked helpers too: one of all says so.
+        print(f"midframe: {word}.", file=sys.stderr)
+    sys.exit(code)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +14,7 @@ from midframe.cli import options
 from midframe.cli.progress import print_event, show_progress
 
 if TYPE_CHECKING:
-    from midframe.engine import RunResult
+    from midframe.engine import Progress, RunResult
 
 
 def interpolate(
@@ -101,7 +101,14 @@ def interpolate(
     )
     to_pipe = target == "-"  # where nothing but pictures may go
     console = Console(markup=False, highlight=False, stderr=to_pipe)  # names of files may hold brackets
-    with _says_where_to_go_on(target), show_progress(console) as progress:
+    begun: list[Progress] = []
+
+    def watched(state: Progress) -> None:
+        begun[:] = [state]
+        progress(state)
+
+    # A map of confidence begins anew with the whole run.
+    with _says_where_to_go_on(target, lambda: bool(begun) and confidence is None), show_progress(console) as progress:
         result = api.interpolate_video(
             source,
             target,
@@ -128,14 +135,14 @@ def interpolate(
             memory=memory,
             executor=LocalExecutor(jobs) if jobs > 1 else None,
             sidecar=sidecar,
-            progress=progress,
+            progress=watched,
         )
     _report(result, console)
 
 
 @contextmanager
-def _says_where_to_go_on(target: str) -> Iterator[None]:
-    """When the block is left early, say that what is finished waits."""
+def _says_where_to_go_on(target: str, goes_on: Callable[[], bool]) -> Iterator[None]:
+    """When the block is left early, say that what is finished waits, unless the command itself was refused."""
     from midframe.engine.work_folder import holds_segments, work_folder_of
     from midframe.video.formats import named_target
 
@@ -144,7 +151,7 @@ def _says_where_to_go_on(target: str) -> Iterator[None]:
     except BaseException:
         folder = work_folder_of(named_target(target))
         with suppress(OSError):  # a name that no folder can have
-            if holds_segments(folder):
+            if goes_on() and holds_segments(folder):
                 typer.echo(
                     f"midframe: finished parts wait in {folder}; the same command goes on from there.", err=True
                 )
