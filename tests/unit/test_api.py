@@ -78,6 +78,13 @@ def test_a_factory_is_told_everything_resolved(told: list[LoadOptions], tmp_path
     ]
 
 
+def test_paths_and_devices_may_be_text_or_objects(told: list[LoadOptions], tmp_path: Path) -> None:
+    weights = tmp_path / "w.safetensors"
+    weights.touch()
+    api.load("rife", weights=str(weights), device=torch.device("cpu"), precision=torch.float32)
+    assert (told[0].weights, told[0].device, told[0].precision) == (weights, torch.device("cpu"), torch.float32)
+
+
 def test_who_may_be_told_of_motion_can_load_it_in_another_process_too(told: list[LoadOptions]) -> None:
     api.load("madiff", device="cpu", precision="fp32")
     api.load("rife", device="cpu")

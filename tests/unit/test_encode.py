@@ -146,6 +146,11 @@ def test_a_rate_control_of_ones_own_replaces_the_default(info):
         ({"codec": "mpeg4", "quality": 20}, "no constant rate factor"),
         ({"encoder_options": {"crff": "3"}}, "libx264 has no option 'crff'. Did you mean 'crf'?"),
         ({"codec": "mpeg4", "preset": "fast"}, "mpeg4 has no presets"),
+        ({"preset": "ultrafats"}, "no preset of libx264 'ultrafats'. Did you mean 'ultrafast'?"),
+        ({"codec": "libsvtav1", "preset": "fast"}, "a number, -2 to 13; got 'fast'"),
+        ({"codec": "libsvtav1", "preset": "14"}, "a number, -2 to 13; got '14'"),
+        ({"quality": 99}, "between 0 and 51 here, lower is better; got 99"),
+        ({"quality": -3}, "between 0 and 51 here"),
         ({"codec": "prores_ks"}, "mp4 cannot hold what prores_ks encodes"),
     ],
 )

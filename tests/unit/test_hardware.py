@@ -85,6 +85,12 @@ def test_fp32_is_granted_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve_precision("fp32", CPU) is torch.float32
 
 
+def test_types_of_pytorch_are_taken_as_they_are() -> None:
+    assert resolve_precision(torch.float32, torch.device("cpu")) is torch.float32
+    with pytest.raises(UnknownNameError, match=r"no precision .torch\.int8."):
+        resolve_precision(torch.int8, torch.device("cpu"))
+
+
 def test_an_unknown_precision_suggests_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match=r"no precision 'fp23'\. Did you mean 'fp32'"):
         resolve_precision("fp23", CPU)

@@ -68,8 +68,10 @@ def test_other_words_are_refused_with_an_example(text: str):
 
 
 def test_a_size_without_a_unit_that_no_run_could_keep_is_refused():
-    with pytest.raises(UsageError, match="write the unit"):
+    with pytest.raises(UsageError, match=r"at least 100 MB of memory; got 4\. Write the unit"):
         parse_size("4")
+    with pytest.raises(UsageError, match=r"at least 100 MB of memory; got 10MB\.$"):
+        parse_size("10MB")
 
 
 def test_the_tightest_control_group_counts_in_either_version(tmp_path: Path):

@@ -52,6 +52,15 @@ def test_an_untrained_network_is_the_temporal_blend(changes: dict[str, Any]):
     assert torch.allclose(made, expected, atol=1e-5)
 
 
+def test_attention_is_the_same_with_a_gradient_and_without():
+    block = TemporalBlock(24, 2)
+    torch.nn.init.normal_(block.merge.weight, generator=seeded())
+    features = torch.randn(2, 24, FRAMES, 3, 4, generator=seeded(1))
+    with torch.no_grad():
+        fused = block(features)
+    assert torch.allclose(block(features), fused, atol=1e-5)
+
+
 def test_patches_come_back_to_their_place():
     network = MaskedVideoNetwork(replace(SMALL_MIVID, patch=2))
     centre = network.leave.conv.weight.new_zeros(12, network.leave.conv.in_channels, 3, 3)

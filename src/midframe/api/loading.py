@@ -30,9 +30,9 @@ LOADED: WeakKeyDictionary[Interpolator, tuple[str, LoadOptions]] = WeakKeyDictio
 def load(
     name: str = DEFAULT_METHOD,
     *,
-    weights: Path | None = None,
-    device: str = "auto",
-    precision: str = "auto",
+    weights: Path | str | None = None,
+    device: str | torch.device = "auto",
+    precision: str | torch.dtype = "auto",
     scale: str | float | Fraction = "auto",
     tta: bool = False,
     steps: int | None = None,
@@ -45,8 +45,9 @@ def load(
         name: A name from `methods()`.
         weights: A file of your own, or a folder for a method on a published model; by default the weights that ship
             with the package.
-        device: `auto` (the first CUDA device, or else the CPU), `cpu`, `cuda` or `cuda:N`.
-        precision: `auto` (fp16 on CUDA, bf16 on a CPU that has it, else fp32), `fp32`, `bf16` or `fp16`.
+        device: `auto` (the first CUDA device, or else the CPU), `cpu`, `cuda` or `cuda:N`; or PyTorch's own.
+        precision: `auto` (fp16 on CUDA, bf16 on a CPU that has it, else fp32), `fp32`, `bf16` or `fp16`; or PyTorch's
+            own.
         scale: Resolution of the flow relative to the frame: 1, 1/2, 1/4, or `auto` for the method's choice.
         tta: Average with the result for the mirrored frames.
         steps: From noise to picture, for a method that samples; by default the number in its weights.
@@ -68,10 +69,10 @@ def load(
         raise UsageError(f"Method '{name}' makes single frames, not clips of {frames}; these do: {able_to('clips')}.")
     if settings and not registration.settings:
         raise UsageError(f"Method '{name}' has no settings of its own; these do: {able_to('settings')}.")
-    resolved_device = resolve_device(device)
+    resolved_device = resolve_device(str(device))
     resolved_precision = resolve_precision(precision, resolved_device)
     options = LoadOptions(
-        weights=weights_of(name, weights),
+        weights=weights_of(name, None if weights is None else Path(weights)),
         device=resolved_device,
         precision=resolved_precision,
         scale=resolved_scale,

@@ -17,7 +17,7 @@ from midframe.core.errors import UnknownNameError, UsageError
 from midframe.core.executor import Executor
 from midframe.core.method import ClipInterpolator, ClipProgress, Interpolator
 from midframe.core.options import LoadOptions
-from midframe.core.rate import Number, RampPoints, parse_rate, rate_rule
+from midframe.core.rate import Number, RampPoints, parse_rate, parse_times, rate_rule
 from midframe.core.work_size import Resizable
 from midframe.engine import Plan, Progress, RunResult, interpolate_pair, make_plan, run_video
 from midframe.engine.alpha import alike
@@ -68,7 +68,7 @@ def interpolate_video(
     device: str | None = None,
     input_rate: Number | None = None,
     fps: Number | None = None,
-    multi: int | None = None,
+    multi: Number | None = None,
     slow: Number | None = None,
     vfr: bool = False,
     ramp: RampPoints | None = None,
@@ -181,7 +181,7 @@ def plan_video(
     device: str | None = None,
     input_rate: Number | None = None,
     fps: Number | None = None,
-    multi: int | None = None,
+    multi: Number | None = None,
     slow: Number | None = None,
     vfr: bool = False,
     ramp: RampPoints | None = None,
@@ -229,7 +229,7 @@ def interpolate_pictures(
     before: Path | str,
     after: Path | str,
     folder: Path | str,
-    times: Sequence[Fraction] = (Fraction(1, 2),),
+    times: Sequence[Number] = (Fraction(1, 2),),
     *,
     method: str | Interpolator = DEFAULT_METHOD,
     device: str | None = None,
@@ -259,14 +259,15 @@ def interpolate_pictures(
         UsageError: Times outside (0, 1) or out of order, or none.
         WriteError: The folder or a file cannot be written.
     """
-    if not times:
+    instants = parse_times(times)
+    if not instants:
         raise UsageError("At least one time between the two pictures is needed, such as 1/2.")
     interpolator, place = placed(method, device)
     pair = [read_picture(Path(path), alpha=True, allow_loss=allow_loss) for path in (before, after)]
     pictures = interpolate_pair(
         interpolator,
         *alike(*pair),
-        times,
+        instants,
         device=place,
         seed=seed,
     )

@@ -32,6 +32,9 @@ Uncertainty: TypeAlias = Float[Tensor, "batch time 1 height width"]
 class AnyTime:
     """The method synthesises any instant in (0, 1)."""
 
+    def __str__(self) -> str:
+        return "any instant"
+
     def accepts(self, time: Fraction) -> bool:
         return 0 < time < 1
 
@@ -39,6 +42,9 @@ class AnyTime:
 @dataclass(frozen=True)
 class Midpoint:
     """The method synthesises the instant 1/2 only."""
+
+    def __str__(self) -> str:
+        return "midpoints"
 
     def accepts(self, time: Fraction) -> bool:
         return time == Fraction(1, 2)
@@ -49,6 +55,9 @@ class Grid:
     """The method synthesises the instants k / parts, 0 < k < parts."""
 
     parts: int
+
+    def __str__(self) -> str:
+        return f"multiples of 1/{self.parts}"
 
     def accepts(self, time: Fraction) -> bool:
         return 0 < time < 1 and (time * self.parts).denominator == 1

@@ -57,6 +57,10 @@ class Ramp:
         if self.rate is not None and self.rate <= 0:
             raise UsageError(f"A frame rate must be positive; got {self.rate}.")
 
+    def __str__(self) -> str:
+        points = ",".join(f"{moment}:{speed}" for moment, speed in self.points)
+        return f"ramp {points}{'' if self.rate is None else f', fps {self.rate}'}"
+
     @property
     def slowest(self) -> Fraction:
         return min(speed for _, speed in self.points)

@@ -47,10 +47,21 @@ def parse_rate(value: Number) -> Fraction:
     return _EXACT.get(rate, rate)
 
 
+def parse_times(times: Sequence[Number]) -> list[Fraction]:
+    """Instants as exact fractions.
+
+    Raises:
+        UsageError: Not a sequence of numbers.
+    """
+    if isinstance(times, str):
+        raise UsageError(f"Times are a sequence, such as ['1/4', '1/2']; got '{times}'.")
+    return [_parse(time, "A time") for time in times]
+
+
 def rate_rule(
     *,
     fps: Number | None = None,
-    multi: int | None = None,
+    multi: Number | None = None,
     slow: Number | None = None,
     vfr: bool = False,
     ramp: RampPoints | None = None,
@@ -86,7 +97,10 @@ def rate_rule(
         return SlowDown(_parse(slow, "A slow-motion factor"), rate)
     if rate is not None:
         return ToRate(rate)
-    return Multiply(2 if multi is None else multi)
+    parts = _parse(2 if multi is None else multi, "A multiple of the frames")
+    if parts.denominator != 1:
+        raise UsageError(f"multi divides each gap into a whole number of parts; got {multi}. For others take fps.")
+    return Multiply(parts.numerator)
 
 
 def parse_ramp(points: RampPoints) -> tuple[tuple[Fraction, Fraction], ...]:

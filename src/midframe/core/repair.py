@@ -33,6 +33,9 @@ class Repair:
     end: Fraction = Fraction(0)
     missing: int = 0
 
+    def __str__(self) -> str:
+        return f"repair, {self.missing} missing, {self.end} s"
+
     def sentence(self) -> str:
         """For a person."""
         return f"{self.missing} frames are missing from the cadence; these, and all that do not decode, are made anew"

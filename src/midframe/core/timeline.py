@@ -84,6 +84,9 @@ class ToRate:
         if self.rate <= 0:
             raise UsageError(f"A frame rate must be positive; got {self.rate}.")
 
+    def __str__(self) -> str:
+        return f"fps {self.rate}"
+
 
 @dataclass(frozen=True)
 class Multiply:
@@ -98,6 +101,9 @@ class Multiply:
     def __post_init__(self) -> None:
         if self.factor < 1:
             raise UsageError(f"Frames can be multiplied by 1 or more; got {self.factor}.")
+
+    def __str__(self) -> str:
+        return f"multi {self.factor}"
 
 
 @dataclass(frozen=True)
@@ -115,6 +121,9 @@ class SlowDown:
             raise UsageError(f"Time can be stretched by a positive factor; got {self.factor}.")
         if self.rate is not None and self.rate <= 0:
             raise UsageError(f"A frame rate must be positive; got {self.rate}.")
+
+    def __str__(self) -> str:
+        return f"slow {self.factor}{'' if self.rate is None else f', fps {self.rate}'}"
 
 
 RateRule: TypeAlias = ToRate | Multiply | SlowDown | Ramp | Repair

@@ -48,16 +48,19 @@ def resolve_device(name: str) -> torch.device:
     return torch.device("cuda", number)
 
 
-def resolve_precision(name: str, device: torch.device) -> torch.dtype:
+def resolve_precision(name: str | torch.dtype, device: torch.device) -> torch.dtype:
     """Turn a name into a number format that the device computes in.
 
     Args:
-        name: `fp32`, `bf16`, `fp16`, or `auto`: fp16 on CUDA, bf16 on a CPU that has it, else fp32.
+        name: `fp32`, `bf16`, `fp16`, or `auto`: fp16 on CUDA, bf16 on a CPU that has it, else fp32;
+            or a type of PyTorch.
 
     Raises:
         UnknownNameError: Another name.
         DeviceError: A format that the device has no instructions for.
     """
+    if isinstance(name, torch.dtype):
+        name = next((known for known, precision in PRECISIONS.items() if precision == name), str(name))
     if name == "auto":
         if device.type == "cuda":
             return torch.float16

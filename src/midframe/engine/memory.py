@@ -74,7 +74,8 @@ def parse_size(text: str | int) -> int:
         raise UsageError(f"A size of memory is written as 4GB, 800MB or 2GiB; got '{text}'.")
     size = int(float(found[1]) * unit)
     if size < SMALLEST_BOUND:
-        raise UsageError(f"A bound of {text} is less than any run needs; write the unit: 4GB, 800MB, 2GiB.")
+        hint = "" if found[2] else " Write the unit: 4GB, 800MB, 2GiB."
+        raise UsageError(f"Any run needs at least {in_words(SMALLEST_BOUND)} of memory; got {text}.{hint}")
     return size
 
 

@@ -11,7 +11,7 @@ import av
 
 from midframe.core.errors import UsageError
 from midframe.video.colour import bit_depth, has_alpha, is_grey, is_rgb
-from midframe.video.encoders import encoder_named, memory_formats, quality_scale
+from midframe.video.encoders import check_preset, encoder_named, memory_formats, quality_scale
 from midframe.video.formats import Format, format_of
 from midframe.video.probe import VideoInfo
 from midframe.video.streams import codecs_of
@@ -170,8 +170,8 @@ def _encoder_options(name: str, options: EncodeOptions) -> dict[str, str]:
         if key not in known:
             near = difflib.get_close_matches(key, sorted(known), n=1)
             raise UsageError(f"{name} has no option '{key}'.{f' Did you mean {near[0]!r}?' if near else ''}")
-    if options.preset is not None and "preset" not in known:
-        raise UsageError(f"{name} has no presets; pass its own options for speed instead.")
+    if options.preset is not None:
+        check_preset(name, options.preset)
     scale = quality_scale(name)
     if options.quality is not None and (scale is None or not scale.options):
         raise UsageError(f"{name} has no constant rate factor; pass its own quality option instead.")

@@ -12,7 +12,7 @@ import av
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 
-from midframe.core.errors import UsageError
+from midframe.core.errors import UnknownNameError, UsageError
 
 SHORT_NAMES: Mapping[str, tuple[str, ...]] = {
     "h264": ("libx264", "libopenh264", "h264_videotoolbox", "h264_nvenc", "h264_qsv", "h264_amf"),
@@ -32,6 +32,7 @@ class QualityScale:
 
     Attributes:
         default: Loss that is not seen; None where the encoder decides well by itself.
+        limits: Lowest and highest number of the scale.
         options: Set together; `{}` stands for the quality. Encoders let them win over other rate controls.
         unit: What one step of the scale is in the option.
         others: Further options that the quality or a bearable speed depends on.
@@ -39,41 +40,57 @@ class QualityScale:
     """
 
     default: int | None
+    limits: tuple[int, int]
     options: Mapping[str, str]
     unit: int = 1
     others: Mapping[str, str] = field(default_factory=dict)
     higher_is_better: bool = False
 
     def setting(self, quality: int | None) -> dict[str, str]:
-        """The options for a quality; for the default where None is asked for."""
+        """The options for a quality; for the default where None is asked for.
+
+        Raises:
+            UsageError: A number outside the scale.
+        """
         quality = self.default if quality is None else quality
         if quality is None:
             return dict(self.others)
+        lowest, highest = self.limits
+        if not lowest <= quality <= highest:
+            better = "higher" if self.higher_is_better else "lower"
+            raise UsageError(f"Quality lies between {lowest} and {highest} here, {better} is better; got {quality}.")
         return {key: value.format(quality * self.unit) for key, value in self.options.items()} | dict(self.others)
 
 
+X26X_PRESETS = (
+    *("ultrafast", "superfast", "veryfast", "faster", "fast"),
+    *("medium", "slow", "slower", "veryslow", "placebo"),
+)
+"""Of x264 and x265, which FFmpeg hands on as text without knowing them."""
 CRF = {"crf": "{}"}
 QUALITY: Mapping[str, QualityScale] = {
-    "libx264": QualityScale(16, CRF, others={"preset": "medium"}),
-    "libx265": QualityScale(18, CRF, others={"preset": "medium"}),
-    "libvpx-vp9": QualityScale(20, CRF | {"b": "0"}, others={"row-mt": "1"}),
-    "libsvtav1": QualityScale(20, CRF, others={"preset": "6"}),
-    "libaom-av1": QualityScale(20, CRF, others={"cpu-used": "6"}),
+    "libx264": QualityScale(16, (0, 51), CRF, others={"preset": "medium"}),
+    "libx265": QualityScale(18, (0, 51), CRF, others={"preset": "medium"}),
+    "libvpx-vp9": QualityScale(20, (0, 63), CRF | {"b": "0"}, others={"row-mt": "1"}),
+    "libsvtav1": QualityScale(20, (1, 63), CRF, others={"preset": "6"}),
+    "libaom-av1": QualityScale(20, (0, 63), CRF, others={"cpu-used": "6"}),
     # Its profile follows the pixel format: HQ, or 4444.
-    "prores_ks": QualityScale(None, {"flags": "+qscale", "global_quality": "{}"}, unit=118),
-    "libwebp": QualityScale(None, {"quality": "{}"}, higher_is_better=True),
-    "mjpeg": QualityScale(2, {"flags": "+qscale", "global_quality": "{}"}, unit=118),
+    "prores_ks": QualityScale(None, (1, 64), {"flags": "+qscale", "global_quality": "{}"}, unit=118),
+    "libwebp": QualityScale(None, (0, 100), {"quality": "{}"}, higher_is_better=True),
+    "mjpeg": QualityScale(2, (1, 31), {"flags": "+qscale", "global_quality": "{}"}, unit=118),
     # Slices of their own checksums; each frame by itself.
-    "ffv1": QualityScale(None, {}, others={"level": "3", "g": "1", "slicecrc": "1"}),
+    "ffv1": QualityScale(None, (0, 0), {}, others={"level": "3", "g": "1", "slicecrc": "1"}),
 }
 # Suffix of an encoder in hardware -> its makers' way to say a constant quality.
 HARDWARE_QUALITY: Mapping[str, QualityScale] = {
-    "_nvenc": QualityScale(19, {"rc": "vbr", "cq": "{}", "b": "0"}),
-    "_qsv": QualityScale(19, {"global_quality": "{}"}),
-    "_vaapi": QualityScale(19, {"rc_mode": "CQP", "global_quality": "{}"}),
+    "_nvenc": QualityScale(19, (1, 51), {"rc": "vbr", "cq": "{}", "b": "0"}),
+    "_qsv": QualityScale(19, (1, 51), {"global_quality": "{}"}),
+    "_vaapi": QualityScale(19, (1, 52), {"rc_mode": "CQP", "global_quality": "{}"}),
     # Its steps are FFmpeg's units of lambda.
-    "_videotoolbox": QualityScale(75, {"flags": "+qscale", "global_quality": "{}"}, unit=118, higher_is_better=True),
-    "_amf": QualityScale(18, {"rc": "cqp", "qp_i": "{}", "qp_p": "{}"}),
+    "_videotoolbox": QualityScale(
+        75, (1, 100), {"flags": "+qscale", "global_quality": "{}"}, unit=118, higher_is_better=True
+    ),
+    "_amf": QualityScale(18, (0, 51), {"rc": "cqp", "qp_i": "{}", "qp_p": "{}"}),
 }
 
 
@@ -97,6 +114,31 @@ def quality_scale(encoder: str) -> QualityScale | None:
     if encoder in QUALITY:
         return QUALITY[encoder]
     return next((scale for suffix, scale in HARDWARE_QUALITY.items() if encoder.endswith(suffix)), None)
+
+
+def check_preset(encoder: str, preset: str) -> None:
+    """Refuse a speed that an encoder does not have.
+
+    Raises:
+        UsageError: Another name, a number outside the encoder's, or an encoder without presets.
+    """
+    supported = av.CodecContext.create(encoder, "w").supported_options
+    found = next((option for option in (*supported.generic, *supported.private) if option.name == "preset"), None)
+    if found is None:
+        raise UsageError(f"{encoder} has no presets; pass its own options for speed instead.")
+    names = [choice.name for choice in found.choices]
+    if encoder in ("libx264", "libx265"):
+        names = list(X26X_PRESETS)
+    if names:
+        if preset not in names:
+            raise UnknownNameError(f"preset of {encoder}", preset, names)
+    elif found.min < found.max:
+        try:
+            fits = found.min <= int(preset) <= found.max
+        except ValueError:
+            fits = False
+        if not fits:
+            raise UsageError(f"A preset of {encoder} is a number, {found.min:g} to {found.max:g}; got '{preset}'.")
 
 
 def is_hardware(encoder: str) -> bool:

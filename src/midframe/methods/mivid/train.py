@@ -129,7 +129,8 @@ class MividTask:
         seed: int = 0,
     ) -> None:
         self.recipe, self.progress, self.seed = recipe, progress, seed
-        self.network = MaskedVideoNetwork(recipe.mivid)
+        # In bfloat16 convolutions are faster in this order of memory.
+        self.network = MaskedVideoNetwork(recipe.mivid).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.objective = MividObjective(recipe.weights, distance)
         self.levels = recipe.mivid.levels()
 
