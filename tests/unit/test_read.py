@@ -1,11 +1,13 @@
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 
 from clips import Recipe, make_clip, packet_times, textures
 from midframe.core.errors import MediaError, UsageError
 from midframe.video import VideoReader, probe, read_frame, read_frames_at, scan_times
+from midframe.video.span import read_frames
 
 MILLISECOND = Fraction(1, 1000)
 TRANSPORT_PACKET = 188  # bytes
@@ -57,6 +59,42 @@ def test_a_number_beyond_the_end_is_refused(tmp_path):
         read_frame(path, 3)
     with pytest.raises(UsageError, match="numbered from 0; got -1"):
         read_frame(path, -1)
+
+
+def avi_with_b_frames(folder, **options):
+    """AVI holds stamps of decoding alone."""
+    return make_clip(folder / "clip.avi", textures(60, brightness=40), Recipe(rate=Fraction(25), options=options))
+
+
+@pytest.mark.parametrize("options", [{}, {"b-adapt": "0"}, {"b-adapt": "0", "bf": "3", "b-pyramid": "none", "g": "12"}])
+def test_an_avi_with_frames_out_of_order_keeps_them_all_in_their_order(tmp_path, options):
+    path = avi_with_b_frames(tmp_path, crf="5", **options)
+    frames, notes = read(path)
+    assert notes == []
+    assert [frame.time for frame in frames] == [Fraction(k, 25) for k in range(60)]
+    assert scan_times(probe(path)) == [frame.time for frame in frames]
+    assert "not when they are shown" in probe(path).notes[0]
+    for frame, picture in zip(frames, textures(60, brightness=40), strict=True):
+        assert np.abs(frame.pixels.astype(int) - picture).mean() < CODED_ERROR
+    assert [frame.index for frame in read_frames(probe(path), 30, 35)] == [30, 31, 32, 33, 34]
+
+
+def test_a_damaged_frame_of_such_an_avi_leaves_the_others_at_their_times(tmp_path):
+    path = avi_with_b_frames(tmp_path, g="12", crf="5")
+    whole, _ = read(path)
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        lost = [packet for packet in container.demux(video=0) if packet.size][30]
+        place = data.index(bytes(lost))
+    data[place : place + lost.size] = bytes(lost.size)
+    path.write_bytes(data)
+    frames, notes = read(path, skip_damaged=True)
+    assert notes
+    assert 57 <= len(frames) < 60
+    expected = {frame.time: frame.pixels for frame in whole}
+    for frame in frames:
+        if frame.time < Fraction(24, 25) or frame.time >= Fraction(36, 25):  # outside the group of the damage
+            assert np.array_equal(frame.pixels, expected[frame.time])
 
 
 def truncated(folder):

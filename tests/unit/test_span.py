@@ -11,7 +11,7 @@ from midframe.video import VideoReader, probe
 from midframe.video import span as span_room
 from midframe.video.span import read_frames, read_span
 
-SHORT_GROUPS = {"qp": "0", "preset": "medium", "g": "5", "bf": "2"}
+SHORT_GROUPS = {"qp": "1", "preset": "medium", "g": "5", "bf": "2"}
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -128,6 +129,7 @@ class VideoReader:
 
     def _decoded(self, container: Container, stream: Stream, decoder: Decoder) -> Iterator[VideoFrame]:
         packets = container.demux(stream)
+        order = _ShownInOrder(self.info) if self.info.lacks_presentation_times else None
         damaged = False
         while True:
             try:
@@ -140,13 +142,19 @@ class VideoReader:
             left: list[VideoFrame] = []
             if damaged and self.keep_stored and packet.is_keyframe:
                 left, decoder, damaged = *_renewed(decoder), False
+            if order is not None:
+                order.enter(packet)
             try:
                 frames = left + decoder.decode(packet)
             except (FFmpegError, OSError) as error:
                 damaged = True
                 self._damage("A frame does not decode", _seconds(packet), reason(error))
                 frames = left
+                if order is not None:
+                    order.lose()
             for frame in frames:
+                if order is not None:
+                    order.stamp(frame)
                 if frame.is_corrupt or packet.is_corrupt:
                     damaged = True
                     self._damage("A frame is damaged", _seconds(frame), "the decoder reports missing data")
@@ -225,6 +233,33 @@ class VideoReader:
         if not self.skip_damaged:
             raise MediaError(f"{self.info.path}: {sentence} Skip damaged frames to go on without them.")
         self.notes.append(sentence)
+
+
+class _ShownInOrder:
+    """Gives frames their times where packets are stamped for decoding: each takes the earliest that is left.
+
+    That is exact, since a decoder gives one frame for each packet, in the order in which they are shown. FFmpeg's
+    own programs take the stamp of the packet that pushed a frame out instead, which is late by the frames held back.
+    """
+
+    def __init__(self, info: VideoInfo) -> None:
+        self._start = info.start_time
+        self._left: deque[int] = deque()
+
+    def enter(self, packet: AnyPacket) -> None:
+        """Take the stamp of a packet that goes into the decoder."""
+        time = _seconds(packet)
+        if packet.size and packet.pts is not None and time is not None and time >= self._start:
+            self._left.append(packet.pts)
+
+    def lose(self) -> None:
+        """A packet gives no frame: those behind it keep their times, and the few held back are one late."""
+        if self._left:
+            self._left.popleft()
+
+    def stamp(self, frame: VideoFrame) -> None:
+        """Stamp the next frame that is shown."""
+        frame.pts = self._left.popleft() if self._left else None
 
 
 def _renewed(decoder: Decoder) -> tuple[list[VideoFrame], Decoder]:

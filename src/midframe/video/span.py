@@ -79,6 +79,8 @@ def _read(info: VideoInfo, times: Sequence[Fraction], wanted: range) -> Iterator
 
 def _read_from_key_frame(info: VideoInfo, times: Sequence[Fraction], wanted: range) -> Iterator[TimedFrame]:
     """The wanted frames in order, up to the first that does not come out whole."""
+    if info.lacks_presentation_times:
+        return  # which frame it is that comes out first is known from the start of the file alone
     numbers = {time: number for number, time in enumerate(times)}
     position = wanted.start
     with open_video(info.path, info.input_rate) as (container, stream):
