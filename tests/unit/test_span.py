@@ -56,7 +56,7 @@ def test_a_file_that_cannot_be_entered_is_read_from_the_start(info, monkeypatch)
 
 
 def test_packets_without_times_are_no_obstacle(info, monkeypatch):
-    monkeypatch.setattr(span_room, "scan_times", lambda info: None)
+    monkeypatch.setattr(span_room, "scan", lambda info: None)
     same(list(read_frames(info, 6, 9)), list(VideoReader(info))[6:9])
 
 

@@ -158,6 +158,11 @@ class VideoInfo:
         """What the source is called before a person."""
         return "standard input" if self.is_spooled else str(self.path)
 
+    @property
+    def usual_step(self) -> Fraction:
+        """Seconds from one frame to the next on average."""
+        return 1 / self.average_rate if self.average_rate else Fraction(1, 25)
+
 
 def probe(path: Path, input_rate: Fraction | None = None) -> VideoInfo:
     """Read the facts about a video file, or about pictures; decodes a few frames of the start.
@@ -312,10 +317,18 @@ def open_decoder(stream: Stream) -> Decoder:
     return decoder
 
 
+def seconds_of(stamped: VideoFrame | AnyPacket) -> Fraction | None:
+    """When a frame, or that of a packet, is shown, in seconds on the clock that all streams share."""
+    if stamped.pts is None or stamped.time_base is None:
+        return None
+    return stamped.pts * stamped.time_base
+
+
 def _start_time(frame: VideoFrame | None, stream: Stream) -> Fraction:
     """When a frame is shown, or without a stamp of its own when the stream starts, in seconds."""
-    if frame is not None and frame.pts is not None and frame.time_base is not None:
-        return frame.pts * frame.time_base
+    own = None if frame is None else seconds_of(frame)
+    if own is not None:
+        return own
     return (stream.start_time or 0) * (stream.time_base or Fraction(1, av.time_base))
 
 
