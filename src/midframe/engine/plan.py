@@ -58,7 +58,7 @@ from midframe.video.colour import has_alpha
 from midframe.video.copies import LONGEST_HOLD
 from midframe.video.cuts import LOOK_AHEAD
 from midframe.video.formats import check_rate, format_losses, format_notes, format_of
-from midframe.video.last_frame import LONGEST_FRAME_SECONDS, is_cut_short
+from midframe.video.last_frame import LONGEST_FRAME_SECONDS
 from midframe.video.scan import Scan, scan
 from midframe.video.write import MATROSKA_TICK
 
@@ -376,8 +376,7 @@ def _end(info: VideoInfo, scanned: Scan | None) -> Fraction | None:
     """When the last frame ends, in seconds since the first; where the file is cut short, when it should."""
     if scanned is None:
         return info.duration
-    step = scanned.end - scanned.times[-1]
-    if is_cut_short(info, scanned.end, step) and not _ends_early(info, scanned.times):
+    if scanned.is_cut_short and not _ends_early(info, scanned.times):
         return info.duration
     return scanned.end
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from av.error import FFmpegError
 
 from midframe.video.deinterlace import field_times
-from midframe.video.last_frame import TrackEnd
+from midframe.video.last_frame import TrackEnd, is_cut_short
 from midframe.video.probe import VideoInfo, open_video, seconds_of
 
 STEP_BACK_SECONDS = Fraction(1, 10)
@@ -28,6 +28,7 @@ class Scan:
 
     times: list[Fraction]
     end: Fraction
+    is_cut_short: bool = False
     left_out: int = 0
     step_back: Fraction | None = None
 
@@ -77,6 +78,7 @@ def scan(info: VideoInfo) -> Scan | None:
     return Scan(
         field_times(times) if info.deinterlace == "fields" else times,
         end,
+        is_cut_short(info, end, step),
         left_out,
         None if step_back is None else step_back - first,
     )
