@@ -34,6 +34,7 @@ class Recipe:
 
     Attributes:
         times: Stamp of each frame in ticks of `time_base`; evenly spaced from `rate` where absent.
+        last: Ticks for which the last frame stands; what the encoder supposes where absent.
         tags: Attributes of the codec context (colorspace, color_range, ...).
         audio: Seconds of AAC sound beside the video; none for 0.
         planes: Raw planes for each frame instead of RGB pixels.
@@ -43,6 +44,7 @@ class Recipe:
     rate: Fraction = Fraction(24)
     times: Sequence[int] | None = None
     time_base: Fraction | None = None
+    last: int | None = None
     codec: str = "libx264"
     pixel_format: str = "yuv420p"
     options: dict[str, str] = field(default_factory=lambda: {"qp": "0", "preset": "ultrafast"})
@@ -82,8 +84,8 @@ def make_clip(path: Path, frames: Sequence[np.ndarray], recipe: Recipe | None = 
                 frame.duration = stamps[index + 1] - stamp
             for name, value in recipe.tags.items():
                 setattr(frame, name, value)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+            container.mux(_lasting(stream.encode(frame), stamps[-1], recipe.last))
+        container.mux(_lasting(stream.encode(None), stamps[-1], recipe.last))
     return path
 
 
@@ -140,6 +142,14 @@ def packet_bytes(path: Path, kind: str) -> list[bytes]:
     with av.open(str(path)) as container:
         stream = next(stream for stream in container.streams if stream.type == kind)
         return [bytes(packet) for packet in container.demux(stream) if packet.size]
+
+
+def _lasting(packets: list[av.Packet], stamp: int, ticks: int | None) -> list[av.Packet]:
+    """Packets, of which the one with a stamp lasts for some ticks: encoders do not hand on a frame's duration."""
+    for packet in packets:
+        if ticks is not None and packet.pts == stamp:
+            packet.duration = ticks
+    return packets
 
 
 def _frame(pixels: np.ndarray, recipe: Recipe, index: int) -> av.VideoFrame:

@@ -52,7 +52,10 @@ def decode(path: Path) -> Decoded:
             if (container.streams.audio)
             else []
         )
-    return Decoded([time for time, _ in frames], [luma for _, luma in frames], sorted(sound), tick)
+    times = [time for time, _ in frames]
+    if path.suffix == ".avi":  # which stamps frames for decoding
+        times.sort()
+    return Decoded(times, [luma for _, luma in frames], sorted(sound), tick)
 
 
 def check_run(source: Path, target: Path, rule: RateRule, duration: Fraction, rate: Fraction) -> RunResult:

@@ -16,7 +16,7 @@ from midframe.video import VideoReader, probe
 from timing import MILLISECOND, check_run
 
 PLAIN = {"qp": "0", "preset": "ultrafast"}
-B_FRAMES = PLAIN | {"bf": "3", "b-adapt": "0"}
+B_FRAMES = PLAIN | {"qp": "1", "bf": "3", "b_strategy": "0"}  # without loss (qp 0) x264 makes none
 MPEG = {"qscale": "2"}
 NTSC = Fraction(30000, 1001)
 RULES = (ToRate(Fraction(60)), Multiply(2), SlowDown(Fraction(2)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 from fractions import Fraction
@@ -357,3 +358,21 @@ def test_a_reader_that_leaves_ends_the_run_in_one_sentence(tmp_path):
         assert process.wait(PATIENCE_SECONDS) == 1
     assert "Standard output cannot be written: Broken pipe" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no bound on the size of a file")
+def test_a_disk_that_takes_not_all_of_standard_output_is_no_success(tmp_path):
+    import resource
+
+    command = [sys.executable, "-m", "midframe.cli", "interpolate", str(film(tmp_path)), "-", "--method", "blend"]
+    whole = len(midframe(*command[3:]).stdout)
+    room = whole - 100  # the last write is short, and it takes one more to hear why
+
+    def bound() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+
+    with (tmp_path / "out.y4m").open("wb") as out:
+        done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, check=False, preexec_fn=bound)
+    assert done.returncode == 1
+    assert b"Standard output cannot be written: File too large" in done.stderr
+    assert b'"event": "done"' not in done.stderr

@@ -1,13 +1,20 @@
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 
+from blend import Blend
 from clips import Recipe, make_clip, packet_times, textures
 from midframe.core.errors import MediaError, UsageError
-from midframe.video import VideoReader, probe, read_frame, read_frames_at, scan_times
+from midframe.core.timeline import Multiply
+from midframe.engine import run_video
+from midframe.video import EncodeOptions, VideoReader, probe, read_frame, read_frames_at, scan_times
+from midframe.video.scan import scan
+from midframe.video.span import read_frames
 
 MILLISECOND = Fraction(1, 1000)
+B_FRAMES = {"qp": "1", "preset": "ultrafast", "bf": "2", "b_strategy": "0"}
 TRANSPORT_PACKET = 188  # bytes
 CODED_ERROR = 12  # levels; 4:2:0 blurs the colour edges of the texture
 
@@ -57,6 +64,83 @@ def test_a_number_beyond_the_end_is_refused(tmp_path):
         read_frame(path, 3)
     with pytest.raises(UsageError, match="numbered from 0; got -1"):
         read_frame(path, -1)
+
+
+def avi_with_b_frames(folder, **options):
+    """AVI holds stamps of decoding alone."""
+    return make_clip(folder / "clip.avi", textures(60, brightness=40), Recipe(rate=Fraction(25), options=options))
+
+
+@pytest.mark.parametrize("options", [{}, {"b_strategy": "0"}, {"b_strategy": "0", "b-pyramid": "none", "g": "12"}])
+def test_an_avi_with_frames_out_of_order_keeps_them_all_in_their_order(tmp_path, options):
+    path = avi_with_b_frames(tmp_path, crf="5", **options)
+    frames, notes = read(path)
+    assert notes == []
+    assert [frame.time for frame in frames] == [Fraction(k, 25) for k in range(60)]
+    assert scan_times(probe(path)) == [frame.time for frame in frames]
+    assert "not when they are shown" in probe(path).notes[0]
+    for frame, picture in zip(frames, textures(60, brightness=40), strict=True):
+        assert np.abs(frame.pixels.astype(int) - picture).mean() < CODED_ERROR
+    assert [frame.index for frame in read_frames(probe(path), 30, 35)] == [30, 31, 32, 33, 34]
+
+
+def test_a_damaged_frame_of_such_an_avi_leaves_the_others_at_their_times(tmp_path):
+    path = avi_with_b_frames(tmp_path, g="12", crf="5")
+    whole, _ = read(path)
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        lost = [packet for packet in container.demux(video=0) if packet.size][30]
+        place = data.index(bytes(lost))
+    data[place : place + lost.size] = bytes(lost.size)
+    path.write_bytes(data)
+    frames, notes = read(path, skip_damaged=True)
+    assert notes
+    assert 57 <= len(frames) < 60
+    expected = {frame.time: frame.pixels for frame in whole}
+    for frame in frames:
+        if frame.time < Fraction(24, 25) or frame.time >= Fraction(36, 25):  # outside the group of the damage
+            assert np.array_equal(frame.pixels, expected[frame.time])
+
+
+@pytest.fixture
+def long_last(tmp_path):
+    """An mp4 whose last frame stands for five seconds, as midframe writes it: its packet is not the last one."""
+    times = [k * 40 for k in range(30)]
+    recipe = Recipe(times=times, time_base=MILLISECOND, last=5000, options=B_FRAMES)
+    source = make_clip(tmp_path / "in.mkv", textures(30), recipe)
+    target = tmp_path / "long last.mp4"
+    run_video(source, target, Blend(), Multiply(2), encode=EncodeOptions(encoder_options=B_FRAMES), sidecar=False)
+    return target
+
+
+def test_a_last_frame_that_stands_long_is_no_damage(long_last):
+    info = probe(long_last)
+    frames, notes = read(long_last)
+    assert notes == []
+    assert (frames[-1].time, frames[-1].duration) == (Fraction(29, 25), 5)
+    found = scan(info)
+    assert (found.times[-1], found.end) == (frames[-1].time, info.duration)
+    (last,) = read_frames(info, len(frames) - 1, len(frames))
+    assert (last.time, last.duration) == (frames[-1].time, frames[-1].duration)
+
+
+def test_such_a_file_without_its_last_packet_is_truncated_all_the_same(long_last, tmp_path):
+    path = tmp_path / "cut.mp4"
+    with av.open(str(long_last)) as source, av.open(str(path), "w", options={"movflags": "faststart"}) as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                target.mux(packet)
+    assert read(path)[0][-1].duration == 5  # whole
+    with av.open(str(path)) as container:
+        *_, last = [packet for packet in container.demux(video=0) if packet.size]
+    path.write_bytes(path.read_bytes()[: last.pos])
+    with pytest.raises(MediaError, match=r"truncated at 1\.\d{3} s: it declares 6\.160 s"):
+        read(path)
+    frames, notes = read(path, skip_damaged=True)
+    assert frames[-1].duration <= Fraction(1, 25)
+    assert any("truncated" in note for note in notes)
 
 
 def truncated(folder):

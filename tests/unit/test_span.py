@@ -11,7 +11,7 @@ from midframe.video import VideoReader, probe
 from midframe.video import span as span_room
 from midframe.video.span import read_frames, read_span
 
-SHORT_GROUPS = {"qp": "0", "preset": "medium", "g": "5", "bf": "2"}
+SHORT_GROUPS = {"qp": "1", "preset": "medium", "g": "5", "bf": "2"}
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_a_file_that_cannot_be_entered_is_read_from_the_start(info, monkeypatch)
 
 
 def test_packets_without_times_are_no_obstacle(info, monkeypatch):
-    monkeypatch.setattr(span_room, "scan_times", lambda info: None)
+    monkeypatch.setattr(span_room, "scan", lambda info: None)
     same(list(read_frames(info, 6, 9)), list(VideoReader(info))[6:9])
 
 

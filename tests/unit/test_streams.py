@@ -9,10 +9,10 @@ import pytest
 from av.stream import Disposition
 
 from blend import Blend
-from clips import HEIGHT, WIDTH, packet_bytes, packet_times, textures
+from clips import HEIGHT, WIDTH, Recipe, make_clip, packet_bytes, packet_times, textures
 from midframe.core.errors import UsageError
 from midframe.core.timeline import Multiply, SlowDown
-from midframe.engine import run_video
+from midframe.engine import make_plan, run_video
 from midframe.video import EncodeOptions, decide_streams, probe
 from midframe.video.picture import write_pictures
 from midframe.video.streams import codecs_of
@@ -110,6 +110,26 @@ def test_slow_motion_keeps_the_cover(tmp_path):
     with av.open(str(target)) as container:
         (kept,) = [stream for stream in container.streams if Disposition.attached_pic in stream.disposition]
         assert [bytes(packet) for packet in container.demux(kept) if packet.size] == [cover.read_bytes()]
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_files_that_were_joined_byte_by_byte_give_what_comes_first_and_say_so(tmp_path, suffix):
+    recipe = Recipe(rate=Fraction(25), options={"preset": "ultrafast", "g": "1"}, audio=1)
+    parts = [make_clip(tmp_path / f"{count}.ts", textures(count), recipe) for count in (25, 40)]
+    source, target = tmp_path / "joined.ts", tmp_path / f"out.{suffix}"
+    source.write_bytes(b"".join(part.read_bytes() for part in parts))
+    plan = make_plan(probe(source), target, Multiply(2))
+    assert (plan.frames_in, plan.duration) == (40, Fraction(40, 25))
+    assert any("step back at 0.960 s" in note and "25 frames" in note for note in plan.notes)
+    fast = EncodeOptions(preset="ultrafast")
+    result = run_video(source, target, Blend(), Multiply(2), encode=fast, skip_damaged=True)
+    assert result.frames_in == 39  # FFmpeg takes the last one before the join for damaged
+    assert any(note.startswith("25 frames were left out") for note in result.notes)
+    (said,) = [note for note in result.notes if "packets of stream 1" in note]
+    sound = packet_times(target, "audio")
+    assert len(sound) == len(set(sound))
+    with av.open(str(source)) as container:
+        assert sum(packet.size > 0 for packet in container.demux(audio=0)) == len(sound) + int(said.split()[0])
 
 
 @pytest.mark.parametrize("name", ["out.avi", "out.png", "out"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
 
@@ -17,7 +17,8 @@ from midframe.engine.segments import frames_in_segment
 from midframe.engine.span import SpanFrame, fill_span
 from midframe.engine.synthesis import GapFiller
 from midframe.video import FrameEncoder
-from midframe.video.span import frame_times, read_frames
+from midframe.video.scan import Scan
+from midframe.video.span import read_frames, scan_frames
 
 PLACES = (Fraction(1, 4), Fraction(1, 2), Fraction(3, 4))
 """Parts of the video at which is measured: its beginning and end are often black."""
@@ -43,7 +44,7 @@ def measure(plan: Plan, interpolator: Interpolator, device: torch.device | None 
     frames_in, frames_out = plan.frames_in, plan.frames_out
     if frames_in is None or frames_out is None or frames_in < 2:
         return None
-    output = partial(_output, plan, GapFiller(interpolator, device), interpolator, frame_times(plan.source))
+    output = partial(_output, plan, GapFiller(interpolator, device), interpolator, scan_frames(plan.source))
     starts = sorted({min(int(place * frames_in), max(0, frames_in - FRAMES_AT_PLACE)) for place in PLACES})
     # The first call of a network is slower than all others.
     next((frame for frame in output(starts[0], starts[0] + 2) if frame.is_made), None)
@@ -74,10 +75,10 @@ def measure(plan: Plan, interpolator: Interpolator, device: torch.device | None 
 
 
 def _output(
-    plan: Plan, filler: GapFiller, interpolator: Interpolator, times: Sequence[Fraction], start: int, stop: int
+    plan: Plan, filler: GapFiller, interpolator: Interpolator, scanned: Scan, start: int, stop: int
 ) -> Iterator[SpanFrame]:
     """Output frames of the gaps that begin with some source frames."""
-    frames = list(read_frames(plan.source, start, stop, times))
+    frames = list(read_frames(plan.source, start, stop, scanned))
     return fill_span(((frame, False) for frame in frames), filler, interpolator.spec, plan.rule, plan.source)
 
 

@@ -53,12 +53,13 @@ from midframe.video import (
     decide_streams,
     resolve_encoding,
     scan_held,
-    scan_times,
 )
 from midframe.video.colour import has_alpha
 from midframe.video.copies import LONGEST_HOLD
 from midframe.video.cuts import LOOK_AHEAD
 from midframe.video.formats import check_rate, format_losses, format_notes, format_of
+from midframe.video.last_frame import LONGEST_FRAME_SECONDS
+from midframe.video.scan import Scan, scan
 from midframe.video.write import MATROSKA_TICK
 
 COARSEST_TICK = Fraction(1, 10_000)
@@ -68,8 +69,6 @@ MP4_TICK, LONGEST_TICKS = Fraction(1, 20_000), 2**31 - 1
 MOST_COUNTED = 500_000
 """Output frames up to which a plan looks at each of them: more than two hours at 60 fps. Beyond, a plan would take
 minutes; then it says how many there are, and not how many of them are kept."""
-LONGEST_FRAME_SECONDS = 24 * 3600
-"""A declared end so far behind the last frame is not believed."""
 MOST_FRAMES = 10**8
 """Most frames of an output: more than 19 days at 60 fps. What asks for more is taken for a mistake or damage."""
 
@@ -211,9 +210,10 @@ def make_plan(
         raise UsageError("repair keeps all frames as they are; it goes neither with deinterlace nor with dedupe.")
     encode = encode or EncodeOptions()
     encoding = resolve_encoding(info, target, encode)
-    times = scan_times(info)
+    scanned = scan(info)
+    times = scanned.times if scanned else None
     frames_in = len(times) if times else info.frame_count
-    end = _end(info, times)
+    end = _end(info, scanned)
     tolerance = stamp_tolerance(info)
     if isinstance(rule, Repair):
         if times is None or end is None:
@@ -264,7 +264,7 @@ def make_plan(
         streams=streams,
         memory_bytes=_memory(info, method.context if method else 1),
         notes=(
-            *_notes(info, encoding, streams, method, tally, times, is_variable),
+            *_notes(info, encoding, streams, method, tally, scanned, is_variable),
             *format_notes(target, info, rate),
             *_notes_of_repair(rule, info, encoding),
         ),
@@ -372,14 +372,13 @@ def _memory(info: VideoInfo, context: int) -> int:
     return decoded * rgb_bytes(info) + at_the_method * info.width * info.height * at_the_door(info)
 
 
-def _end(info: VideoInfo, times: list[Fraction] | None) -> Fraction | None:
-    """When the last frame ends, in seconds since the first."""
-    if times is None:
+def _end(info: VideoInfo, scanned: Scan | None) -> Fraction | None:
+    """When the last frame ends, in seconds since the first; where the file is cut short, when it should."""
+    if scanned is None:
         return info.duration
-    step = 1 / info.average_rate if info.average_rate else Fraction(1, 25)
-    if info.duration is not None and times[-1] < info.duration and not _ends_early(info, times):
+    if scanned.is_cut_short and not _ends_early(info, scanned.times):
         return info.duration
-    return times[-1] + step
+    return scanned.end
 
 
 def _ends_early(info: VideoInfo, times: list[Fraction]) -> bool:
@@ -430,7 +429,7 @@ def _notes(
     streams: StreamFate,
     method: MethodSpec | None,
     tally: _Tally | None,
-    times: list[Fraction] | None,
+    scanned: Scan | None,
     is_variable: bool,
 ) -> list[str]:
     notes = [*info.notes, *(f"Lost: {loss}." for loss in encoding.losses)]
@@ -456,12 +455,18 @@ def _notes(
         notes.append(f"Lost: HDR metadata ({info.hdr.sentence()}), for which {encoding.codec} has no place here.")
     if is_variable:
         notes.append("The source has a variable frame rate.")
-    if times is not None and info.duration is not None and _ends_early(info, times):
+    if scanned is not None and scanned.step_back is not None:
+        notes.append(
+            f"Time stamps of the source step back at {float(scanned.step_back):.3f} s, as where files were joined "
+            f"byte by byte: {scanned.left_out} frames whose time has been shown already are left out, and sound and "
+            "subtitles as well. Join the files with new time stamps to keep all."
+        )
+    if scanned is not None and info.duration is not None and _ends_early(info, scanned.times):
         notes.append(
             f"The source declares {float(info.duration):.3f} s, and its last frame starts at "
-            f"{float(times[-1]):.3f} s: it is truncated, or says what is wrong."
+            f"{float(scanned.times[-1]):.3f} s: it is truncated, or says what is wrong."
         )
-    if times is None:
+    if scanned is None:
         notes.append("The source carries no time stamps; frames are placed at its average rate.")
     if method is not None and tally is not None and tally.moved:
         notes.append(

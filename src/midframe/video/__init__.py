@@ -22,10 +22,9 @@ from midframe.video.read import (
     VideoReader,
     read_frame,
     read_frames_at,
-    scan_held,
-    scan_times,
 )
 from midframe.video.request import WriteRequest, check_target
+from midframe.video.scan import scan_held, scan_times
 from midframe.video.segment_file import SegmentFile, is_whole
 from midframe.video.streams import StreamFate, decide_streams
 from midframe.video.targets import open_writer

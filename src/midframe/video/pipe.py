@@ -21,6 +21,31 @@ from midframe.video.request import WriteRequest
 STANDARD_OUTPUT = 1
 
 
+class WholeWrites:
+    """A file that is open for writing, of which each write puts out all bytes or raises.
+
+    One of the system's may write fewer, and the muxer does not ask for the rest: on a full disk the end would be
+    missing without an error.
+
+    Args:
+        place: Its number; it is not closed here.
+    """
+
+    def __init__(self, place: int) -> None:
+        self._place = place
+
+    def write(self, data: bytes) -> int:
+        """Write all.
+
+        Raises:
+            OSError: It cannot be done; part of it may be written.
+        """
+        left = memoryview(data)
+        while left:
+            left = left[os.write(self._place, left) :]
+        return len(data)
+
+
 class PipeOutput:
     """Takes the frames of a run in order, and writes each at once: nothing waits on the disk.
 
@@ -30,10 +55,10 @@ class PipeOutput:
     def __init__(self, request: WriteRequest) -> None:
         self._request = request
         # A copy: Python's own standard output stays open, and nothing that it holds back gets in between.
-        place = os.dup(STANDARD_OUTPUT)
-        os.set_blocking(place, True)  # else a slow reader would lose what does not fit into its pipe
-        self._file = os.fdopen(place, "wb", buffering=0)
-        self._sink = FrameSink(request, self._file)
+        self._place = os.dup(STANDARD_OUTPUT)
+        if os.name != "nt":  # there they block anyway, and Python before 3.12 has no word for it
+            os.set_blocking(self._place, True)  # else a slow reader would lose what does not fit into its pipe
+        self._sink = FrameSink(request, WholeWrites(self._place))
 
     def write(self, number: int, pixels: np.ndarray, time: Fraction, stored: VideoFrame | None = None) -> None:
         """Write one frame; its segment and time do not matter, since y4m has one rate.
@@ -61,7 +86,7 @@ class PipeOutput:
     ) -> None:
         self._sink.discard()
         with contextlib.suppress(OSError):
-            self._file.close()
+            os.close(self._place)
 
 
 class PipeWriter:

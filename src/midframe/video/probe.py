@@ -41,6 +41,10 @@ OPENING_PIXELS = 10**7
 SPOOLED = ".midframe-input"
 """End of the name of a file that holds what was read from standard input."""
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+STAMPED_FOR_DECODING = ("avi",)
+"""Containers whose packets say only when they are decoded."""
+UNGUESSED_CODECS = ("h264", "hevc")
+"""Those whose order of presentation FFmpeg cannot tell from packets without decoding them."""
 
 
 # To the type checker, pictures that stand for a file look like one.
@@ -111,6 +115,8 @@ class VideoInfo:
         chapter_count: Chapters in the file.
         plays: How often an animation says it is played, 0 for without end; None for what is no animation.
         input_rate: Frames per second that pictures are read at; None for what has times of its own.
+        lacks_presentation_times: Packets are stamped in the order of decoding, whatever that of presentation is: the
+            frame that is shown first has the earliest stamp, and so on.
         notes: One sentence for each thing that was assumed or is missing.
     """
 
@@ -139,6 +145,7 @@ class VideoInfo:
     plays: int | None = None
     deinterlace: str = "off"
     input_rate: Fraction | None = None
+    lacks_presentation_times: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -150,6 +157,11 @@ class VideoInfo:
     def name(self) -> str:
         """What the source is called before a person."""
         return "standard input" if self.is_spooled else str(self.path)
+
+    @property
+    def usual_step(self) -> Fraction:
+        """Seconds from one frame to the next on average."""
+        return 1 / self.average_rate if self.average_rate else Fraction(1, 25)
 
 
 def probe(path: Path, input_rate: Fraction | None = None) -> VideoInfo:
@@ -171,15 +183,17 @@ def probe(path: Path, input_rate: Fraction | None = None) -> VideoInfo:
         time_base = stream.time_base or Fraction(1, av.time_base)
         start_time = _start_time(frame, stream)
         end = _declared_end(container, stream)
+        codec = context.codec.canonical_name
+        lacks_presentation_times = container.format.name in STAMPED_FOR_DECODING and codec in UNGUESSED_CODECS
         return VideoInfo(
             path=path,
             container=container.format.name,
-            codec=context.codec.canonical_name,
+            codec=codec,
             width=frame.width,
             height=frame.height,
             pixel_format=frame.format.name,
             bit_depth=bit_depth(frame.format.name),
-            has_alpha=_has_alpha(context.codec.canonical_name, frame),
+            has_alpha=_has_alpha(codec, frame),
             time_base=time_base,
             start_time=start_time,
             duration=None if end is None else end - start_time,
@@ -208,7 +222,12 @@ def probe(path: Path, input_rate: Fraction | None = None) -> VideoInfo:
             chapter_count=len(container.chapters()),
             plays=read_plays(path),
             input_rate=stream.average_rate if is_picture_list(path) else None,
-            notes=tuple(_picture_notes(path, input_rate)) if is_picture_list(path) else (),
+            lacks_presentation_times=lacks_presentation_times,
+            notes=tuple(
+                _picture_notes(path, input_rate)
+                if is_picture_list(path)
+                else _stamp_notes(container, lacks_presentation_times)
+            ),
         )
 
 
@@ -228,6 +247,14 @@ def _picture_notes(path: Path, input_rate: Fraction | None) -> Iterator[str]:
     yield f"{len(paths)} pictures, {paths[0].name} to {paths[-1].name}, read at {rate}."
     if missing := missing_numbers(paths):
         yield missing
+
+
+def _stamp_notes(container: Container, lacks_presentation_times: bool) -> Iterator[str]:
+    if lacks_presentation_times:
+        yield (
+            f"{container.format.name} says when frames are decoded and not when they are shown: they are shown in "
+            "their order, at the times that it has."
+        )
 
 
 @contextmanager
@@ -290,10 +317,18 @@ def open_decoder(stream: Stream) -> Decoder:
     return decoder
 
 
+def seconds_of(stamped: VideoFrame | AnyPacket) -> Fraction | None:
+    """When a frame, or that of a packet, is shown, in seconds on the clock that all streams share."""
+    if stamped.pts is None or stamped.time_base is None:
+        return None
+    return stamped.pts * stamped.time_base
+
+
 def _start_time(frame: VideoFrame | None, stream: Stream) -> Fraction:
     """When a frame is shown, or without a stamp of its own when the stream starts, in seconds."""
-    if frame is not None and frame.pts is not None and frame.time_base is not None:
-        return frame.pts * frame.time_base
+    own = None if frame is None else seconds_of(frame)
+    if own is not None:
+        return own
     return (stream.start_time or 0) * (stream.time_base or Fraction(1, av.time_base))
 
 

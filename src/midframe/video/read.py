@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import TypeAlias
@@ -18,7 +19,8 @@ from midframe.core.errors import MediaError, UsageError
 from midframe.video.alpha import to_rgba
 from midframe.video.buffers import decoder_threads
 from midframe.video.colour import FULL, bit_depth, has_alpha, is_grey, is_rgb, to_rgb
-from midframe.video.deinterlace import deinterlace, field_times
+from midframe.video.deinterlace import deinterlace
+from midframe.video.last_frame import TrackEnd, is_cut_short
 from midframe.video.picture_list import is_picture_list
 from midframe.video.probe import (
     AnyPacket,
@@ -30,11 +32,9 @@ from midframe.video.probe import (
     open_video,
     probe,
     reason,
+    seconds_of,
 )
 
-# A file that ends earlier than it declares, by more than this, is taken for truncated.
-SHORTEST_TRUNCATION_SECONDS = Fraction(1, 10)
-LARGEST_FRAMES_MISSING = 2
 RENEWED_DECODERS = ("h264", "hevc")
 
 StoredFrame: TypeAlias = VideoFrame
@@ -102,8 +102,9 @@ class VideoReader:
             decoder.thread_type = "SLICE" if self.keep_stored else "AUTO"
             decoder.thread_count = decoder_threads(self.info)
             pending: tuple[int, Fraction, VideoFrame] | None = None
-            step = self._usual_step()
-            frames = self._in_order(self._decoded(container, stream, decoder))
+            step = self.info.usual_step
+            track_end = TrackEnd(self.info, stream)
+            frames = self._in_order(self._decoded(container, stream, decoder, track_end))
             if self.info.deinterlace != "off":
                 frames = deinterlace(frames, self.info)
             for index, (time, frame) in enumerate(frames):
@@ -113,21 +114,23 @@ class VideoReader:
                 pending = index, time, frame
             if pending is None:
                 raise MediaError(f"{self.info.path} has no frame that can be decoded.")
-            track_end = None if stream.duration is None else self.info.duration
-            duration = self._last_duration(pending[2], step, track_end)
-            self._check_end(pending[1] + duration, step)
-            yield self._timed(*pending, duration, is_last=True)
+            _, start, frame = pending
+            own = frame.duration * frame.time_base if frame.duration and frame.time_base else step
+            end = track_end.of_last(start, own, step)
+            if is_cut_short(self.info, end, step):
+                self._damage("The video is truncated", end, f"it declares {_clock(self.info.duration)}")
+            yield self._timed(*pending, end - start, is_last=True)
 
     def _timed(self, index: int, time: Fraction, frame: VideoFrame, duration: Fraction, is_last: bool) -> TimedFrame:
         convert = to_rgba if self.alpha else to_rgb
         pixels = convert(frame, self.info.colour)
         return TimedFrame(index, time, duration, pixels, is_last, stored=frame if self.keep_stored else None)
 
-    def _usual_step(self) -> Fraction:
-        return 1 / self.info.average_rate if self.info.average_rate else Fraction(1, 25)
-
-    def _decoded(self, container: Container, stream: Stream, decoder: Decoder) -> Iterator[VideoFrame]:
+    def _decoded(
+        self, container: Container, stream: Stream, decoder: Decoder, track_end: TrackEnd
+    ) -> Iterator[VideoFrame]:
         packets = container.demux(stream)
+        order = _ShownInOrder(self.info) if self.info.lacks_presentation_times else None
         damaged = False
         while True:
             try:
@@ -137,24 +140,31 @@ class VideoReader:
                 return
             if packet is None:
                 return
+            track_end.add(packet)
             left: list[VideoFrame] = []
             if damaged and self.keep_stored and packet.is_keyframe:
                 left, decoder, damaged = *_renewed(decoder), False
+            if order is not None:
+                order.enter(packet)
             try:
                 frames = left + decoder.decode(packet)
             except (FFmpegError, OSError) as error:
                 damaged = True
-                self._damage("A frame does not decode", _seconds(packet), reason(error))
+                self._damage("A frame does not decode", seconds_of(packet), reason(error))
                 frames = left
+                if order is not None:
+                    order.lose()
             for frame in frames:
+                if order is not None:
+                    order.stamp(frame)
                 if frame.is_corrupt or packet.is_corrupt:
                     damaged = True
-                    self._damage("A frame is damaged", _seconds(frame), "the decoder reports missing data")
+                    self._damage("A frame is damaged", seconds_of(frame), "the decoder reports missing data")
                 elif (frame.width, frame.height) != (self.info.width, self.info.height):
                     raise MediaError(
                         f"The picture of {self.info.path} changes from "
                         f"{self.info.width}x{self.info.height} to "
-                        f"{frame.width}x{frame.height} at {_clock(_seconds(frame))}; one size is needed."
+                        f"{frame.width}x{frame.height} at {_clock(seconds_of(frame))}; one size is needed."
                     )
                 else:
                     yield self._alike(frame)
@@ -170,7 +180,7 @@ class VideoReader:
             return frame
         if bit_depth(found) != self.info.bit_depth or has_alpha(found) != has_alpha(first):
             raise MediaError(
-                f"The pictures of {self.info.path} change from {first} to {found} at {_clock(_seconds(frame))}; "
+                f"The pictures of {self.info.path} change from {first} to {found} at {_clock(seconds_of(frame))}; "
                 "bring them to one depth, all with transparency or all without."
             )
         if is_rgb(first) and is_grey(found):  # tools store frames without colour so; they are of full range here
@@ -183,10 +193,10 @@ class VideoReader:
         unstamped = backward = interlaced = 0
         for frame in frames:
             interlaced += frame.interlaced_frame
-            stamp = _seconds(frame)
+            stamp = seconds_of(frame)
             if stamp is None:
                 fields = 2 if self.info.deinterlace == "fields" else 1
-                stamp = self.info.start_time if previous is None else previous + self._usual_step() * fields
+                stamp = self.info.start_time if previous is None else previous + self.info.usual_step * fields
                 unstamped += 1
             if previous is not None and stamp <= previous:
                 backward += 1
@@ -201,30 +211,38 @@ class VideoReader:
         if backward:
             self.notes.append(f"{backward} frames were left out: their time was not later than the frame before.")
 
-    def _last_duration(self, frame: VideoFrame, step: Fraction, track_end: Fraction | None) -> Fraction:
-        """How long the last frame stands: until the track's end where that is near, else as its packet says.
-
-        The track's end comes first, since a packet's duration in mp4 is a distance in decoding order.
-        """
-        own = frame.duration * frame.time_base if frame.duration and frame.time_base else step
-        start = _seconds(frame)
-        if track_end is not None and start is not None:
-            remaining = self.info.start_time + track_end - start
-            if 0 < remaining <= max(own, step) * (LARGEST_FRAMES_MISSING + 1):
-                return remaining
-        return own
-
-    def _check_end(self, end: Fraction, step: Fraction) -> None:
-        declared = self.info.duration
-        tolerance = max(SHORTEST_TRUNCATION_SECONDS, step * LARGEST_FRAMES_MISSING)
-        if declared is not None and end < declared - tolerance:
-            self._damage("The video is truncated", end, f"it declares {_clock(declared)}")
-
     def _damage(self, what: str, time: Fraction | None, why: str) -> None:
         sentence = f"{what} at {_clock(time)}: {why}."
         if not self.skip_damaged:
             raise MediaError(f"{self.info.path}: {sentence} Skip damaged frames to go on without them.")
         self.notes.append(sentence)
+
+
+class _ShownInOrder:
+    """Gives frames their times where packets are stamped for decoding: each takes the earliest that is left.
+
+    That is exact, since a decoder gives one frame for each packet, in the order in which they are shown. FFmpeg's
+    own programs take the stamp of the packet that pushed a frame out instead, which is late by the frames held back.
+    """
+
+    def __init__(self, info: VideoInfo) -> None:
+        self._start = info.start_time
+        self._left: deque[int] = deque()
+
+    def enter(self, packet: AnyPacket) -> None:
+        """Take the stamp of a packet that goes into the decoder."""
+        time = seconds_of(packet)
+        if packet.size and packet.pts is not None and time is not None and time >= self._start:
+            self._left.append(packet.pts)
+
+    def lose(self) -> None:
+        """A packet gives no frame: those behind it keep their times, and the few held back are one late."""
+        if self._left:
+            self._left.popleft()
+
+    def stamp(self, frame: VideoFrame) -> None:
+        """Stamp the next frame that is shown."""
+        frame.pts = self._left.popleft() if self._left else None
 
 
 def _renewed(decoder: Decoder) -> tuple[list[VideoFrame], Decoder]:
@@ -270,7 +288,7 @@ def read_frames_at(path: Path, indices: Sequence[int], *, alpha: bool = False) -
         reader = VideoReader(info)
         decoder = open_decoder(stream)
         decoder.thread_type = "AUTO"
-        frames = reader._in_order(reader._decoded(container, stream, decoder))
+        frames = reader._in_order(reader._decoded(container, stream, decoder, TrackEnd(info, stream)))
         for count, (_, frame) in enumerate(frames, start=1):
             if count - 1 in wanted:
                 found[count - 1] = (to_rgba if alpha else to_rgb)(frame, info.colour)
@@ -282,44 +300,6 @@ def read_frames_at(path: Path, indices: Sequence[int], *, alpha: bool = False) -
 def read_frame(path: Path, index: int, *, alpha: bool = False) -> np.ndarray:
     """One frame of a video by its number; see `read_frames_at`."""
     return read_frames_at(path, [index], alpha=alpha)[0]
-
-
-def scan_held(info: VideoInfo) -> list[Fraction] | None:
-    """As `scan_times`, of the frames that the source holds, whatever is to be made of their fields."""
-    return scan_times(replace(info, deinterlace="off"))
-
-
-def scan_times(info: VideoInfo) -> list[Fraction] | None:
-    """Times of all frames in seconds since the first whole one, read from the packets without decoding.
-
-    Returns:
-        Ascending times; None where packets carry no stamps. Packets before the first whole frame do not count.
-
-    Raises:
-        MediaError: The file cannot be opened.
-    """
-    times = set()
-    with open_video(info.path, info.input_rate) as (container, stream):
-        try:
-            for packet in container.demux(stream):
-                if packet.size == 0 or packet.is_discard:
-                    continue
-                time = _seconds(packet)
-                if time is None:
-                    return None
-                if time >= info.start_time:
-                    times.add(time)
-        except (FFmpegError, OSError):
-            pass  # a plan covers what can be read; the run names the damage
-    first = min(times, default=Fraction(0))
-    shown = [time - first for time in sorted(times)]
-    return (field_times(shown) if info.deinterlace == "fields" else shown) or None
-
-
-def _seconds(stamped: VideoFrame | AnyPacket) -> Fraction | None:
-    if stamped.pts is None or stamped.time_base is None:
-        return None
-    return stamped.pts * stamped.time_base
 
 
 def _clock(seconds: Fraction | None) -> str:

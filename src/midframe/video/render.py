@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import Protocol, runtime_checkable
 
 import av
 from av.container import OutputContainer
@@ -116,17 +116,24 @@ class RenderedWriter:
         self._partial.unlink(missing_ok=True)
 
 
+@runtime_checkable
+class ByteSink(Protocol):
+    """What a container is written into, from front to back."""
+
+    def write(self, data: bytes) -> int: ...
+
+
 class FrameSink:
     """Encodes frames into a container, in order; a context manager, or to be ended by `close`.
 
     Args:
         request: Of the whole video.
-        file: Path, or a stream that need not seek.
+        file: Path, or what takes bytes: all that it is given at once, and without seeking.
         last: Output seconds at which the last frame begins and ends, for animations.
     """
 
     def __init__(
-        self, request: WriteRequest, file: Path | BinaryIO, last: tuple[Fraction, Fraction] | None = None
+        self, request: WriteRequest, file: Path | ByteSink, last: tuple[Fraction, Fraction] | None = None
     ) -> None:
         self._request, self._last = request, last
         self._kind = format_of(request.target)

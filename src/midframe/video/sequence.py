@@ -57,6 +57,10 @@ class PicturePacket:
     is_discard: bool = False
 
     @property
+    def dts(self) -> int:
+        return self.pts
+
+    @property
     def size(self) -> int:
         return self.picture.size
 

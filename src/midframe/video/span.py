@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from fractions import Fraction
 
 from av.error import FFmpegError
@@ -11,7 +11,8 @@ from av.error import FFmpegError
 from midframe.core.errors import UsageError
 from midframe.video.colour import to_rgb
 from midframe.video.probe import VideoInfo, open_video
-from midframe.video.read import TimedFrame, VideoReader, scan_times
+from midframe.video.read import TimedFrame, VideoReader
+from midframe.video.scan import Scan, scan
 
 Span = tuple[Fraction, Fraction]
 """Start and end in seconds since the first frame."""
@@ -36,54 +37,61 @@ def read_span(info: VideoInfo, span: Span, margin: int = 0) -> Iterator[TimedFra
     start, end = span
     if not 0 <= start < end:
         raise UsageError(f"A span starts at 0 or later and ends after its start; got {_text(span)}.")
-    times = frame_times(info)
+    scanned = scan_frames(info)
+    times = scanned.times
     if start > times[-1] and (info.duration is None or start >= info.duration):
         raise UsageError(f"{info.path} ends before {_text(span)}: its last frame is at {float(times[-1]):g} s.")
     first, stop = bisect_right(times, start) - 1 - margin, bisect_left(times, end) + margin
-    yield from _read(info, times, range(max(0, first), min(len(times), stop)))
+    yield from _read(info, scanned, range(max(0, first), min(len(times), stop)))
 
 
-def read_frames(
-    info: VideoInfo, first: int, stop: int, times: Sequence[Fraction] | None = None
-) -> Iterator[TimedFrame]:
+def read_frames(info: VideoInfo, first: int, stop: int, scanned: Scan | None = None) -> Iterator[TimedFrame]:
     """Yield the frames whose numbers, from 0, are `first` or more and below `stop`; otherwise as `read_span`.
 
     Args:
-        times: What `frame_times` gives, where it is known: finding them takes a pass over the file.
+        scanned: What `scan_frames` gives, where it is known: finding it takes a pass over the file.
 
     Raises:
         UsageError: There are no such frames.
         MediaError: A frame is damaged.
     """
-    times = frame_times(info) if times is None else times
+    scanned = scanned or scan_frames(info)
+    times = scanned.times
     if not 0 <= first < stop <= len(times):
         raise UsageError(
             f"{info.path} has {len(times)} frames; numbers {first} to {stop - 1} were asked for, from 0."
         )
-    yield from _read(info, times, range(first, stop))
+    yield from _read(info, scanned, range(first, stop))
 
 
-def frame_times(info: VideoInfo) -> list[Fraction]:
-    """Times of all frames, by decoding where the packets do not tell."""
-    return scan_times(info) or [frame.time for frame in VideoReader(info)]
+def scan_frames(info: VideoInfo) -> Scan:
+    """Times of all frames and the end of the last, by decoding where the packets do not tell."""
+    found = scan(info)
+    if found is not None:
+        return found
+    shown = [(frame.time, frame.time + frame.duration) for frame in VideoReader(info)]
+    return Scan([start for start, _ in shown], shown[-1][1])
 
 
-def _read(info: VideoInfo, times: Sequence[Fraction], wanted: range) -> Iterator[TimedFrame]:
+def _read(info: VideoInfo, scanned: Scan, wanted: range) -> Iterator[TimedFrame]:
     position = wanted.start
-    for frame in _read_from_key_frame(info, times, wanted):
+    for frame in _read_from_key_frame(info, scanned, wanted):
         yield frame
         position += 1
     if position < wanted.stop:
         yield from (frame for frame in VideoReader(info) if position <= frame.index < wanted.stop)
 
 
-def _read_from_key_frame(info: VideoInfo, times: Sequence[Fraction], wanted: range) -> Iterator[TimedFrame]:
+def _read_from_key_frame(info: VideoInfo, scanned: Scan, wanted: range) -> Iterator[TimedFrame]:
     """The wanted frames in order, up to the first that does not come out whole."""
+    if info.lacks_presentation_times or scanned.step_back is not None:
+        return  # which frame it is that comes out first is known from the start of the file alone
+    times = scanned.times
     numbers = {time: number for number, time in enumerate(times)}
     position = wanted.start
     with open_video(info.path, info.input_rate) as (container, stream):
         stream.thread_type = "AUTO"
-        assert stream.time_base is not None  # else `scan_times` finds no times
+        assert stream.time_base is not None  # else `scan` finds no times
         try:
             container.seek(int((times[wanted.start] + info.start_time) / stream.time_base), stream=stream)
             for frame in container.decode(stream):
@@ -98,7 +106,7 @@ def _read_from_key_frame(info: VideoInfo, times: Sequence[Fraction], wanted: ran
                 if (frame.width, frame.height) != (info.width, info.height):
                     return
                 is_last = number + 1 == len(times)
-                until = _end(info, times) if is_last else times[number + 1]
+                until = scanned.end if is_last else times[number + 1]
                 pixels = to_rgb(frame, info.colour)
                 yield TimedFrame(number, times[number], until - times[number], pixels, is_last)
                 position += 1
@@ -106,13 +114,6 @@ def _read_from_key_frame(info: VideoInfo, times: Sequence[Fraction], wanted: ran
                     return
         except (FFmpegError, OSError):
             return
-
-
-def _end(info: VideoInfo, times: Sequence[Fraction]) -> Fraction:
-    """When the last frame ends: as declared, or one average frame after it starts."""
-    if info.duration is not None and info.duration > times[-1]:
-        return info.duration
-    return times[-1] + (1 / info.average_rate if info.average_rate else Fraction(1, 25))
 
 
 def _text(span: Span) -> str:

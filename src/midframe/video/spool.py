@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -57,8 +57,12 @@ def spooled(source: Path, target: Path, overwrite: bool) -> Iterator[Path]:
         yield _filled(path)
     finally:
         path.unlink(missing_ok=True)
-        Path(lock.lock_file).unlink(missing_ok=True)
+        if os.name != "nt":  # where a file that is open stays
+            Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
+        if os.name == "nt":
+            with suppress(OSError):  # another run may hold it already
+                Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def _filled(path: Path) -> Path:

@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 from av.container import OutputContainer
 from av.error import FFmpegError
+from av.format import Flags
 from av.packet import Packet
 from av.stream import AttachmentStream, Disposition, Stream
 
@@ -107,6 +108,7 @@ class StreamCopy:
         self._input = av.open(str(source.absolute()), "r", metadata_errors="replace") if kept else None
         self._targets: dict[int, Stream] = {}
         self._unplaced: Counter[int] = Counter()
+        self._not_later: Counter[int] = Counter()
         self._shift = Fraction(0)
         self._next: Packet | None = None
         for stream in kept:
@@ -160,8 +162,14 @@ class StreamCopy:
     def notes(self) -> list[str]:
         """One sentence for each stream of which packets had to be left out."""
         return [
-            f"{count} packets of stream {index} carry no time stamp and were left out."
-            for index, count in self._unplaced.items()
+            *(
+                f"{count} packets of stream {index} carry no time stamp and were left out."
+                for index, count in self._unplaced.items()
+            ),
+            *(
+                f"{count} packets of stream {index} were left out: their time was not later than the one before."
+                for index, count in self._not_later.items()
+            ),
         ]
 
     def close(self) -> None:
@@ -177,6 +185,8 @@ class StreamCopy:
         streams = self._copied()
         if self._input is None or not streams:
             return
+        takes_equal = Flags.ts_nonstrict in Flags(self._output.format.flags)
+        latest: dict[int, int] = {}
         try:
             for packet in self._input.demux(*streams):
                 if packet.dts is None and packet.size:
@@ -184,8 +194,16 @@ class StreamCopy:
                         self._unplaced[packet.stream_index] += 1
                         continue
                     packet.pts = packet.dts = 0  # a cover stands outside time; muxers want a stamp
-                if packet.size:
-                    yield packet
+                if packet.dts is None or not packet.size:
+                    continue
+                # Muxers refuse what steps back, as where files were joined byte by byte; by then the work is done.
+                index, before = packet.stream_index, latest.get(packet.stream_index)
+                may_equal = (takes_equal or packet.stream.type == "subtitle") and index not in self._not_later
+                if before is not None and (packet.dts < before or (packet.dts == before and not may_equal)):
+                    self._not_later[index] += 1
+                    continue
+                latest[index] = packet.dts
+                yield packet
         except (FFmpegError, OSError) as error:
             raise MediaError(f"A stream beside the video cannot be read further: {reason(error)}.") from error
 
