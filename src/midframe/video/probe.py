@@ -151,6 +151,11 @@ class VideoInfo:
         """What the source is called before a person."""
         return "standard input" if self.is_spooled else str(self.path)
 
+    @property
+    def quarter_turns(self) -> int:
+        """Counter-clockwise, for who turns the pixels as a player would; 0 for a rotation that is none of quarters."""
+        return 0 if self.rotation % 90 else self.rotation // 90
+
 
 def probe(path: Path, input_rate: Fraction | None = None) -> VideoInfo:
     """Read the facts about a video file, or about pictures; decodes a few frames of the start.
