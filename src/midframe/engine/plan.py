@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -236,7 +236,7 @@ def make_plan(
             check_gap(rule, longest, info.average_rate)
     rate = _rate(info, rule, frames_in, end)
     check_rate(target, rate)
-    lost = format_losses(target, info, is_variable and isinstance(rule, Multiply))
+    lost = format_losses(target, info, _keeps_uneven_times(rule, is_variable))
     if lost and not encode.allow_loss:
         raise UsageError(
             f"{target} would lose something: {'; '.join(lost)}. Choose another format, or allow the loss."
@@ -391,6 +391,13 @@ def _rate(info: VideoInfo, rule: RateRule, frames_in: int | None, end: Fraction 
     rate = output_rate(rule, info.average_rate)
     if rate is None and frames_in and end:
         rate = output_rate(rule, Fraction(frames_in) / end)
+    if (
+        isinstance(rule, Repair)
+        and rule.missing
+        and rate is not None
+        and round(rate * rule.end) != len(rule.instants)
+    ):
+        rate = len(rule.instants) / rule.end  # the source's own counts what came, and not what is missing
     if rate is None:
         raise UsageError(f"{info.path} does not state its frame rate; ask for one instead of a multiple.")
     return rate.limit_denominator(100_000)
@@ -417,11 +424,17 @@ def stamp_tolerance(info: VideoInfo) -> Fraction:
     return min(STAMP_ERROR, 1 / (16 * info.average_rate)) if info.average_rate else STAMP_ERROR
 
 
-def _is_variable(times: list[Fraction] | None) -> bool:
+def _is_variable(times: Sequence[Fraction] | None) -> bool:
     if times is None or len(times) < 3:
         return False
     steps = [later - earlier for earlier, later in itertools.pairwise(times)]
     return max(steps) - min(steps) > 2 * STAMP_ERROR
+
+
+def _keeps_uneven_times(rule: RateRule, is_variable: bool) -> bool:
+    if isinstance(rule, Repair):  # it fills the holes of a constant cadence
+        return _is_variable(rule.instants)
+    return is_variable and isinstance(rule, Multiply)
 
 
 def _notes(

@@ -68,7 +68,7 @@ class Colour:
         return f"{stated} (as stated)"
 
     def unusual(self) -> str:
-        """What is shown wrong where it is not stated: a transfer of high dynamic range, other primaries than usual."""
+        """What is shown wrong where it goes unsaid: a transfer of high dynamic range, primaries of a wide gamut."""
         parts = [TRANSFERS[self.transfer]] if self.transfer in TRANSFERS else []
         if self.primaries not in USUAL_PRIMARIES:
             parts.append(WIDE_PRIMARIES.get(self.primaries, f"of primaries {self.primaries} of ITU-T H.273"))

@@ -153,7 +153,7 @@ class VideoInfo:
 
     @property
     def quarter_turns(self) -> int:
-        """Counter-clockwise, for who turns the pixels as a player would; 0 for a rotation that is none of quarters."""
+        """Counter-clockwise, where pixels are turned as a player would; 0 for a rotation by no quarter."""
         return 0 if self.rotation % 90 else self.rotation // 90
 
 
