@@ -391,12 +391,7 @@ def _rate(info: VideoInfo, rule: RateRule, frames_in: int | None, end: Fraction 
     rate = output_rate(rule, info.average_rate)
     if rate is None and frames_in and end:
         rate = output_rate(rule, Fraction(frames_in) / end)
-    if (
-        isinstance(rule, Repair)
-        and rule.missing
-        and rate is not None
-        and round(rate * rule.end) != len(rule.instants)
-    ):
+    if isinstance(rule, Repair) and rule.missing and rate and round(rate * rule.end) != len(rule.instants):
         rate = len(rule.instants) / rule.end  # the source's own counts what came, and not what is missing
     if rate is None:
         raise UsageError(f"{info.path} does not state its frame rate; ask for one instead of a multiple.")
