@@ -30,15 +30,7 @@ from midframe.core.timeline import (
     output_time,
 )
 from midframe.engine.estimate import Estimate
-from midframe.engine.memory import (
-    MemoryPlan,
-    at_the_door,
-    fit,
-    frames_waiting,
-    gaps_waiting,
-    rgb_bytes,
-    times_per_call,
-)
+from midframe.engine.memory import TIMES_PER_CALL, MemoryPlan, fit, held_bytes, in_words
 from midframe.engine.segments import frames_in_segment
 from midframe.engine.synthesis import nearest_offered
 from midframe.video import (
@@ -57,7 +49,6 @@ from midframe.video import (
 )
 from midframe.video.colour import has_alpha
 from midframe.video.copies import LONGEST_HOLD
-from midframe.video.cuts import LOOK_AHEAD
 from midframe.video.formats import check_rate, format_losses, format_notes, format_of
 from midframe.video.write import MATROSKA_TICK
 
@@ -175,7 +166,7 @@ class Plan:
                 ("parts", f"one for each scene, of at most {most} frames; a stopped run keeps the finished ones")
             )
         text += self.estimate.lines() if self.estimate else []
-        text.append(("frames held", f"{self.memory_bytes / 2**20:.1f} MiB"))
+        text.append(("frames held", in_words(self.memory_bytes)))
         text += [("kept", stream.sentence()) for stream in self.streams.kept]
         text += [("note", note) for note in self.notes]
         return text
@@ -262,7 +253,12 @@ def make_plan(
         tolerance=tolerance,
         encoding=encoding,
         streams=streams,
-        memory_bytes=_memory(info, method.context if method else 1),
+        memory_bytes=held_bytes(
+            info,
+            method.context if method else 1,
+            # How many copies leave the time base, and lengthen a gap, is not known before the frames are seen.
+            tally.most_in_gap if tally and not dedupe else TIMES_PER_CALL,
+        ),
         notes=(
             *_notes(info, encoding, streams, method, tally, times, is_variable),
             *format_notes(target, info, rate),
@@ -285,7 +281,13 @@ def fit_plan(
     """
     on_cpu = device is None or device.type == "cpu"
     interpolator, encoding, memory = fit(
-        interpolator, plan.source, plan.encoding, limit_bytes, on_cpu=on_cpu, workers=workers
+        interpolator,
+        plan.source,
+        plan.encoding,
+        limit_bytes,
+        held=plan.memory_bytes,
+        on_cpu=on_cpu,
+        workers=workers,
     )
     return interpolator, replace(plan, encoding=encoding, memory=memory, notes=(*plan.notes, *memory.notes))
 
@@ -314,6 +316,7 @@ class _Tally:
         moved: Largest distance, in gaps, to the nearest instant that the method offers.
         shortest: Smallest distance of two of them in seconds; None where there is one alone.
         longest: Most seconds for which one is shown.
+        most_in_gap: Most of them inside one gap of the source.
     """
 
     frames: int
@@ -321,13 +324,14 @@ class _Tally:
     moved: Fraction
     shortest: Fraction | None
     longest: Fraction
+    most_in_gap: int
 
 
 def _tally(instants: Iterable[TimedInstant], method: MethodSpec | None) -> _Tally:
     """Count in one pass: a long film at a high rate has millions of instants."""
-    frames = kept = 0
+    frames = kept = inside = most_in_gap = 0
     moved = longest = Fraction(0)
-    shortest = previous = None
+    shortest = previous = source = None
     for instant in instants:
         if previous is not None:
             distance = instant.time - previous
@@ -336,9 +340,11 @@ def _tally(instants: Iterable[TimedInstant], method: MethodSpec | None) -> _Tall
         longest = max(longest, instant.duration)
         frames += 1
         kept += instant.local == 0
+        inside = (inside if instant.source == source else 0) + (instant.local != 0)
+        source, most_in_gap = instant.source, max(most_in_gap, inside)
         if method is not None and not isinstance(method.times, AnyTime):
             moved = max(moved, abs(nearest_offered(method.times, instant.local) - instant.local))
-    return _Tally(frames, kept, moved, shortest, longest)
+    return _Tally(frames, kept, moved, shortest, longest, most_in_gap)
 
 
 def _check_count(info: VideoInfo, count: int) -> None:
@@ -363,13 +369,6 @@ def _check_clock(info: VideoInfo, target: Path, tally: _Tally, time_base: Fracti
             f"A frame of the output would be shown for {float(tally.longest):.6g} s, which {target.suffix} cannot "
             "say: write mkv, or mend the time stamps of the source first."
         )
-
-
-def _memory(info: VideoInfo, context: int) -> int:
-    """Bytes of all frames that a run holds at once; those at the method's door have four bytes a component."""
-    decoded = LOOK_AHEAD + 1 + 2 * context + gaps_waiting(info) + frames_waiting(info) + 2
-    at_the_method = 2 * context + times_per_call(info.height, info.width)
-    return decoded * rgb_bytes(info) + at_the_method * info.width * info.height * at_the_door(info)
 
 
 def _end(info: VideoInfo, times: list[Fraction] | None) -> Fraction | None:
