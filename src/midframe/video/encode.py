@@ -57,7 +57,8 @@ class EncodeOptions:
         preset: Speed of the encoder, in its own words.
         pixel_format: FFmpeg's name; by default the nearest to the source's that the encoder offers.
         encoder_options: Further options, passed to the encoder as they are.
-        allow_loss: Write the video even where depth or transparency of the source does not survive.
+        allow_loss: Write the video even where depth, transparency or what a player must know of the source does not
+            survive.
     """
 
     codec: str | None = None
