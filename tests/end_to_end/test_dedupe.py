@@ -101,6 +101,21 @@ def test_a_cut_between_repeated_drawings_is_held(tmp_path: Path) -> None:
     assert listed.cut_times == (Fraction(12, 24),)
 
 
+@pytest.mark.parametrize("length", [2, 3, 10])
+def test_a_repeated_scene_opens_half_a_source_frame_early_however_long_its_drawings_stand(
+    tmp_path: Path, length: int
+) -> None:
+    pictures = [p for p in [*textures(4, seed=1), *textures(4, seed=2, brightness=90)] for _ in range(length)]
+    source, target = make_clip(tmp_path / "in.mp4", pictures, Recipe(rate=Fraction(25))), tmp_path / "out.mp4"
+    result = interpolate_video(
+        source, target, method=Blend(), dedupe=True, cut_style="repeat", multi=4, encode=LOSSLESS
+    )
+    cut = Fraction(4 * length, 25)
+    assert result.cut_times == (cut,)
+    bright = [frame.time for frame in VideoReader(probe(target)) if frame.pixels.mean() > 120]
+    assert bright[0] == cut - Fraction(1, 50)
+
+
 def test_the_plan_and_the_report_say_what_is_done(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mp4", brighter(6, 2))
     plan = plan_video(source, tmp_path / "out.mp4", method="blend", dedupe=True)

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import pytest
 
 from blend import Blend
-from clips import Recipe, bars_planes, make_clip
+from clips import Recipe, bars_planes, make_clip, textures
+from midframe.core.errors import UsageError
 from midframe.core.timeline import Multiply
 from midframe.engine import make_plan, run_video
 from midframe.video import EncodeOptions, HdrMetadata, probe
@@ -74,6 +76,45 @@ def test_the_coded_stream_itself_carries_the_metadata(tmp_path, codec):
         frame = next(frame for packet in (*packets, None) for frame in decoder.decode(packet))
     kinds = {frame.side_data[index].type.name for index in range(len(frame.side_data))}
     assert kinds >= {"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL"}
+
+
+def hlg_clip_of_8_bits(folder, **tags):
+    tags = {"colorspace": 9, "color_range": 1, "color_primaries": 9, "color_trc": HLG} | tags
+    return make_clip(folder / "in8.mp4", textures(3), Recipe(tags=tags))
+
+
+@pytest.mark.parametrize("name", ["out/%d.png", "out.apng", "out.webm"])
+def test_formats_that_can_say_the_transfer_do(tmp_path, name):
+    source = hlg_clip_of_8_bits(tmp_path)
+    run_video(source, tmp_path / name, Blend(), Multiply(2))
+    colour = probe(tmp_path / name.replace("%d", "1")).colour
+    assert (colour.primaries, colour.transfer) == (9, HLG)
+
+
+@pytest.mark.parametrize("name", ["out.y4m", "-", "out.gif", "out.webp", "out/%d.jpg", "out/%d.tif", "out/%d.webp"])
+def test_formats_that_cannot_say_the_transfer_are_refused_unless_allowed(tmp_path, name):
+    info = probe(hlg_clip_of_8_bits(tmp_path))
+    target = Path(name) if name == "-" else tmp_path / name
+    with pytest.raises(UsageError, match=r"cannot say that the colours are HLG BT\.2020"):
+        make_plan(info, target, Multiply(2))
+    plan = make_plan(info, target, Multiply(2), encode=EncodeOptions(allow_loss=True))
+    assert any("Lost:" in note and "HLG BT.2020" in note for note in plan.notes)
+
+
+def test_ten_bits_of_hdr_reach_another_program_through_a_pipe_where_the_loss_is_allowed(tmp_path):
+    info = probe(hdr_clip(tmp_path, PQ))
+    plan = make_plan(info, Path("-"), Multiply(2), encode=EncodeOptions(allow_loss=True))
+    assert plan.encoding.pixel_format == info.pixel_format
+    assert any("PQ BT.2020" in note for note in plan.notes)
+
+
+def test_a_wide_gamut_alone_is_not_lost_unasked_and_the_usual_ones_are_no_loss(tmp_path):
+    wide = probe(hlg_clip_of_8_bits(tmp_path, color_primaries=12, color_trc=13, colorspace=1))
+    with pytest.raises(UsageError, match="colours are Display P3"):
+        make_plan(wide, tmp_path / "out.gif", Multiply(2))
+    for primaries in (1, 5, 6):
+        usual = replace(wide, colour=replace(wide.colour, primaries=primaries))
+        make_plan(usual, tmp_path / "out.gif", Multiply(2))
 
 
 def test_the_plan_names_what_is_kept_and_what_is_lost(tmp_path):

@@ -18,7 +18,7 @@ from clips import Recipe, make_clip, packet_times, textures
 from midframe.backends.local import LocalExecutor
 from midframe.core.errors import MediaError, UsageError
 from midframe.core.method import AnyTime, MethodSpec
-from midframe.engine import segments
+from midframe.engine import Progress, segments
 from midframe.engine.shares import SharedSegments
 from midframe.engine.work_folder import work_folder_of
 from midframe.video import EncodeOptions, VideoReader, probe
@@ -95,6 +95,25 @@ def test_a_killed_run_of_several_jobs_goes_on_in_one(tmp_path: Path):
     subprocess.run([*command, "--overwrite"], check=True, capture_output=True, timeout=PATIENCE_SECONDS)
     subprocess.run([*command[:5], str(whole), *command[6:]], check=True, capture_output=True)
     assert shown(target) == shown(whole)
+
+
+def test_the_last_report_of_a_resumed_team_does_not_count_what_was_found_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    source, target = clip(tmp_path), tmp_path / "out.mp4"
+
+    def stop(progress: Progress) -> None:
+        if progress.frames_done > 30:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(source, target, progress=stop)
+    told: list[tuple] = []
+    after = Progress.after
+    monkeypatch.setattr(Progress, "after", lambda *values: told.append(values) or after(*values))
+    result = run(source, target, executor=LocalExecutor(2), progress=lambda progress: None)
+    assert result.resumed > 0
+    assert told[-1][1:] == (result.frames_out, result.resumed, result.frames_out)
 
 
 def test_what_one_job_refuses_several_refuse(tmp_path: Path):

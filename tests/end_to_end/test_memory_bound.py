@@ -61,6 +61,15 @@ def test_the_estimate_is_within_a_factor_of_the_true_peak(tmp_path: Path, method
     assert memory.estimate_bytes / MODEL_FACTOR < peak < memory.estimate_bytes * 1.1
 
 
+def test_many_instants_in_a_gap_stay_within_the_estimate(tmp_path: Path):
+    source, target = moving_clip(tmp_path / "in.mp4", 1280, 720, 3), tmp_path / "out.mkv"
+    encode = midframe.EncodeOptions(codec="ffv1")  # it holds few frames, which could hide those of the method
+    memory = midframe.plan_video(source, target, method="blend", multi=9, encode=encode).memory
+    assert memory is not None
+    words = ["interpolate", str(source), str(target), "--method", "blend", "--multi", "9", "--codec", "ffv1"]
+    assert peak_of(*words) < memory.estimate_bytes * 1.1
+
+
 def test_a_bound_that_asks_for_tiles_is_kept_and_said_and_gives_the_same_frames(tmp_path: Path):
     source = moving_clip(tmp_path / "in.mp4", 1024, 576, 2)
     whole, tiled = tmp_path / "whole.mkv", tmp_path / "tiled.mkv"

@@ -91,7 +91,24 @@ def test_webm_is_told_the_shape_in_whole_pixels(tmp_path, aspect):
     assert len(list(VideoReader(info))) == 5
 
 
-@pytest.mark.parametrize(("name", "pixel_format"), [("out.webp", None), ("out.y4m", None), ("out.y4m", "yuv444p")])
+@pytest.mark.parametrize("degrees", [45, -45])
+@pytest.mark.parametrize("name", ["out.gif", "out.y4m", "out/%d.png"])
+def test_a_turn_by_no_quarter_is_refused_where_it_cannot_be_said(tmp_path, name, degrees):
+    source = turned_clip(tmp_path / "in.mp4", (degrees, False, False))
+    with pytest.raises(UsageError, match=f"shown turned by {degrees} degrees"):
+        run_video(source, tmp_path / name, Blend(), Multiply(2))
+    allowed = EncodeOptions(allow_loss=True)
+    plan = make_plan(probe(source), tmp_path / name, Multiply(2), encode=allowed)
+    assert not any("Frames are turned" in note for note in plan.notes)
+    run_video(source, tmp_path / name, Blend(), Multiply(2), encode=allowed)
+    info = probe(tmp_path / name.replace("%d", "1"))
+    assert (info.width, info.height) == (64, 48)
+
+
+@pytest.mark.parametrize(
+    ("name", "pixel_format"),
+    [("out.webp", None), ("out/%d.webp", None), ("out.y4m", None), ("out.y4m", "yuv444p")],
+)
 def test_where_pixels_would_become_square_it_is_refused_unless_allowed(tmp_path, name, pixel_format):
     source = make_clip(tmp_path / "in.mp4", textures(3), Recipe(aspect=WIDE))
     encode = EncodeOptions(pixel_format=pixel_format)

@@ -192,6 +192,24 @@ def test_a_rate_of_its_own_is_refused(tmp_path: Path):
         interpolate_video(clip(tmp_path), tmp_path / "out.mkv", method=Blend(), repair=True, multi=2)
 
 
+@pytest.mark.parametrize("name", ["out.y4m", "out/%d.png"])
+def test_uneven_times_that_a_repair_keeps_are_not_lost_unasked(tmp_path: Path, name: str):
+    times = [40 * k + 13 * (k % 3 == 1) for k in range(20)]
+    source = clip(tmp_path, times=times, time_base=MILLISECOND)
+    with pytest.raises(UsageError, match="uneven times of the frames are lost"):
+        plan_video(source, tmp_path / name, method="blend", repair=True)
+    plan = plan_video(source, tmp_path / name, method="blend", repair=True, encode=EncodeOptions(allow_loss=True))
+    assert any("Lost: the uneven times" in note for note in plan.notes)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_cadence_without_its_holes_is_even_and_has_the_rate_of_the_whole(tmp_path: Path, suffix: str):
+    whole = clip(tmp_path, f"whole{suffix}")
+    source = rewritten(whole, tmp_path / f"in{suffix}", lambda k, packet: None if k in (4, 9, 10) else packet)
+    plan = plan_video(source, tmp_path / "out.y4m", method="blend", repair=True)
+    assert (plan.frames_out, plan.rate, plan.duration) == (20, 25, Fraction(20, 25))
+
+
 MILLISECOND = Fraction(1, 1000)
 
 

@@ -24,6 +24,8 @@ from midframe.engine.memory import (
     frames_waiting,
     free_bytes,
     gaps_waiting,
+    held_bytes,
+    in_words,
     parse_size,
     times_per_call,
 )
@@ -105,7 +107,25 @@ def test_queues_are_bounded_in_bytes(info: VideoInfo):
 
 def fitted(info: VideoInfo, limit: int | None, interpolator: object = None):
     encoding = resolve_encoding(info, Path("out.mp4"), EncodeOptions())
-    return fit(interpolator or rife(), info, encoding, limit)  # type: ignore[arg-type]
+    return fit(interpolator or rife(), info, encoding, limit, held=held_bytes(info, 1, 1))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("multi", "frames"), [(2, 2), (3, 2), (5, 4), (9, 8), (20, 8)])
+def test_the_estimate_counts_the_frames_of_one_call_of_the_method(info: VideoInfo, multi: int, frames: int):
+    plan, least = (midframe.plan_video(info.path, "out.mp4", method="blend", multi=k) for k in (multi, 1))
+    assert plan.memory is not None and least.memory is not None
+    more = (frames - 2) * info.width * info.height * 12
+    assert plan.memory_bytes - least.memory_bytes == more
+    assert plan.memory.estimate_bytes - least.memory.estimate_bytes == more
+
+
+def test_gaps_that_grow_by_copies_count_as_the_longest(info: VideoInfo):
+    plan = midframe.plan_video(info.path, "out.mp4", method="blend", multi=2, dedupe=True)
+    assert plan.memory_bytes == held_bytes(info, 1, times_per_call(info.height, info.width))
+
+
+def test_sizes_are_said_in_one_way():
+    assert [in_words(size) for size in (1_234_000_000, 45_600_000, 12_300)] == ["1.23 GB", "46 MB", "12 KB"]
 
 
 def test_with_room_enough_whole_frames_are_worked_on(info: VideoInfo):
@@ -140,7 +160,7 @@ def test_a_scale_that_was_asked_for_is_kept(info: VideoInfo):
 def test_what_was_asked_of_the_encoder_is_kept(info: VideoInfo):
     large = sized(info, 3840, 2160)
     asked = resolve_encoding(large, Path("out.mp4"), EncodeOptions(encoder_options={"rc-lookahead": "40"}))
-    _, encoding, _ = fit(rife(), large, asked, 7 * GB // 2)
+    _, encoding, _ = fit(rife(), large, asked, 7 * GB // 2, held=held_bytes(large, 1, 1))
     assert encoding.options["rc-lookahead"] == "40"
 
 

@@ -76,8 +76,8 @@ class MethodSpec:
         uncertainty: The method also says how sure it is: it is an `UncertainInterpolator`.
         planes: The method can move further planes as it moves the colours: it is a `LayeredInterpolator`.
         together: All instants of a gap belong to one result: they are asked for in one call, however many they are.
-        pixel_bytes: Memory of a call that makes one frame, for each of its pixels, beyond the frames that go in and
-            come out. A `core.work_size.Resizable` method says more.
+        pixel_bytes: Memory of a call, for each pixel of a frame, beyond the frames that go in and come out: no more
+            for several frames than for one. A `core.work_size.Resizable` method says more.
     """
 
     name: str

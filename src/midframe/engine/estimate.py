@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from midframe.core.duration import clock
+from midframe.engine.memory import in_words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +30,5 @@ class Estimate:
         measured = f"{self.seconds_per_frame:.2f} s an output frame, measured on {self.frames}"
         return [
             ("time", f"about {clock(self.seconds)} ({measured})"),
-            ("disk", f"about {_words(self.picture_bytes)} for the pictures, twice that while the parts are joined"),
+            ("disk", f"about {in_words(self.picture_bytes)} for the pictures, twice that while the parts are joined"),
         ]
-
-
-def _words(size: int) -> str:
-    for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "KB")):
-        if size >= unit:
-            return f"{size / unit:.1f} {name}"
-    return f"{size} bytes"

@@ -284,7 +284,10 @@ class _Work:
             return keep_overlays(made, pictures[middle - 1], pictures[middle], times)
         if window.content is Content.CUT and self._plan.repeat_at_cuts:
             before, after = (frame.pixels for frame in window.frames)
-            return (Made(before if time < HALF else after) for time in times)
+            # Where copies left the time base, the scene is early by half of the last of them, not of the whole stay.
+            gap, last = window.gap, (window.gap.start, *window.before.copies)[-1]
+            opens = 1 - HALF * (gap.end - last) / gap.duration
+            return (Made(before if time < opens else after) for time in times)
         return itertools.repeat(Made(window.before.pixels), len(times))
 
 

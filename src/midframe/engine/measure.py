@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 
 import torch
 
 from midframe.core.method import Interpolator
+from midframe.core.repair import Repair
 from midframe.engine.estimate import Estimate
 from midframe.engine.plan import Plan, write_request
 from midframe.engine.segments import frames_in_segment
@@ -25,6 +27,9 @@ PLACES = (Fraction(1, 4), Fraction(1, 2), Fraction(3, 4))
 FRAMES_AT_PLACE = 6
 ENOUGH_SECONDS = 30
 """After which no further place is measured."""
+DEINTERLACED_FRAMES = 600
+"""From the start, of a video that is deinterlaced: the lines that a field lacks are made from the frames around it,
+so it is read from there, and all of it would take as long as a good part of the run."""
 
 
 def measure(plan: Plan, interpolator: Interpolator, device: torch.device | None = None) -> Estimate | None:
@@ -45,7 +50,8 @@ def measure(plan: Plan, interpolator: Interpolator, device: torch.device | None 
     if frames_in is None or frames_out is None or frames_in < 2:
         return None
     output = partial(_output, plan, GapFiller(interpolator, device), interpolator, scan_frames(plan.source))
-    starts = sorted({min(int(place * frames_in), max(0, frames_in - FRAMES_AT_PLACE)) for place in PLACES})
+    reach = frames_in if plan.source.deinterlace == "off" else min(frames_in, DEINTERLACED_FRAMES)
+    starts = sorted({min(int(place * reach), max(0, reach - FRAMES_AT_PLACE)) for place in PLACES})
     # The first call of a network is slower than all others.
     next((frame for frame in output(starts[0], starts[0] + 2) if frame.is_made), None)
     spent = 0.0
@@ -79,7 +85,12 @@ def _output(
 ) -> Iterator[SpanFrame]:
     """Output frames of the gaps that begin with some source frames."""
     frames = list(read_frames(plan.source, start, stop, scanned))
-    return fill_span(((frame, False) for frame in frames), filler, interpolator.spec, plan.rule, plan.source)
+    rule = plan.rule
+    if isinstance(rule, Repair):
+        # Its last frame is held at all instants that follow, here those of a whole film.
+        end = frames[-1].time + frames[-1].duration
+        rule = replace(rule, instants=tuple(time for time in rule.instants if time < end))
+    return fill_span(((frame, False) for frame in frames), filler, interpolator.spec, rule, plan.source)
 
 
 def _encoded_sizes(plan: Plan, made: list[SpanFrame]) -> list[int]:

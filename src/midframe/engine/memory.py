@@ -94,7 +94,10 @@ def resident_bytes() -> int:
 
 
 def in_words(size_bytes: int) -> str:
-    return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 10**9 else f"{size_bytes / 1e6:.0f} MB"
+    """For a person."""
+    if size_bytes >= 10**9:
+        return f"{size_bytes / 1e9:.2f} GB"
+    return f"{size_bytes / 1e6:.0f} MB" if size_bytes >= 10**6 else f"{size_bytes / 1e3:.0f} KB"
 
 
 def gaps_waiting(info: VideoInfo) -> int:
@@ -122,22 +125,40 @@ def rgb_bytes(info: VideoInfo) -> int:
     return info.width * info.height * (4 if info.has_alpha else 3) * (1 if info.bit_depth <= 8 else 2)
 
 
+def held_bytes(info: VideoInfo, context: int, instants: int) -> int:
+    """Decoded frames on their way from the reader to the writer, and those at the method's door in float32.
+
+    Args:
+        info: The source.
+        context: Frames that the method takes on each side of a gap.
+        instants: Most that are made inside one gap.
+    """
+    decoded = LOOK_AHEAD + 1 + 2 * context + gaps_waiting(info) + frames_waiting(info) + 1
+    # What is not large is kept converted for the next gap.
+    at_the_method = 2 * context + min(max(2, instants), times_per_call(info.height, info.width))
+    return decoded * rgb_bytes(info) + at_the_method * info.width * info.height * at_the_door(info)
+
+
 def fit(
     interpolator: Interpolator,
     info: VideoInfo,
     encoding: Encoding,
     limit_bytes: int | None,
     *,
+    held: int,
     on_cpu: bool = True,
     workers: int = 1,
 ) -> tuple[Interpolator, Encoding, MemoryPlan]:
     """Choose how to run within a bound: first as if there were none, then in tiles, then with flow at a lower scale.
+
+    Tiles come first since they give the frame of the whole, and a lower scale gives another one.
 
     Args:
         interpolator: The method.
         info: The source.
         encoding: As asked for.
         limit_bytes: Of the whole process; None for what is free here, with a margin.
+        held: Bytes of all frames that are held at once, as `held_bytes` says.
         on_cpu: The method works in the same memory as everything else.
         workers: Processes that share the bound; the plan is of each of them.
 
@@ -152,7 +173,8 @@ def fit(
         limit = int(MARGIN * free) + resident_bytes()
     if limit is not None and workers > 1:
         limit = max(0, limit - resident_bytes()) // workers  # this process stays beside them
-    choices = list(_choices(interpolator, info, encoding, on_cpu))
+    fixed = BASE_BYTES + held + frame_bytes(info) + reader_bytes(info)
+    choices = list(_choices(interpolator, info, encoding, fixed, on_cpu))
     fitting = [choice for choice in choices if limit is None or choice.total <= limit]
     least = min(choices, key=lambda choice: choice.total)
     notes = []
@@ -180,12 +202,13 @@ def fit(
     return interpolator, chosen.encoding, plan
 
 
-def _choices(interpolator: Interpolator, info: VideoInfo, encoding: Encoding, on_cpu: bool) -> Iterator[_Choice]:
-    """All ways, the best first: a lower scale of the flow is the last resort."""
+def _choices(
+    interpolator: Interpolator, info: VideoInfo, encoding: Encoding, fixed: int, on_cpu: bool
+) -> Iterator[_Choice]:
+    """All ways, the best first: a lower scale of the flow is the last resort. `fixed` bytes are common to all."""
     sizes: list[WorkSize | None] = [None]
     if isinstance(interpolator, Resizable):
         sizes = [*interpolator.sizes(info.height, info.width)]
-    fixed = BASE_BYTES + _frames(interpolator, info) + reader_bytes(info)
     for scale in dict.fromkeys(size and size.scale for size in sizes):
         for variant in (encoding, *smaller_encodings(encoding, info)):
             for size in sizes:
@@ -193,17 +216,6 @@ def _choices(interpolator: Interpolator, info: VideoInfo, encoding: Encoding, on
                     own = size.size_bytes if size else interpolator.spec.pixel_bytes * info.width * info.height
                     total = fixed + encoder_bytes(variant, info) + (own if on_cpu else 0)
                     yield _Choice(variant, size, total)
-
-
-def _frames(interpolator: Interpolator, info: VideoInfo) -> int:
-    """Decoded frames on their way from the reader to the writer, and those at the method's door in float32."""
-    context = interpolator.spec.context
-    decoded = LOOK_AHEAD + 1 + 2 * context + gaps_waiting(info) + frames_waiting(info) + 1
-    # What is not large is kept converted for the next gap.
-    at_the_method = 2 * context + min(2, times_per_call(info.height, info.width))
-    return (
-        decoded * rgb_bytes(info) + at_the_method * info.width * info.height * at_the_door(info) + frame_bytes(info)
-    )
 
 
 def _machine_room() -> Iterator[int]:

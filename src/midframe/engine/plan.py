@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -30,15 +30,7 @@ from midframe.core.timeline import (
     output_time,
 )
 from midframe.engine.estimate import Estimate
-from midframe.engine.memory import (
-    MemoryPlan,
-    at_the_door,
-    fit,
-    frames_waiting,
-    gaps_waiting,
-    rgb_bytes,
-    times_per_call,
-)
+from midframe.engine.memory import TIMES_PER_CALL, MemoryPlan, fit, held_bytes, in_words
 from midframe.engine.segments import frames_in_segment
 from midframe.engine.synthesis import nearest_offered
 from midframe.video import (
@@ -56,7 +48,6 @@ from midframe.video import (
 )
 from midframe.video.colour import has_alpha
 from midframe.video.copies import LONGEST_HOLD
-from midframe.video.cuts import LOOK_AHEAD
 from midframe.video.formats import check_rate, format_losses, format_notes, format_of
 from midframe.video.last_frame import LONGEST_FRAME_SECONDS
 from midframe.video.scan import Scan, scan
@@ -174,7 +165,7 @@ class Plan:
                 ("parts", f"one for each scene, of at most {most} frames; a stopped run keeps the finished ones")
             )
         text += self.estimate.lines() if self.estimate else []
-        text.append(("frames held", f"{self.memory_bytes / 2**20:.1f} MiB"))
+        text.append(("frames held", in_words(self.memory_bytes)))
         text += [("kept", stream.sentence()) for stream in self.streams.kept]
         text += [("note", note) for note in self.notes]
         return text
@@ -236,7 +227,7 @@ def make_plan(
             check_gap(rule, longest, info.average_rate)
     rate = _rate(info, rule, frames_in, end)
     check_rate(target, rate)
-    lost = format_losses(target, info, is_variable and isinstance(rule, Multiply))
+    lost = format_losses(target, info, _keeps_uneven_times(rule, is_variable))
     if lost and not encode.allow_loss:
         raise UsageError(
             f"{target} would lose something: {'; '.join(lost)}. Choose another format, or allow the loss."
@@ -262,11 +253,17 @@ def make_plan(
         tolerance=tolerance,
         encoding=encoding,
         streams=streams,
-        memory_bytes=_memory(info, method.context if method else 1),
+        memory_bytes=held_bytes(
+            info,
+            method.context if method else 1,
+            # How many copies leave the time base, and lengthen a gap, is not known before the frames are seen.
+            tally.most_in_gap if tally and not dedupe else TIMES_PER_CALL,
+        ),
         notes=(
             *_notes(info, encoding, streams, method, tally, scanned, is_variable),
             *format_notes(target, info, rate),
             *_notes_of_repair(rule, info, encoding),
+            *_notes_of_ramp(rule, end),
         ),
     )
 
@@ -285,7 +282,13 @@ def fit_plan(
     """
     on_cpu = device is None or device.type == "cpu"
     interpolator, encoding, memory = fit(
-        interpolator, plan.source, plan.encoding, limit_bytes, on_cpu=on_cpu, workers=workers
+        interpolator,
+        plan.source,
+        plan.encoding,
+        limit_bytes,
+        held=plan.memory_bytes,
+        on_cpu=on_cpu,
+        workers=workers,
     )
     return interpolator, replace(plan, encoding=encoding, memory=memory, notes=(*plan.notes, *memory.notes))
 
@@ -314,6 +317,7 @@ class _Tally:
         moved: Largest distance, in gaps, to the nearest instant that the method offers.
         shortest: Smallest distance of two of them in seconds; None where there is one alone.
         longest: Most seconds for which one is shown.
+        most_in_gap: Most of them inside one gap of the source.
     """
 
     frames: int
@@ -321,13 +325,14 @@ class _Tally:
     moved: Fraction
     shortest: Fraction | None
     longest: Fraction
+    most_in_gap: int
 
 
 def _tally(instants: Iterable[TimedInstant], method: MethodSpec | None) -> _Tally:
     """Count in one pass: a long film at a high rate has millions of instants."""
-    frames = kept = 0
+    frames = kept = inside = most_in_gap = 0
     moved = longest = Fraction(0)
-    shortest = previous = None
+    shortest = previous = source = None
     for instant in instants:
         if previous is not None:
             distance = instant.time - previous
@@ -336,9 +341,11 @@ def _tally(instants: Iterable[TimedInstant], method: MethodSpec | None) -> _Tall
         longest = max(longest, instant.duration)
         frames += 1
         kept += instant.local == 0
+        inside = (inside if instant.source == source else 0) + (instant.local != 0)
+        source, most_in_gap = instant.source, max(most_in_gap, inside)
         if method is not None and not isinstance(method.times, AnyTime):
             moved = max(moved, abs(nearest_offered(method.times, instant.local) - instant.local))
-    return _Tally(frames, kept, moved, shortest, longest)
+    return _Tally(frames, kept, moved, shortest, longest, most_in_gap)
 
 
 def _check_count(info: VideoInfo, count: int) -> None:
@@ -365,13 +372,6 @@ def _check_clock(info: VideoInfo, target: Path, tally: _Tally, time_base: Fracti
         )
 
 
-def _memory(info: VideoInfo, context: int) -> int:
-    """Bytes of all frames that a run holds at once; those at the method's door have four bytes a component."""
-    decoded = LOOK_AHEAD + 1 + 2 * context + gaps_waiting(info) + frames_waiting(info) + 2
-    at_the_method = 2 * context + times_per_call(info.height, info.width)
-    return decoded * rgb_bytes(info) + at_the_method * info.width * info.height * at_the_door(info)
-
-
 def _end(info: VideoInfo, scanned: Scan | None) -> Fraction | None:
     """When the last frame ends, in seconds since the first; where the file is cut short, when it should."""
     if scanned is None:
@@ -390,6 +390,8 @@ def _rate(info: VideoInfo, rule: RateRule, frames_in: int | None, end: Fraction 
     rate = output_rate(rule, info.average_rate)
     if rate is None and frames_in and end:
         rate = output_rate(rule, Fraction(frames_in) / end)
+    if isinstance(rule, Repair) and rule.missing and rate and round(rate * rule.end) != len(rule.instants):
+        rate = len(rule.instants) / rule.end  # the source's own counts what came, and not what is missing
     if rate is None:
         raise UsageError(f"{info.path} does not state its frame rate; ask for one instead of a multiple.")
     return rate.limit_denominator(100_000)
@@ -416,11 +418,17 @@ def stamp_tolerance(info: VideoInfo) -> Fraction:
     return min(STAMP_ERROR, 1 / (16 * info.average_rate)) if info.average_rate else STAMP_ERROR
 
 
-def _is_variable(times: list[Fraction] | None) -> bool:
+def _is_variable(times: Sequence[Fraction] | None) -> bool:
     if times is None or len(times) < 3:
         return False
     steps = [later - earlier for earlier, later in itertools.pairwise(times)]
     return max(steps) - min(steps) > 2 * STAMP_ERROR
+
+
+def _keeps_uneven_times(rule: RateRule, is_variable: bool) -> bool:
+    if isinstance(rule, Repair):  # it fills the holes of a constant cadence
+        return _is_variable(rule.instants)
+    return is_variable and isinstance(rule, Multiply)
 
 
 def _notes(
@@ -482,6 +490,13 @@ def _notes_of_repair(rule: RateRule, info: VideoInfo, encoding: Encoding) -> lis
         f"Whole frames change a little on the way from {info.pixel_format} to {encoding.pixel_format}: to keep them "
         f"exact, ask for a codec that stores {info.pixel_format}."
     ]
+
+
+def _notes_of_ramp(rule: RateRule, end: Fraction | None) -> list[str]:
+    late = [moment for moment, _ in rule.points if end is not None and moment > end] if isinstance(rule, Ramp) else []
+    if not late or end is None:
+        return []
+    return [f"The ramp has a point at {float(late[0]):g} s, behind the end of the source at {float(end):g} s."]
 
 
 def _number(count: int | None) -> str:

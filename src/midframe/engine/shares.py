@@ -109,20 +109,25 @@ def fill_together(
     """
     for stale in (*store.path.glob(f"*{CLAIM}"), *store.path.glob(f"*{COUNT}")):
         stale.unlink()
-    with _watched(store.path, task.plan.frames_out, progress):
+    total, started = task.plan.frames_out, time.monotonic()
+    with _watched(store.path, started, total, progress):
         filled = list(team.executor.map(team.job(task, store), range(team.executor.workers)))
     # All of them counted the whole video, and each has its own notes.
+    if progress is not None and total is not None:
+        progress(Progress.after(time.monotonic() - started, total, filled[0].resumed, total))
     notes = dict.fromkeys(note for one in filled for note in one.notes)
     return replace(filled[0], notes=tuple(notes))
 
 
 @contextlib.contextmanager
-def _watched(folder: Path, total: int | None, progress: Callable[[Progress], None] | None) -> Iterator[None]:
+def _watched(
+    folder: Path, started: float, total: int | None, progress: Callable[[Progress], None] | None
+) -> Iterator[None]:
     """Report while the block runs."""
     if progress is None:
         yield
         return
-    done, started = threading.Event(), time.monotonic()
+    done = threading.Event()
 
     def watch() -> None:
         while not done.wait(SECONDS_BETWEEN_COUNTS):
@@ -141,5 +146,3 @@ def _watched(folder: Path, total: int | None, progress: Callable[[Progress], Non
     finally:
         done.set()
         watcher.join()
-    if total is not None:
-        progress(Progress.after(time.monotonic() - started, total, 0, total))

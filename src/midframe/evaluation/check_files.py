@@ -81,7 +81,7 @@ def write_worst_case(check: ClipCheck, candidates: Sequence[Candidate], folder: 
 
     def upright(pixels: np.ndarray) -> np.ndarray:
         # Phones store pictures on their side.
-        return np.ascontiguousarray(np.rot90(to_bytes(pixels), info.rotation // 90))
+        return np.ascontiguousarray(np.rot90(to_bytes(pixels), info.quarter_turns))
 
     truth = upright(pictures[target.frames.target])
     made = {}

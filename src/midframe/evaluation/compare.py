@@ -143,13 +143,13 @@ def _moments(
 
 def _upright(pixels: np.ndarray, info: VideoInfo) -> np.ndarray:
     """As a player shows it, rounded to 8 bits."""
-    return np.ascontiguousarray(np.rot90(to_bytes(pixels), info.rotation // 90))
+    return np.ascontiguousarray(np.rot90(to_bytes(pixels), info.quarter_turns))
 
 
 def _tile(names: Sequence[str], pictures: Sequence[np.ndarray], is_made: bool, info: VideoInfo) -> np.ndarray:
     columns = len(names) if len(names) <= LONGEST_ROW else -(-len(names) // 2)
     rows = -(-len(names) // columns)
-    aspect = info.sample_aspect_ratio if info.rotation % 180 == 0 else 1 / info.sample_aspect_ratio
+    aspect = 1 / info.sample_aspect_ratio if info.quarter_turns % 2 else info.sample_aspect_ratio
     panels = [
         labelled(
             reduced(picture, VIDEO_SIDES[0] // columns - 8, VIDEO_SIDES[1] // rows - 160, aspect),

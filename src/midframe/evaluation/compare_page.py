@@ -92,7 +92,7 @@ class PageWriter:
         for frame, start, until in zip(self._frames, self._times, [*self._times[1:], end], strict=True):
             frame["lasts"] = round(float(until - start), 5)
         aspect = self._info.sample_aspect_ratio
-        if self._info.rotation % 180:
+        if self._info.quarter_turns % 2:
             aspect = 1 / aspect
         data = {
             "title": f"{self._info.path.name}: {', '.join(self._names)}",

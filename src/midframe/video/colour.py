@@ -33,6 +33,9 @@ MATRICES: dict[int, tuple[str, float, float]] = {
 HD_LINES = 720
 TRANSFERS = {16: "PQ", 18: "HLG"}
 """Transfers of high dynamic range, by the names that people know."""
+USUAL_PRIMARIES = (1, UNSPECIFIED, 5, 6, 7)
+"""Those of HD and of SD, which hardly differ; who is told none takes the pixels for one of them."""
+WIDE_PRIMARIES = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
 # SWS_BICUBIC | SWS_FULL_CHR_H_INT | SWS_ACCURATE_RND
 RESAMPLING = 0x4 | 0x2000 | 0x40000
 
@@ -63,6 +66,13 @@ class Colour:
         if self.matrix_is_assumed:
             return f"{stated} (matrix not stated; BT.601 below {HD_LINES} lines, BT.709 from there up)"
         return f"{stated} (as stated)"
+
+    def unusual(self) -> str:
+        """What is shown wrong where it goes unsaid: a transfer of high dynamic range, primaries of a wide gamut."""
+        parts = [TRANSFERS[self.transfer]] if self.transfer in TRANSFERS else []
+        if self.primaries not in USUAL_PRIMARIES:
+            parts.append(WIDE_PRIMARIES.get(self.primaries, f"of primaries {self.primaries} of ITU-T H.273"))
+        return " ".join(parts)
 
 
 def resolve_colour(

@@ -21,8 +21,6 @@ RATE_CONTROLS = frozenset(
 )
 WITH_ASPECT = ("h264", "hevc", "mpeg4", "mpeg2video")
 """Codecs whose stream says how wide a pixel is."""
-WITHOUT_ASPECT = ("yuv4mpegpipe", "webp")
-"""Muxers that do not say it, since PyAV cannot tell them, or since they have no place for it."""
 # Some hardware encoders offer nothing else for more than 8 bits.
 SEMIPLANAR = ("p010le", "p016le")
 DEFAULT_CODEC = "libx264"
@@ -59,7 +57,8 @@ class EncodeOptions:
         preset: Speed of the encoder, in its own words.
         pixel_format: FFmpeg's name; by default the nearest to the source's that the encoder offers.
         encoder_options: Further options, passed to the encoder as they are.
-        allow_loss: Write the video even where depth or transparency of the source does not survive.
+        allow_loss: Write the video even where depth, transparency or what a player must know of the source does not
+            survive.
     """
 
     codec: str | None = None
@@ -242,7 +241,7 @@ def states_aspect(codec: str) -> bool:
 
 def _shape_loss(info: VideoInfo, kind: Format) -> tuple[str, ...]:
     aspect = info.sample_aspect_ratio
-    if aspect == 1 or kind.muxer not in WITHOUT_ASPECT:
+    if aspect == 1 or kind.holds_aspect:
         return ()
     return (f"pixels of {aspect.numerator}:{aspect.denominator} are shown square in {kind.name}",)
 

@@ -44,6 +44,8 @@ class Format:
         is_rendered: Its encoder needs all frames in one go: segments are kept in FFV1, and encoded at the end.
         loops: The muxer's option for how often an animation is played; empty where it is none.
         holds_times: Frames may stand for different times.
+        holds_aspect: It says how wide a pixel is, and is told so by PyAV.
+        holds_transfer: It says primaries and transfer, without which a player takes those of usual video.
         highest_rate: Frames per second that it can hold.
         colour: How its pixels are always read; None where that follows the source.
     """
@@ -57,17 +59,22 @@ class Format:
     is_rendered: bool = False
     loops: str = ""
     holds_times: bool = True
+    holds_aspect: bool = True
+    holds_transfer: bool = True
     highest_rate: int | None = None
     colour: Colour | None = None
 
 
 def _pictures(codec: str, name: str, pixels: tuple[str, ...], colour: Colour | None = None) -> Format:
+    """In PNG alone an encoder of FFmpeg writes primaries and transfer, and in WebP no shape of pixels."""
     return Format(
         name="a folder of pictures",
         codec=codec,
         codecs=frozenset((name,)),
         pixel_formats=pixels,
         holds_times=False,
+        holds_aspect=name != "webp",
+        holds_transfer=name == "png",
         colour=colour,
     )
 
@@ -88,6 +95,8 @@ Y4M = Format(
     pixel_formats=Y4M_PIXELS,
     is_rendered=True,
     holds_times=False,
+    holds_aspect=False,
+    holds_transfer=False,
 )
 OTHERS: Mapping[str, Format] = {
     ".gif": Format(
@@ -98,6 +107,7 @@ OTHERS: Mapping[str, Format] = {
         pixel_formats=("pal8",),
         is_rendered=True,
         loops="loop",
+        holds_transfer=False,
         highest_rate=50,
     ),
     ".apng": Format(
@@ -117,6 +127,8 @@ OTHERS: Mapping[str, Format] = {
         codecs=frozenset(("webp",)),
         pixel_formats=("bgra",),
         loops="loop",
+        holds_aspect=False,
+        holds_transfer=False,
     ),
     ".y4m": Y4M,
 }
@@ -224,6 +236,14 @@ def format_losses(target: Path, info: VideoInfo, is_variable: bool) -> list[str]
         )
     if not kind.is_video and _is_mirrored(info):
         losses.append(f"{kind.name} cannot say that the picture is shown mirrored")
+    if not kind.is_video and info.rotation % 90:
+        losses.append(
+            f"{kind.name} cannot say that the picture is shown turned by {info.rotation} degrees, and frames can be "
+            "turned by quarters only"
+        )
+    unusual = info.colour.unusual()
+    if unusual and not kind.holds_transfer:
+        losses.append(f"{kind.name} cannot say that the colours are {unusual}, and they will be shown wrong")
     return losses
 
 
@@ -234,7 +254,7 @@ def format_notes(target: Path, info: VideoInfo, rate: Fraction) -> list[str]:
         return ["Matroska and WebM store times in whole milliseconds."] if kind.muxer in ("matroska", "webm") else []
     if info.chapter_count:
         notes.append(f"Lost: {info.chapter_count} chapters, since {kind.name} cannot hold any.")
-    if info.rotation:
+    if info.quarter_turns:
         notes.append(
             f"Frames are turned by {info.rotation} degrees, since {kind.name} cannot say that a player must."
         )

@@ -35,7 +35,7 @@ def read_picture(path: Path, *, alpha: bool = False, allow_loss: bool = False) -
         pixels = pixels[..., :3]
     elif info.has_alpha and not alpha:
         raise UsageError(f"{path} is transparent in places, which is not used here. Allow the loss.")
-    return np.ascontiguousarray(np.rot90(pixels, info.rotation // 90))
+    return np.ascontiguousarray(np.rot90(pixels, info.quarter_turns))
 
 
 def write_pictures(folder: Path, pictures: Sequence[np.ndarray], *, overwrite: bool = False) -> list[Path]:

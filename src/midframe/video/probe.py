@@ -163,6 +163,11 @@ class VideoInfo:
         """Seconds from one frame to the next on average."""
         return 1 / self.average_rate if self.average_rate else Fraction(1, 25)
 
+    @property
+    def quarter_turns(self) -> int:
+        """Counter-clockwise, where pixels are turned as a player would; 0 for a rotation by no quarter."""
+        return 0 if self.rotation % 90 else self.rotation // 90
+
 
 def probe(path: Path, input_rate: Fraction | None = None) -> VideoInfo:
     """Read the facts about a video file, or about pictures; decodes a few frames of the start.

@@ -152,6 +152,7 @@ class FrameSink:
             frame.pts, frame.time_base = self._count, 1 / request.rate
         if frame.format.name != pixel_format:
             frame = frame.reformat(format=pixel_format)
+        frame.color_primaries, frame.color_trc = request.colour.primaries, request.colour.transfer
         self._mux(frame)
         self._count += 1
 
@@ -191,6 +192,8 @@ class FrameSink:
         stream.pix_fmt = request.encoding.pixel_format
         stream.codec_context.sample_aspect_ratio = request.sample_aspect_ratio
         stream.codec_context.color_range = stored_codes(request.encoding.pixel_format, request.colour)[1]
+        stream.codec_context.color_primaries = request.colour.primaries
+        stream.codec_context.color_trc = request.colour.transfer
         base = frame.time_base if self._kind.holds_times and frame.time_base else 1 / request.rate
         stream.codec_context.time_base = stream.time_base = base
         self._stream = stream

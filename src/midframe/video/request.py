@@ -52,7 +52,7 @@ class WriteRequest:
     @property
     def turns(self) -> int:
         """Quarter turns, counter-clockwise, for formats that cannot say how a player turns the picture."""
-        return 0 if format_of(self.target).is_video else self.source.rotation // 90
+        return 0 if format_of(self.target).is_video else self.source.quarter_turns
 
     @property
     def size(self) -> tuple[int, int]:

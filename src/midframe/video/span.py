@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import islice
 
 from av.error import FFmpegError
 
@@ -79,11 +80,13 @@ def _read(info: VideoInfo, scanned: Scan, wanted: range) -> Iterator[TimedFrame]
         yield frame
         position += 1
     if position < wanted.stop:
-        yield from (frame for frame in VideoReader(info) if position <= frame.index < wanted.stop)
+        yield from islice(VideoReader(info), position, wanted.stop)
 
 
 def _read_from_key_frame(info: VideoInfo, scanned: Scan, wanted: range) -> Iterator[TimedFrame]:
     """The wanted frames in order, up to the first that does not come out whole."""
+    if info.deinterlace != "off":
+        return  # its filter sees frames from the start on
     if info.lacks_presentation_times or scanned.step_back is not None:
         return  # which frame it is that comes out first is known from the start of the file alone
     times = scanned.times

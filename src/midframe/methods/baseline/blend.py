@@ -40,6 +40,11 @@ class BlendInterpolator:
 
 
 def _mix(frames: Tensor, times: Sequence[Fraction]) -> Tensor:
-    before, after = frames.split(1, dim=1)
-    weight = before.new_tensor([float(time) for time in times])[:, None, None, None]
-    return before * (1 - weight) + after * weight
+    before, after = frames.unbind(1)
+    mixed = before.new_empty(len(before), len(times), *before.shape[1:])
+    # One by one: in a single expression each frame is in memory three times.
+    for frame, time in zip(mixed.unbind(1), times, strict=True):
+        weight = before.new_tensor(float(time))
+        torch.mul(before, 1 - weight, out=frame)
+        frame += after * weight
+    return mixed

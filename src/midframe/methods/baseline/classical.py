@@ -34,7 +34,7 @@ class ClassicalInterpolator:
         Video Frame Interpolation", section 3.1.
     """
 
-    spec = MethodSpec(name="classical", context=1, times=AnyTime(), size_multiple=16, planes=True, pixel_bytes=290)
+    spec = MethodSpec(name="classical", context=1, times=AnyTime(), size_multiple=16, planes=True, pixel_bytes=340)
 
     def __init__(self) -> None:
         self._find_flow = InverseSearch()
@@ -77,8 +77,11 @@ class ClassicalInterpolator:
             )
             return canvas.resolve(fill=torch.lerp(travelling_before, travelling_after, time))
 
-        made = torch.stack([synthesise(float(time)) for time in times], dim=1)
-        return made[:, :, :3].clamp(0, 1), made[:, :, 3:]
+        # Each in its place: a list, what is joined of it and what is clamped of that hold every frame three times.
+        made = travelling_before.new_empty(len(frames), len(times), *travelling_before.shape[1:])
+        for place, time in zip(made.unbind(1), times, strict=True):
+            place.copy_(synthesise(float(time)))
+        return made[:, :, :3].clamp_(0, 1), made[:, :, 3:]
 
 
 def _importance(
