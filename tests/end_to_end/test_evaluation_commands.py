@@ -135,7 +135,7 @@ def test_evaluate_reads_a_protocol_of_ones_own(root, tmp_path):
     assert scores["ssim_luma"] > 0
     with Image.open(out / "predictions" / "00001.png") as prediction:
         assert prediction.size == (24, 24)
-    with pytest.raises(UsageError, match=r"asked for in targets \(mine, not middle\), targets_sha256"):
+    with pytest.raises(UsageError, match=r"asked for in targets \(mine, not middle\), the list of targets"):
         run(*common, "--list", root / "middle.tsv")
 
 

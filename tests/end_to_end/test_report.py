@@ -181,6 +181,16 @@ def test_two_sets_of_one_name_are_refused(results, targets, tmp_path):
         write_report([results, tmp_path / "part"], tmp_path / "report.html")
 
 
+def test_methods_on_other_pictures_under_the_same_names_are_not_compared(results, targets, tmp_path):
+    shutil.copytree(targets.root, tmp_path / "set")
+    shutil.copy(tmp_path / "set" / "scene<4>" / "0.png", tmp_path / "set" / "scene<1>" / "0.png")
+    changed = listed_targets(tmp_path / "set" / "moving.tsv", tmp_path / "set")
+    predict(BlendInterpolator(), changed, tmp_path / "changed")
+    score(tmp_path / "changed", changed, build_metrics(DEFAULT))
+    with pytest.raises(UsageError, match=r"2 different sets of targets are called 'moving'.*other pictures under"):
+        read_comparisons([results, tmp_path / "changed"])
+
+
 def test_a_folder_without_results_is_refused(tmp_path):
     with pytest.raises(MediaError, match=r"holds no scores\.json: no evaluation was finished there"):
         write_report([tmp_path], tmp_path / "report.html")

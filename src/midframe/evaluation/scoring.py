@@ -22,13 +22,13 @@ from torch import Tensor
 
 from midframe.core.errors import ShapeError, UsageError, WriteError
 from midframe.evaluation.image_file import read_image
-from midframe.evaluation.manifest import PICTURES, Manifest, read_manifest
+from midframe.evaluation.manifest import PICTURES, ROWS, SCORES, Manifest, read_manifest
 from midframe.evaluation.predictions import OnTarget
 from midframe.evaluation.result_file import replace_text
 from midframe.evaluation.target_set import NumberedTarget, TargetSet
 from midframe.metrics.sample import PairMetric, Sample, SetMetric
 
-SCORES, ROWS, UNFINISHED = "scores.json", "targets.csv", "targets.unfinished.jsonl"
+UNFINISHED = "targets.unfinished.jsonl"
 
 Row = Mapping[str, float]
 
@@ -94,7 +94,7 @@ def score(
         on_target: Called after each target.
 
     Raises:
-        UsageError: The predictions are of another set, or not complete.
+        UsageError: The predictions are of another set, of files with other contents, or not complete.
         MediaError: The folder holds no record of predictions, or a picture does not decode.
         ShapeError: A prediction and its truth differ in size.
         WriteError: The results cannot be written.
@@ -199,6 +199,11 @@ def _check_complete(manifest: Manifest, targets: TargetSet) -> None:
             f"{manifest.folder} holds predictions for {origin.count} targets of {origin.targets}, drawn with seed "
             f"{origin.seed}; asked for were scores of {len(targets.targets)} targets of {targets.name} that are not "
             "the same."
+        )
+    if origin.files_sha256 != targets.files_sha256:
+        raise UsageError(
+            f"{manifest.folder} holds predictions made when the files that {targets.source} names had other contents "
+            f"than those now in {targets.root}; bring those back, or make the predictions again in another folder."
         )
     missing = [number for number in range(1, origin.count + 1) if not manifest.has(number)]
     if missing:

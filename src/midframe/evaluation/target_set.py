@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from midframe.core.errors import UsageError
+from midframe.core.errors import MediaError, UsageError
+from midframe.core.file_hash import sha256_of
 from midframe.core.method import Interpolator
 from midframe.evaluation.frame_store import FrameStore
 from midframe.evaluation.layouts import missing_share, protocol_targets
@@ -93,9 +95,32 @@ class TargetSet:
     def sha256(self) -> str:
         """Hash of the lines: two runs with one hash were asked for the same frames, prepared in the same way.
 
-        It says nothing of the contents of the files.
+        It says nothing of the contents of the files; `files_sha256` does.
         """
         return hashlib.sha256(self.lines.encode()).hexdigest()
+
+    @cached_property
+    def files_sha256(self) -> str:
+        """Hash of the contents of all files that the targets name. It reads every one of them, once.
+
+        Contents alone tell a copy on another machine, whose files have other dates, from a picture that was replaced
+        by one of the same size.
+
+        Raises:
+            MediaError: A file cannot be read.
+        """
+        found = hashlib.sha256()
+        for path in sorted({frame.path for target in self.targets for frame in target.frames}):
+            try:
+                found.update(f"{path.as_posix()} {sha256_of(self.root / path)}\n".encode())
+            except OSError as error:
+                raise MediaError(f"{self.root / path} cannot be read: {error}.") from error
+        return found.hexdigest()
+
+    @property
+    def hashes(self) -> tuple[str, str]:
+        """Of the lines and of the files: results with the same two were measured on the same pictures."""
+        return self.sha256, self.files_sha256
 
     def write(self, folder: Path) -> None:
         """Put the lines into a folder of results, as `list.tsv`.

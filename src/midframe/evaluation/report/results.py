@@ -15,9 +15,8 @@ from midframe.core.errors import MediaError, UsageError
 from midframe.core.recipe import build
 from midframe.evaluation.bootstrap import SequenceBootstrap
 from midframe.evaluation.column import Column, column
-from midframe.evaluation.manifest import FILE, Manifest, read_manifest
+from midframe.evaluation.manifest import FILE, ROWS, SCORES, Manifest, read_manifest
 from midframe.evaluation.preparation import Preparation
-from midframe.evaluation.scoring import ROWS, SCORES
 
 NOT_METRICS = ("number", "target", "time", "seconds")
 
@@ -104,15 +103,15 @@ def read_comparisons(folders: Sequence[Path]) -> list[Comparison]:
     """
     found = {path.parent: None for folder in folders for path in _finished(folder)}
     results = _distinct([_read(folder) for folder in found])
-    sets: dict[str, list[Result]] = defaultdict(list)
+    sets: dict[tuple[str, str], list[Result]] = defaultdict(list)
     for result in results:
-        sets[result.manifest.origin.targets_sha256].append(result)
+        sets[result.manifest.origin.hashes].append(result)
     comparisons = [Comparison(tuple(results)) for results in sets.values()]
     name, count = Counter(comparison.name for comparison in comparisons).most_common(1)[0]
     if count > 1:
         raise UsageError(
             f"{count} different sets of targets are called '{name}', such as the same list with another --max or "
-            "--seed; make a report of each."
+            "--seed, or with other pictures under the same names; make a report of each."
         )
     return comparisons
 
@@ -150,7 +149,7 @@ def _read(folder: Path) -> Result:
 
 def _distinct(results: Sequence[Result]) -> list[Result]:
     """Labels that tell methods apart: the folder is named where one method comes twice on a set."""
-    counts = Counter((result.label, result.manifest.origin.targets_sha256) for result in results)
+    counts = Counter((result.label, result.manifest.origin.hashes) for result in results)
     twice = {label for (label, _), count in counts.items() if count > 1}
     return [
         replace(result, label=f"{result.label} ({result.manifest.folder})") if result.label in twice else result
