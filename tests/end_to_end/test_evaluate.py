@@ -70,11 +70,13 @@ def test_writes_known_scores_of_known_pictures(root, tmp_path):
     assert done == [(1, 2), (2, 2)]
     written = json.loads((out / "scores.json").read_text())
     assert list(written) == [
-        "method", "list", "targets", "psnr", "ssim", "ssim_3d", "ie", "seconds_per_frame",
+        "method", "list", "targets", "psnr", "ssim", "ssim_3d", "ie", "exact", "seconds_per_frame",
     ]  # fmt: skip
     assert (written["method"], written["list"], written["targets"]) == ("blend", "flat", 2)
     assert written["ie"] == scores.ie == 2.5
-    assert written["psnr"] is None and scores.psnr == math.inf  # the second target is met exactly
+    # The second target is met exactly.
+    assert written["psnr"] == scores.psnr == pytest.approx((10 * math.log10(255**2 / 25) + 60) / 2)
+    assert written["exact"] == {"psnr": 1}
     assert written["seconds_per_frame"] > 0
     with (out / "targets.csv").open() as file:
         first, second = csv.DictReader(file)
@@ -83,6 +85,17 @@ def test_writes_known_scores_of_known_pictures(root, tmp_path):
     assert (second["target"], second["time"], second["psnr"]) == ("105.png", "1/4", "inf")
     assert scores.ssim == pytest.approx((float(first["ssim"]) + 1) / 2)
     assert not (out / "predictions").exists()
+
+
+def test_the_mean_of_a_list_without_exact_frames_is_that_of_its_frames(root, tmp_path):
+    Image.new("RGB", (500, 500), (105, 105, 105)).save(root / "big.png")
+    with Image.open(root / "big.png") as picture:
+        picture.putpixel((0, 0), (105, 105, 106))
+        picture.save(root / "near.png")
+    (root / "near.tsv").write_text("big.png\tnear.png\tbig.png\t1/2\t-\t-\n")
+    scores = evaluate(BlendInterpolator(), root / "near.tsv", root, tmp_path / "out")
+    assert scores.exact == {}
+    assert scores.psnr == pytest.approx(10 * math.log10(255**2 * 3 * 500**2))  # far above what an exact one counts as
 
 
 def test_saves_the_rounded_predictions(root, tmp_path):

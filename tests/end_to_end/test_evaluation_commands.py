@@ -51,7 +51,8 @@ def test_evaluate_with_two_lists_writes_a_folder_for_each(root, tmp_path):
     assert result.exit_code == 0
     errors = {name: json.loads((out / name / "scores.json").read_text())["ie"] for name in ("middle", "early")}
     assert errors == {"middle": 4, "early": 0}
-    assert "inf" in result.stdout
+    assert result.stdout.splitlines()[0].split()[:5] == ["method", "list", "targets", "exact", "PSNR"]
+    assert "An exact frame counts as 60 dB." in result.stdout
 
 
 def test_evaluate_refuses_two_lists_of_one_name(root, tmp_path):
@@ -79,7 +80,7 @@ def test_evaluate_with_two_methods_writes_a_folder_for_each(root, tmp_path):
     assert errors == {
         ("nearest", "middle"): 4, ("nearest", "early"): 0, ("blend", "middle"): 1, ("blend", "early"): 1,
     }  # fmt: skip
-    assert result.stdout.splitlines()[0].split()[:5] == ["method", "list", "targets", "IE", "PSNR"]
+    assert result.stdout.splitlines()[0].split()[:6] == ["method", "list", "targets", "exact", "IE", "PSNR"]
 
 
 def test_evaluate_makes_predictions_in_one_call_and_scores_them_in_another(root, tmp_path):

@@ -9,6 +9,7 @@ from string import Template
 
 from midframe.core.errors import MidframeError
 from midframe.evaluation.bootstrap import LEVEL, RESAMPLES, SequenceBootstrap
+from midframe.evaluation.exact_frames import EXACT_PSNR
 from midframe.evaluation.motion import MEANING
 from midframe.evaluation.report.cases import CasePictures, case_pictures, check_pictures, choose_cases
 from midframe.evaluation.report.charts import Series, legend, scatter
@@ -177,9 +178,10 @@ def _motion_chart(comparison: Comparison, motion: Mapping[int, float], numbers: 
             result.label,
             numbers[result.label],
             [motion[position] for position in positions],
-            [result.rows[metric.name][position] for position in positions],
+            [values[position] for position in positions],
         )
         for result in comparison.results
+        for values in [result.counted(metric.name)]
     ]
     unit = f" ({metric.unit})" if metric.unit else ""
     chart = scatter(
@@ -231,6 +233,16 @@ def _finding(comparison: Comparison, bootstrap: SequenceBootstrap) -> Markup:
     return tag("li", where, text)
 
 
+def _exact(comparison: Comparison) -> str:
+    """A sentence on exact frames, which a mean of decibels rests on; "" where there are none."""
+    first = comparison.columns[0]
+    counts = {result.label: result.exact(first.name) for result in comparison.ranked}
+    if not any(counts.values()):
+        return ""
+    said = ", ".join(f"{count} of {label}" for label, count in counts.items())
+    return f" Frames made exactly count as {EXACT_PSNR:g} {first.unit}: {said}."
+
+
 def _about(comparison: Comparison, bootstrap: SequenceBootstrap) -> str:
     count = len(comparison.results[0].targets)
     text = f"{count} targets from {_counted(bootstrap.count, 'sequence')}."
@@ -243,7 +255,7 @@ def _about(comparison: Comparison, bootstrap: SequenceBootstrap) -> str:
         text += " One sequence gives no interval."
     elif bootstrap.count < FEW_SEQUENCES:
         text += " So few sequences make rough intervals."
-    return text
+    return text + _exact(comparison)
 
 
 def _contents(comparisons: Sequence[Comparison]) -> Markup:
@@ -258,7 +270,7 @@ def _method(comparisons: Sequence[Comparison]) -> list[Markup]:
         "single targets, because the frames of one sequence err together. They say how far the result depends on "
         "which sequences the set happens to hold; they do not cover how a method was trained, or other kinds of "
         "footage. Differences are taken target by target. Intervals of several methods may overlap where their "
-        "difference is beyond doubt."
+        f"difference is beyond doubt. A frame made exactly has no finite PSNR; it counts as {EXACT_PSNR:g} dB."
     )
     return [
         tag("p", intervals),

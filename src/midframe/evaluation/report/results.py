@@ -15,6 +15,7 @@ from midframe.core.errors import MediaError, UsageError
 from midframe.core.recipe import build
 from midframe.evaluation.bootstrap import SequenceBootstrap
 from midframe.evaluation.column import Column, column
+from midframe.evaluation.exact_frames import count_exact, finite
 from midframe.evaluation.manifest import FILE, ROWS, SCORES, Manifest, read_manifest
 from midframe.evaluation.preparation import Preparation
 
@@ -31,7 +32,7 @@ class Result:
         means: Each metric of the set by name; infinite values of a file are infinity again.
         targets: The true frames as the list names them.
         times: Their instants.
-        rows: For each metric of single frames one value for each target.
+        rows: For each metric of single frames one value for each target, infinite where PSNR is.
     """
 
     label: str
@@ -40,6 +41,14 @@ class Result:
     targets: tuple[str, ...]
     times: tuple[str, ...]
     rows: Mapping[str, tuple[float, ...]]
+
+    def counted(self, metric: str) -> list[float]:
+        """Its values as they count in means and differences."""
+        return finite(self.rows[metric])
+
+    def exact(self, metric: str) -> int:
+        """How many of its values are those of exact frames."""
+        return count_exact(self.rows.get(metric, ()))
 
 
 @dataclass(frozen=True)
@@ -135,7 +144,7 @@ def _read(folder: Path) -> Result:
         means = {
             name: math.inf if value is None else float(value)
             for name, value in summary.items()
-            if name not in ("method", "list", "targets", "seconds_per_frame")
+            if name not in ("method", "list", "targets", "exact", "seconds_per_frame")
         }
         targets, times = tuple(line["target"] for line in lines), tuple(line["time"] for line in lines)
     except (OSError, ValueError, KeyError) as error:
