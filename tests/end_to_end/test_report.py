@@ -127,12 +127,17 @@ def test_the_same_results_give_the_same_page(results, page, tmp_path):
     assert (tmp_path / "again.html").read_bytes() == page.read_bytes()
 
 
-def test_a_report_without_predictions_says_why_it_shows_none(results, tmp_path):
+def test_a_report_says_whose_predictions_it_does_not_show_and_why(results, tmp_path):
     shutil.copytree(results, tmp_path / "results")
     shutil.rmtree(tmp_path / "results" / "blend" / "predictions")
     write_report([tmp_path / "results"], tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text()
     assert "The predictions of blend were not kept; evaluate with --save-images" in text
+    assert "prediction of nearest" in text and "prediction of blend" not in text
+    shutil.rmtree(tmp_path / "results" / "nearest" / "predictions")
+    write_report([tmp_path / "results"], tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert "The predictions of blend, nearest were not kept; evaluate with --save-images" in text
     assert "data:image/webp" not in text
     assert 'class="chart"' in text
 

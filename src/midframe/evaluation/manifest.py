@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -112,6 +113,11 @@ class Manifest:
         """Some prediction is there."""
         return any(self.has(number) for number in range(1, self.origin.count + 1))
 
+    @property
+    def finished(self) -> bool:
+        """The predictions were scored."""
+        return (self.folder / SCORES).is_file()
+
     def write(self) -> None:
         """Put the record in place of the last one.
 
@@ -155,6 +161,21 @@ def read_manifest(folder: Path) -> Manifest:
     if len(manifest.seconds) != manifest.origin.count:
         raise MediaError(f"{path} is damaged: {len(manifest.seconds)} times for {manifest.origin.count} targets.")
     return manifest
+
+
+def results_in(out: Path) -> list[Manifest]:
+    """The records that `evaluate` wrote to a folder: into itself, or into METHOD, SET or METHOD/SET in it.
+
+    Folders that a user gave other names to are others' results, and a damaged record is none.
+    """
+    found = []
+    for path in (out / FILE, *sorted(out.glob(f"*/{FILE}")), *sorted(out.glob(f"*/*/{FILE}"))):
+        with suppress(MediaError):
+            manifest = read_manifest(path.parent)
+            method, targets = manifest.origin.method, manifest.origin.targets
+            if path.parent.relative_to(out).parts in ((), (method,), (targets,), (method, targets)):
+                found.append(manifest)
+    return found
 
 
 def check_method(folder: Path, method: str) -> None:

@@ -11,7 +11,7 @@ from midframe.core.errors import MidframeError
 from midframe.evaluation.bootstrap import LEVEL, RESAMPLES, SequenceBootstrap
 from midframe.evaluation.exact_frames import EXACT_PSNR
 from midframe.evaluation.motion import MEANING
-from midframe.evaluation.report.cases import CasePictures, case_pictures, check_pictures, choose_cases
+from midframe.evaluation.report.cases import CasePictures, case_pictures, choose_cases, not_kept, with_pictures
 from midframe.evaluation.report.charts import Series, legend, scatter
 from midframe.evaluation.report.facts import method_facts, metric_facts, part_of_set, set_facts
 from midframe.evaluation.report.gallery import error_scale, gallery
@@ -43,11 +43,13 @@ class Sight:
 
     Attributes:
         motion: Pixels by target; None where the set is not at hand.
-        pictures: Of each case.
+        shown: The results whose predictions were kept.
+        pictures: Of each case of these.
         missing: Why there are none.
     """
 
     motion: Mapping[int, float] | None = None
+    shown: Comparison | None = None
     pictures: tuple[CasePictures, ...] = ()
     missing: str = ""
 
@@ -121,11 +123,11 @@ def _look(comparison: Comparison, root: Path | None) -> Sight:
     except MidframeError as error:
         return Sight(missing=f"The frames of the set could not be read: {error}")
     try:
-        check_pictures(comparison)
-        pictures = tuple(case_pictures(comparison, targets, place, choose_cases(comparison)))
+        shown = with_pictures(comparison)
+        pictures = tuple(case_pictures(shown, targets, place, choose_cases(shown)))
     except MidframeError as error:
         return Sight(motion=motion, missing=str(error))
-    return Sight(motion=motion, pictures=pictures)
+    return Sight(motion=motion, shown=shown, pictures=pictures)
 
 
 def _section(
@@ -148,10 +150,13 @@ def _section(
         parts.append(tag("h3", f"{comparison.frame_columns[0].title} against motion"))
         parts.append(_motion_chart(comparison, sight.motion, numbers))
     parts.append(tag("h3", "Cases"))
-    if sight.missing:
+    if sight.shown is None:
         parts.append(tag("p", sight.missing, class_="note"))
     else:
-        parts.extend(_cases(comparison, sight, name))
+        absent = [result for result in comparison.results if result not in sight.shown.results]
+        if absent:
+            parts.append(tag("p", not_kept(absent), class_="note"))
+        parts.extend(_cases(sight.shown, sight, name))
     return tag("section", *parts)
 
 
