@@ -17,8 +17,10 @@ from midframe.core.errors import MediaError, ShapeError, UsageError
 from midframe.core.method import MethodSpec, Midpoint, check_request
 from midframe.evaluation import evaluate
 from midframe.evaluation import frame_store as frame_store_module
+from midframe.evaluation.frame_check import check_frames
 from midframe.evaluation.frame_store import FrameStore
-from midframe.evaluation.target_list import FrameReference
+from midframe.evaluation.preparation import Preparation
+from midframe.evaluation.target_list import FrameReference, Target, read_target_list
 from midframe.methods.baseline import BlendInterpolator
 from midframe.video.scoring_frames import read_scoring_frames
 
@@ -70,11 +72,13 @@ def test_writes_known_scores_of_known_pictures(root, tmp_path):
     assert done == [(1, 2), (2, 2)]
     written = json.loads((out / "scores.json").read_text())
     assert list(written) == [
-        "method", "list", "targets", "psnr", "ssim", "ssim_3d", "ie", "seconds_per_frame",
+        "method", "list", "targets", "psnr", "ssim", "ssim_3d", "ie", "exact", "seconds_per_frame",
     ]  # fmt: skip
     assert (written["method"], written["list"], written["targets"]) == ("blend", "flat", 2)
     assert written["ie"] == scores.ie == 2.5
-    assert written["psnr"] is None and scores.psnr == math.inf  # the second target is met exactly
+    # The second target is met exactly.
+    assert written["psnr"] == scores.psnr == pytest.approx((10 * math.log10(255**2 / 25) + 60) / 2)
+    assert written["exact"] == {"psnr": 1}
     assert written["seconds_per_frame"] > 0
     with (out / "targets.csv").open() as file:
         first, second = csv.DictReader(file)
@@ -83,6 +87,17 @@ def test_writes_known_scores_of_known_pictures(root, tmp_path):
     assert (second["target"], second["time"], second["psnr"]) == ("105.png", "1/4", "inf")
     assert scores.ssim == pytest.approx((float(first["ssim"]) + 1) / 2)
     assert not (out / "predictions").exists()
+
+
+def test_the_mean_of_a_list_without_exact_frames_is_that_of_its_frames(root, tmp_path):
+    Image.new("RGB", (500, 500), (105, 105, 105)).save(root / "big.png")
+    with Image.open(root / "big.png") as picture:
+        picture.putpixel((0, 0), (105, 105, 106))
+        picture.save(root / "near.png")
+    (root / "near.tsv").write_text("big.png\tnear.png\tbig.png\t1/2\t-\t-\n")
+    scores = evaluate(BlendInterpolator(), root / "near.tsv", root, tmp_path / "out")
+    assert scores.exact == {}
+    assert scores.psnr == pytest.approx(10 * math.log10(255**2 * 3 * 500**2))  # far above what an exact one counts as
 
 
 def test_saves_the_rounded_predictions(root, tmp_path):
@@ -132,14 +147,57 @@ def test_refuses_an_instant_that_the_method_lacks_before_any_work(root, tmp_path
 
 def test_refuses_frames_of_two_sizes(root, tmp_path):
     write_flat(root / "110.png", 110, size=(WIDTH + 2, HEIGHT))
-    with pytest.raises(ShapeError, match=r"target 100\.png differ in size: \(3, 20, 32\) and \(3, 20, 30\)"):
+    with pytest.raises(ShapeError, match=r"target 100\.png differ in size: 100\.png is 30x20, 110\.png is 32x20"):
         evaluate(BlendInterpolator(), root / "flat.tsv", root, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_refuses_a_damaged_image(root, tmp_path):
     (root / "110.png").write_bytes(b"not an image")
     with pytest.raises(MediaError, match=r"110\.png does not decode as an image"):
         evaluate(BlendInterpolator(), root / "flat.tsv", root, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("clip.mp4#2\tclip.mp4#3\tclip.mp4#4\t1/2\t-\tclip.mp4#400\n", "has 9 frames; frame 400 does not exist"),
+        ("clip.mp4#4\tclip.mp4#3\tclip.mp4#2\t1/2\t-\t-\n", r"clip\.mp4#3 does not come after clip\.mp4#4"),
+        ("clip.mp4#2\tclip.mp4#2\tclip.mp4#4\t1/2\t-\t-\n", r"clip\.mp4#2 does not come after clip\.mp4#2"),
+        ("clip.mp4#2\tclip.mp4#3\tclip.mp4#4\t1/2\tclip.mp4#3\t-\n", r"clip\.mp4#2 does not come after clip\.mp4#3"),
+        ("clip.mp4#2\tclip.mp4#3\tclip.mp4#4\t1/2\t-\t-\n" * 2, r"names the target clip\.mp4#3 2 times"),
+    ],
+)
+def test_refuses_what_a_list_says_wrongly_of_a_clip_before_any_work(tmp_path, lines, message):
+    write_flat_clip(tmp_path / "clip.mp4", 9)
+    (tmp_path / "clip.tsv").write_text(lines)
+    with pytest.raises(MediaError, match=message):
+        evaluate(BlendInterpolator(), tmp_path / "clip.tsv", tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_outer_frame_may_be_its_neighbour_once_more(tmp_path):
+    write_flat_clip(tmp_path / "clip.mp4", 5)
+    (tmp_path / "clip.tsv").write_text("clip.mp4#0\tclip.mp4#2\tclip.mp4#4\t1/2\tclip.mp4#0\tclip.mp4#4\n")
+    assert evaluate(BlendInterpolator(), tmp_path / "clip.tsv", tmp_path, tmp_path / "out").targets == 1
+
+
+def test_frames_behind_the_end_of_a_raw_file_are_found_by_its_size(tmp_path):
+    (tmp_path / "raw.yuv").write_bytes(bytes(8 * 6 * 3 // 2 * 4))
+    frames = [FrameReference(Path("raw.yuv"), index) for index in (0, 2, 4)]
+    target = Target(
+        before=frames[0], target=frames[1], after=frames[2], time=Fraction(1, 2), earlier=None, later=None
+    )
+    with pytest.raises(MediaError, match="has 4 frames; frame 4 does not exist"):
+        check_frames([target], tmp_path, Preparation(raw_size=(8, 6)), "raw")
+
+
+def test_pictures_that_a_preparation_brings_to_one_size_may_differ(root):
+    write_flat(root / "110.png", 110, size=(WIDTH + 2, HEIGHT))
+    targets = read_target_list(root / "flat.tsv", root)
+    check_frames(targets, root, Preparation(size=(16, 16)), "flat")
+    with pytest.raises(ShapeError, match="flat: the frames of target"):
+        check_frames(targets, root, Preparation(), "flat")
 
 
 def test_evaluates_frames_of_a_clip(tmp_path):

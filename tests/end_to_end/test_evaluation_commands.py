@@ -51,7 +51,8 @@ def test_evaluate_with_two_lists_writes_a_folder_for_each(root, tmp_path):
     assert result.exit_code == 0
     errors = {name: json.loads((out / name / "scores.json").read_text())["ie"] for name in ("middle", "early")}
     assert errors == {"middle": 4, "early": 0}
-    assert "inf" in result.stdout
+    assert result.stdout.splitlines()[0].split()[:5] == ["method", "list", "targets", "exact", "PSNR"]
+    assert "An exact frame counts as 60 dB." in result.stdout
 
 
 def test_evaluate_refuses_two_lists_of_one_name(root, tmp_path):
@@ -79,7 +80,7 @@ def test_evaluate_with_two_methods_writes_a_folder_for_each(root, tmp_path):
     assert errors == {
         ("nearest", "middle"): 4, ("nearest", "early"): 0, ("blend", "middle"): 1, ("blend", "early"): 1,
     }  # fmt: skip
-    assert result.stdout.splitlines()[0].split()[:5] == ["method", "list", "targets", "IE", "PSNR"]
+    assert result.stdout.splitlines()[0].split()[:6] == ["method", "list", "targets", "exact", "IE", "PSNR"]
 
 
 def test_evaluate_makes_predictions_in_one_call_and_scores_them_in_another(root, tmp_path):
@@ -103,6 +104,45 @@ def test_evaluate_removes_predictions_that_no_one_asked_to_keep(root, tmp_path):
     run("evaluate", *common, "--save-images")
     run("evaluate", *common)
     assert (out / "predictions" / "00001.png").is_file()
+
+
+@pytest.mark.parametrize("added", ["nearest", "nearest,blend"])
+def test_a_method_that_is_added_later_joins_the_earlier_ones_in_the_report(root, tmp_path, added):
+    out = tmp_path / "out"
+    places = ("--list", root / "middle.tsv", "--root", root, "--out", out)
+    run("evaluate", "blend,classical", *places)
+    run("evaluate", added, *places)
+    assert sorted(path.parent.name for path in out.rglob("scores.json")) == ["blend", "classical", "nearest"]
+    page = (out / "report.html").read_text()
+    title = page[page.index("<h1>") : page.index("</h1>")]
+    assert all(title.count(method) == 1 for method in ("nearest", "blend", "classical"))
+    assert "The predictions of" in page and "were not kept" in page
+    assert "data:image/webp" in page, "what was made now is shown all the same"
+
+
+@pytest.mark.parametrize(("first", "second"), [("blend", "blend,nearest"), ("blend,nearest", "blend")])
+def test_a_method_does_not_come_twice_in_one_folder(root, tmp_path, first, second):
+    out = tmp_path / "out"
+    places = ("--list", root / "middle.tsv", "--root", root, "--out", out)
+    run("evaluate", first, *places)
+    if first == "blend":
+        with pytest.raises(UsageError, match=r"holds results of blend, middle, and no folder of results holds ano"):
+            run("evaluate", second, *places)
+    else:
+        run("evaluate", second, *places)
+    folders = [path.parent.name for path in out.rglob("scores.json")]
+    assert len(folders) == len(first.split(","))
+
+
+def test_results_on_other_pictures_stay_off_the_page_and_are_named(root, tmp_path):
+    out = tmp_path / "out"
+    places = ("--list", root / "middle.tsv", "--root", root, "--out", out)
+    run("evaluate", "blend,nearest", *places)
+    Image.new("RGB", (32, 24), (90, 90, 90)).save(root / "100.png")
+    result = run("evaluate", "nearest", *places)
+    assert "blend is not in the report: its 'middle' has other targets, or the files" in result.stderr
+    page = (out / "report.html").read_text()
+    assert "<h1>nearest on middle</h1>" in page
 
 
 @pytest.mark.parametrize(
@@ -135,7 +175,7 @@ def test_evaluate_reads_a_protocol_of_ones_own(root, tmp_path):
     assert scores["ssim_luma"] > 0
     with Image.open(out / "predictions" / "00001.png") as prediction:
         assert prediction.size == (24, 24)
-    with pytest.raises(UsageError, match=r"asked for in targets \(mine, not middle\), targets_sha256"):
+    with pytest.raises(UsageError, match=r"asked for in targets \(mine, not middle\), the list of targets"):
         run(*common, "--list", root / "middle.tsv")
 
 

@@ -127,12 +127,17 @@ def test_the_same_results_give_the_same_page(results, page, tmp_path):
     assert (tmp_path / "again.html").read_bytes() == page.read_bytes()
 
 
-def test_a_report_without_predictions_says_why_it_shows_none(results, tmp_path):
+def test_a_report_says_whose_predictions_it_does_not_show_and_why(results, tmp_path):
     shutil.copytree(results, tmp_path / "results")
     shutil.rmtree(tmp_path / "results" / "blend" / "predictions")
     write_report([tmp_path / "results"], tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text()
     assert "The predictions of blend were not kept; evaluate with --save-images" in text
+    assert "prediction of nearest" in text and "prediction of blend" not in text
+    shutil.rmtree(tmp_path / "results" / "nearest" / "predictions")
+    write_report([tmp_path / "results"], tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert "The predictions of blend, nearest were not kept; evaluate with --save-images" in text
     assert "data:image/webp" not in text
     assert 'class="chart"' in text
 
@@ -158,6 +163,38 @@ def test_a_protocol_is_shown_among_published_figures_with_what_differs(shared_pr
     assert among.index("EMA-VFI") < among.index("measured here"), "a part of a set has no rank among whole ones"
 
 
+@pytest.fixture(scope="module")
+def with_exact_frames(targets: TargetSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`blend` and `nearest` on the scenes and two of frames that repeat, one of which both make exactly."""
+    root, out = tmp_path_factory.mktemp("still"), tmp_path_factory.mktemp("still-results")
+    shutil.copytree(targets.root, root, dirs_exist_ok=True)
+    for name, value in (("a", 100), ("b", 100), ("c", 100), ("d", 110), ("e", 105)):
+        (root / name).mkdir()
+        Image.new("RGB", (WIDTH, HEIGHT), (value, value, value)).save(root / name / "0.png")
+    lines = (root / "moving.tsv").read_text()
+    still = "a/0.png\tb/0.png\tc/0.png\t1/2\t-\t-\na/0.png\te/0.png\td/0.png\t1/2\t-\t-\n"
+    (root / "still.tsv").write_text(lines + still)
+    still_targets = listed_targets(root / "still.tsv", root)
+    for method in (NearestInterpolator(), BlendInterpolator()):
+        predict(method, still_targets, out / method.spec.name)
+        score(out / method.spec.name, still_targets, build_metrics(DEFAULT))
+    return out
+
+
+def test_exact_frames_leave_means_differences_and_the_order_finite(with_exact_frames, tmp_path):
+    (comparison,) = read_comparisons([with_exact_frames])
+    one, other = comparison.ranked
+    assert (one.label, one.exact("psnr"), other.exact("psnr")) == ("blend", 2, 1)
+    gap = difference(one, other, comparison.columns[0], comparison.bootstrap())
+    assert gap.low is not None
+    assert gap.mean == pytest.approx(one.means["psnr"] - other.means["psnr"])
+    write_report([with_exact_frames], tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert "Frames made exactly count as 60 dB: 2 of blend, 1 of nearest." in text
+    assert '<span class="interval">2 exact</span>' in text
+    assert not re.search(r">-?inf| inf dB", text[: text.index("Cases")])
+
+
 @pytest.fixture
 def shared_protocol(results: Path, tmp_path: Path) -> Path:
     """Results that claim to be eight targets of the UCF101 protocol."""
@@ -179,6 +216,16 @@ def test_two_sets_of_one_name_are_refused(results, targets, tmp_path):
     score(tmp_path / "part", part, build_metrics(DEFAULT))
     with pytest.raises(UsageError, match="2 different sets of targets are called 'moving'"):
         write_report([results, tmp_path / "part"], tmp_path / "report.html")
+
+
+def test_methods_on_other_pictures_under_the_same_names_are_not_compared(results, targets, tmp_path):
+    shutil.copytree(targets.root, tmp_path / "set")
+    shutil.copy(tmp_path / "set" / "scene<4>" / "0.png", tmp_path / "set" / "scene<1>" / "0.png")
+    changed = listed_targets(tmp_path / "set" / "moving.tsv", tmp_path / "set")
+    predict(BlendInterpolator(), changed, tmp_path / "changed")
+    score(tmp_path / "changed", changed, build_metrics(DEFAULT))
+    with pytest.raises(UsageError, match=r"2 different sets of targets are called 'moving'.*other pictures under"):
+        read_comparisons([results, tmp_path / "changed"])
 
 
 def test_a_folder_without_results_is_refused(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -213,6 +214,45 @@ def test_predictions_of_another_origin_are_refused(targets, tmp_path, change, di
     assert pictures(tmp_path / "out") == before
 
 
+def replace_pictures(root: Path, *names: str) -> None:
+    """Put other pictures of the same size in the place of some."""
+    for name in names:
+        with Image.open(root / name) as picture:
+            changed = picture.transpose(Image.Transpose.ROTATE_180)
+        changed.save(root / name)
+
+
+@pytest.mark.parametrize("name", ["a.png", "c.png"])
+def test_predictions_from_other_pictures_under_the_same_names_are_refused(targets, root, tmp_path, name):
+    predict(NoisyBlend(), targets, tmp_path / "out")
+    replace_pictures(root, name)
+    again = listed_targets(root / "noise.tsv", root)
+    message = "asked for in the contents of the files that the list names; name another folder"
+    with pytest.raises(UsageError, match=message):
+        predict(NoisyBlend(), again, tmp_path / "out")
+    with pytest.raises(UsageError, match=r"made when the files that noise\.tsv names had other contents"):
+        score(tmp_path / "out", again, build_metrics(DEFAULT))
+
+
+def test_a_list_that_was_corrected_is_said_to_differ_in_words(targets, root, tmp_path):
+    predict(NoisyBlend(), targets, tmp_path / "out")
+    (root / "noise.tsv").write_text("a.png\tb.png\tc.png\t1/2\t-\t-\n")
+    with pytest.raises(UsageError, match="in the list of targets, which has other lines, count") as refusal:
+        predict(NoisyBlend(), listed_targets(root / "noise.tsv", root), tmp_path / "out")
+    assert targets.sha256 not in str(refusal.value)
+
+
+def test_scores_of_other_predictions_do_not_lie_beside_new_ones(targets, root, tmp_path):
+    predict(NoisyBlend(), targets, tmp_path / "out", keep=False)
+    score(tmp_path / "out", targets, build_metrics(DEFAULT))
+    read_manifest(tmp_path / "out").remove_pictures()
+    replace_pictures(root, "a.png")
+    with pytest.raises(PowerCutError):
+        predict(NoisyBlend(calls_left=1), listed_targets(root / "noise.tsv", root), tmp_path / "out")
+    assert not (tmp_path / "out" / "scores.json").exists()
+    assert not (tmp_path / "out" / "targets.csv").exists()
+
+
 def test_pictures_without_a_record_are_refused(targets, tmp_path):
     (tmp_path / "out" / "predictions").mkdir(parents=True)
     (tmp_path / "out" / "predictions" / "00001.png").touch()
@@ -237,6 +277,8 @@ def test_predictions_score_the_same_in_another_place(targets, root, tmp_path):
     shutil.copytree(root, tmp_path / "elsewhere" / "set")
     shutil.copytree(tmp_path / "out", tmp_path / "elsewhere" / "out")
     (tmp_path / "elsewhere" / "out" / "scores.json").unlink()
+    for path in (tmp_path / "elsewhere" / "set").iterdir():
+        os.utime(path, (0, 0))  # a copy has other dates
     moved = listed_targets(tmp_path / "elsewhere" / "set" / "noise.tsv", tmp_path / "elsewhere" / "set")
     score(tmp_path / "elsewhere" / "out", moved, build_metrics(DEFAULT))
     assert results(tmp_path / "elsewhere" / "out") == results(tmp_path / "out")

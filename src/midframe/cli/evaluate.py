@@ -45,7 +45,8 @@ def evaluate(
         Path,
         typer.Option(
             metavar="FOLDER",
-            help="Where results go; of several methods or sets, each has a folder in it: METHOD/SET.",
+            help="Where results go; of several methods or sets, each has a folder in it: METHOD/SET. "
+            "A method can be added later.",
         ),
     ],
     lists: Annotated[
@@ -123,7 +124,7 @@ def evaluate(
             typer.echo(f"Note: {one.lacking}", err=True)
     place = resolve_device(device)
     table: list[Scores] = []
-    runs = list(_runs(names, sets, out))
+    runs = _runs(names, sets, out)
     for run in runs:
         if only is not Pass.SCORE:
             interpolator = api.load(
@@ -174,7 +175,8 @@ def evaluate(
         from midframe.evaluation.report import write_report
 
         with show_steps() as show_step:
-            write_report([run.folder for run in runs], out / "report.html", root=root, on_step=show_step)
+            folders = [*(run.folder for run in runs), *_finished_before(runs, out)]
+            write_report(folders, out / "report.html", root=root, on_step=show_step)
     if only is None:
         for run in runs:
             evaluation.tidy(run.folder)
@@ -195,11 +197,51 @@ class _Run:
         return f"{self.method}, {self.targets.name}"
 
 
-def _runs(methods: Sequence[str], sets: Sequence[TargetSet], out: Path) -> Iterator[_Run]:
+def _runs(methods: Sequence[str], sets: Sequence[TargetSet], out: Path) -> list[_Run]:
+    """Every method on every set; one method goes beside others that have folders in `out` already.
+
+    Raises:
+        UsageError: Results would lie in a folder that holds others, or around one.
+    """
+    from midframe.evaluation import results_in
+
+    found = results_in(out)
+    by_method = len(methods) > 1 or any(
+        one.folder.relative_to(out).parts[:1] == (one.origin.method,) for one in found
+    )
+    runs = []
     for method in methods:
-        folder = out / method if len(methods) > 1 else out
+        folder = out / method if by_method else out
         for targets in sets:
-            yield _Run(method, targets, folder / targets.name if len(sets) > 1 else folder)
+            runs.append(_Run(method, targets, folder / targets.name if len(sets) > 1 else folder))
+    for run in runs:
+        for one in found:
+            if one.folder in run.folder.parents or run.folder in one.folder.parents:
+                raise UsageError(
+                    f"Results of {run.label} belong into {run.folder}, but {one.folder} holds results of "
+                    f"{one.origin.method}, {one.origin.targets}, and no folder of results holds another; "
+                    "name another --out."
+                )
+    return runs
+
+
+def _finished_before(runs: Sequence[_Run], out: Path) -> list[Path]:
+    """Other results of these sets in `out`, from earlier calls; says which have to stay off the page."""
+    from midframe.evaluation import results_in
+
+    folders = []
+    hashes = {run.targets.name: run.targets.hashes for run in runs}
+    for one in results_in(out):
+        if one.finished and one.origin.targets in hashes and one.folder not in {run.folder for run in runs}:
+            if one.origin.hashes == hashes[one.origin.targets]:
+                folders.append(one.folder)
+            else:
+                typer.echo(
+                    f"Note: {one.folder} is not in the report: its '{one.origin.targets}' has other targets, or the "
+                    "files that it names had other contents.",
+                    err=True,
+                )
+    return folders
 
 
 @contextmanager

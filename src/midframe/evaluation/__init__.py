@@ -3,7 +3,7 @@
 from midframe.evaluation.bench import bench
 from midframe.evaluation.evaluate import evaluate
 from midframe.evaluation.layouts import missing_share, protocol_targets
-from midframe.evaluation.manifest import check_method, tidy
+from midframe.evaluation.manifest import check_method, results_in, tidy
 from midframe.evaluation.predictions import predict
 from midframe.evaluation.preparation import Preparation
 from midframe.evaluation.protocol import Protocol, find_protocol, protocols
@@ -32,6 +32,7 @@ __all__ = [
     "protocols",
     "published",
     "read_target_list",
+    "results_in",
     "sample_targets",
     "score",
     "tidy",

@@ -24,6 +24,7 @@ from midframe.evaluation.clip_targets import (
     to_bytes,
 )
 from midframe.evaluation.clock import seconds_now
+from midframe.evaluation.exact_frames import EXACT_PSNR
 from midframe.evaluation.motion import motion_pixels
 from midframe.metrics import psnr, ssim
 from midframe.metrics.sample import Sample
@@ -32,8 +33,8 @@ from midframe.video import TimedFrame, VideoReader, mark_cuts, probe
 from midframe.video.cuts import LOOK_AHEAD
 from midframe.video.span import Span, read_span
 
-HIGHEST_PSNR = 60.0
-"""Decibels above which no one sees a difference; a frame remade exactly counts as this much, not as infinity."""
+HIGHEST_PSNR = EXACT_PSNR
+"""Decibels above which no one sees a difference; here no frame counts as more."""
 
 CUT_MARGIN = 2 * LOOK_AHEAD
 """Frames beyond each end of a part of the clip, without which its first change would look like a cut."""

@@ -30,7 +30,7 @@ def evaluate(
 ) -> Scores:
     """Score an interpolator on a test list.
 
-    Writes `scores.json` (the means; null where a mean is infinite), `targets.csv` (one line a target),
+    Writes `scores.json` (the means, and how many frames are exact), `targets.csv` (one line a target),
     `manifest.json` and `list.tsv` into `out`, and with `save_images` each rounded prediction as
     `predictions/<number in targets.csv>.png`. A run that was interrupted leaves its predictions, and goes on from
     them when it is started again.

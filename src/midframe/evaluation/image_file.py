@@ -32,6 +32,21 @@ def read_image(path: Path) -> np.ndarray:
         raise MediaError(f"{path} does not decode as an image: {error}.") from error
 
 
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height, from the header alone.
+
+    Raises:
+        MediaError: The file is no image.
+        MissingExtraError: Pillow is not installed.
+    """
+    pillow = _pillow()
+    try:
+        with pillow.open(path) as image:
+            return image.size
+    except (OSError, SyntaxError) as error:
+        raise MediaError(f"{path} does not decode as an image: {error}.") from error
+
+
 def write_image(picture: UInt8[Tensor, "3 height width"], path: Path) -> None:
     """Write an RGB frame in the format that the path's suffix names.
 

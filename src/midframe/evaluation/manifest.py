@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +20,14 @@ from midframe.evaluation.target_set import TargetSet
 
 FILE = "manifest.json"
 PICTURES = "predictions"
+SCORES, ROWS = "scores.json", "targets.csv"
+
+_WORDS = {
+    "protocol": "the protocol",
+    "targets_sha256": "the list of targets, which has other lines",
+    "files_sha256": "the contents of the files that the list names",
+}
+"""What differs, where the values themselves tell a reader nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +40,7 @@ class Origin:
         options: Precision, scale and the like, in the words of the command line.
         targets: Name of the list or protocol.
         targets_sha256: Hash of `list.tsv` beside this record (see `TargetSet.sha256`).
+        files_sha256: Hash of the contents of the files that it names; "" in records from before it was kept.
         protocol: The protocol's own facts; None for a list.
         count: Number of targets.
         total: Number of targets before a part was drawn.
@@ -52,14 +62,20 @@ class Origin:
     device: str
     machine: str
     versions: Mapping[str, str]
+    files_sha256: str = ""
+
+    @property
+    def hashes(self) -> tuple[str, str]:
+        """Those of `TargetSet.hashes`."""
+        return self.targets_sha256, self.files_sha256
 
     def differences(self, other: Origin) -> list[str]:
         """What differs, as "seed (1, not 2)": this value first."""
         mine, theirs = asdict(self), asdict(other)
         names = [name for name in mine if mine[name] != theirs[name]]
-        return [
-            "the protocol" if name == "protocol" else f"{name} ({mine[name]}, not {theirs[name]})" for name in names
-        ]
+        if "targets_sha256" in names and "files_sha256" in names:
+            names.remove("files_sha256")  # Another list names other files: that does not mean that any has changed.
+        return [_WORDS.get(name, f"{name} ({mine[name]}, not {theirs[name]})") for name in names]
 
 
 @dataclass(kw_only=True)
@@ -96,6 +112,11 @@ class Manifest:
     def has_pictures(self) -> bool:
         """Some prediction is there."""
         return any(self.has(number) for number in range(1, self.origin.count + 1))
+
+    @property
+    def finished(self) -> bool:
+        """The predictions were scored."""
+        return (self.folder / SCORES).is_file()
 
     def write(self) -> None:
         """Put the record in place of the last one.
@@ -142,6 +163,21 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
+def results_in(out: Path) -> list[Manifest]:
+    """The records that `evaluate` wrote to a folder: into itself, or into METHOD, SET or METHOD/SET in it.
+
+    Folders that a user gave other names to are others' results, and a damaged record is none.
+    """
+    found = []
+    for path in (out / FILE, *sorted(out.glob(f"*/{FILE}")), *sorted(out.glob(f"*/*/{FILE}"))):
+        with suppress(MediaError):
+            manifest = read_manifest(path.parent)
+            method, targets = manifest.origin.method, manifest.origin.targets
+            if path.parent.relative_to(out).parts in ((), (method,), (targets,), (method, targets)):
+                found.append(manifest)
+    return found
+
+
 def check_method(folder: Path, method: str) -> None:
     """Refuse a folder of another method's predictions.
 
@@ -183,6 +219,7 @@ def describe_origin(
         options=dict(options),
         targets=targets.name,
         targets_sha256=targets.sha256,
+        files_sha256=targets.files_sha256,
         protocol=None if targets.protocol is None else plain_facts(targets.protocol),
         count=len(targets.targets),
         total=targets.total,

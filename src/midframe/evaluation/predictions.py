@@ -18,7 +18,16 @@ from midframe.engine.memory import TIMES_PER_CALL
 from midframe.evaluation.clock import seconds_now
 from midframe.evaluation.image_file import write_image
 from midframe.evaluation.machine import MemoryPeak, describe_machine
-from midframe.evaluation.manifest import FILE, PICTURES, Manifest, Origin, describe_origin, read_manifest
+from midframe.evaluation.manifest import (
+    FILE,
+    PICTURES,
+    ROWS,
+    SCORES,
+    Manifest,
+    Origin,
+    describe_origin,
+    read_manifest,
+)
 from midframe.evaluation.target_set import NumberedTarget, TargetSet
 from midframe.ops.pad import pad_to_multiple
 from midframe.ops.rounding import bytes_to_unit, round_to_bytes
@@ -46,7 +55,8 @@ def predict(
 
     Writes `predictions/<number>.png`, the targets as `list.tsv`, and `manifest.json`. A folder that an interrupted
     run left is completed, to the pictures that an uninterrupted run would have made. Targets between the same two
-    frames are made by one call of the method, of at most eight frames.
+    frames are made by one call of the method, of at most eight frames. Scores of other predictions that lie there are
+    deleted.
 
     Args:
         interpolator: The method under test.
@@ -61,7 +71,7 @@ def predict(
 
     Raises:
         UsageError: The method does not offer an instant of the set, or the folder holds predictions of another
-            origin.
+            origin: of other files under the same names too.
         MediaError: A frame cannot be read.
         ShapeError: The input frames of a target differ in size.
         WriteError: The folder cannot be written to.
@@ -121,9 +131,13 @@ def _begin(out: Path, origin: Origin, targets: TargetSet) -> Manifest:
             )
         manifest = Manifest(folder=out, origin=origin, seconds=[None] * origin.count)
     try:
+        if manifest is not earlier:
+            # They are of other predictions. Beside the new record a report would take them for its own.
+            for name in (SCORES, ROWS):
+                (out / name).unlink(missing_ok=True)
         (out / PICTURES).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise WriteError(f"The folder {out / PICTURES} cannot be made: {error}.") from error
+        raise WriteError(f"The folder {out} cannot be prepared: {error}.") from error
     targets.write(out)
     manifest.root = str(targets.root.resolve())
     return manifest

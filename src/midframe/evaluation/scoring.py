@@ -21,14 +21,15 @@ import torch
 from torch import Tensor
 
 from midframe.core.errors import ShapeError, UsageError, WriteError
+from midframe.evaluation.exact_frames import count_exact, finite
 from midframe.evaluation.image_file import read_image
-from midframe.evaluation.manifest import PICTURES, Manifest, read_manifest
+from midframe.evaluation.manifest import PICTURES, ROWS, SCORES, Manifest, read_manifest
 from midframe.evaluation.predictions import OnTarget
 from midframe.evaluation.result_file import replace_text
 from midframe.evaluation.target_set import NumberedTarget, TargetSet
 from midframe.metrics.sample import PairMetric, Sample, SetMetric
 
-SCORES, ROWS, UNFINISHED = "scores.json", "targets.csv", "targets.unfinished.jsonl"
+UNFINISHED = "targets.unfinished.jsonl"
 
 Row = Mapping[str, float]
 
@@ -42,7 +43,8 @@ class Scores:
         list: Name of the list, without its suffix, or of the protocol.
         targets: Number of targets scored.
         values: Each metric by name: the mean over targets (over sequences where the protocol says so), or the score
-            of the whole set. Infinite where the mean of PSNR is, because one prediction is exact.
+            of the whole set. An exact frame, whose PSNR is infinite, counts as `EXACT_PSNR`.
+        exact: How many frames are exact, for each metric that is infinite for some.
         seconds_per_frame: Wall time of the network alone.
     """
 
@@ -50,11 +52,12 @@ class Scores:
     list: str
     targets: int
     values: Mapping[str, float]
+    exact: Mapping[str, int]
     seconds_per_frame: float
 
     @property
     def psnr(self) -> float:
-        """Decibels; infinity if one prediction is exact."""
+        """Decibels."""
         return self.values["psnr"]
 
     @property
@@ -83,7 +86,7 @@ def score(
 ) -> Scores:
     """Score the predictions in a folder.
 
-    Writes `scores.json` (the means; null where a mean is infinite) and `targets.csv` (one line a target). What an
+    Writes `scores.json` (the means, and how many frames are exact) and `targets.csv` (one line a target). What an
     interrupted run scored is kept in `targets.unfinished.jsonl`, and not computed again.
 
     Args:
@@ -94,7 +97,7 @@ def score(
         on_target: Called after each target.
 
     Raises:
-        UsageError: The predictions are of another set, or not complete.
+        UsageError: The predictions are of another set, of files with other contents, or not complete.
         MediaError: The folder holds no record of predictions, or a picture does not decode.
         ShapeError: A prediction and its truth differ in size.
         WriteError: The results cannot be written.
@@ -131,6 +134,7 @@ def score(
 
     rows = [journal.rows[number] for number in range(1, len(targets.targets) + 1)]
     seconds = [value for value in manifest.seconds if value is not None]
+    exact = {metric.name: count_exact([row[metric.name] for row in rows]) for metric in pair_metrics}
     scores = Scores(
         method=manifest.origin.method,
         list=manifest.origin.targets,
@@ -141,6 +145,7 @@ def score(
             else metric.compute()
             for metric in metrics
         },
+        exact={name: count for name, count in exact.items() if count},
         seconds_per_frame=fmean(seconds),
     )
     replace_text(folder / ROWS, _table(targets, rows, seconds))
@@ -200,6 +205,11 @@ def _check_complete(manifest: Manifest, targets: TargetSet) -> None:
             f"{origin.seed}; asked for were scores of {len(targets.targets)} targets of {targets.name} that are not "
             "the same."
         )
+    if origin.files_sha256 != targets.files_sha256:
+        raise UsageError(
+            f"{manifest.folder} holds predictions made when the files that {targets.source} names had other contents "
+            f"than those now in {targets.root}; bring those back, or make the predictions again in another folder."
+        )
     missing = [number for number in range(1, origin.count + 1) if not manifest.has(number)]
     if missing:
         raise UsageError(
@@ -221,6 +231,7 @@ def _sample(manifest: Manifest, numbered: NumberedTarget, before: Tensor, truth:
 
 def _mean(targets: TargetSet, values: Sequence[float]) -> float:
     """Over targets, or over sequences where the set says so."""
+    values = finite(values)
     if not targets.by_sequence:
         return fmean(values)
     sequences = defaultdict(list)
@@ -244,6 +255,7 @@ def _summary(scores: Scores) -> str:
         "list": scores.list,
         "targets": scores.targets,
         **scores.values,
+        "exact": scores.exact,
         "seconds_per_frame": scores.seconds_per_frame,
     }
     # JSON has no infinity.

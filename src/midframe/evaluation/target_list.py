@@ -64,6 +64,12 @@ class Target:
         """The clip that holds the true frame, or the folder of an image."""
         return self.target.path.parent if self.target.index is None else self.target.path
 
+    @property
+    def frames(self) -> tuple[FrameReference, ...]:
+        """The true frame and all inputs that there are, in order of time."""
+        frames = (self.earlier, self.before, self.target, self.after, self.later)
+        return tuple(frame for frame in frames if frame is not None)
+
     def window(self, context: int) -> tuple[FrameReference, ...]:
         """Input frames for a method of `context` 1 or 2, oldest first.
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from midframe.core.errors import UsageError
+from midframe.core.errors import MediaError, UsageError
+from midframe.core.file_hash import sha256_of
 from midframe.core.method import Interpolator
+from midframe.evaluation.frame_check import check_frames
 from midframe.evaluation.frame_store import FrameStore
 from midframe.evaluation.layouts import missing_share, protocol_targets
 from midframe.evaluation.preparation import Preparation
@@ -93,9 +97,32 @@ class TargetSet:
     def sha256(self) -> str:
         """Hash of the lines: two runs with one hash were asked for the same frames, prepared in the same way.
 
-        It says nothing of the contents of the files.
+        It says nothing of the contents of the files; `files_sha256` does.
         """
         return hashlib.sha256(self.lines.encode()).hexdigest()
+
+    @cached_property
+    def files_sha256(self) -> str:
+        """Hash of the contents of all files that the targets name. It reads every one of them, once.
+
+        Contents alone tell a copy on another machine, whose files have other dates, from a picture that was replaced
+        by one of the same size.
+
+        Raises:
+            MediaError: A file cannot be read.
+        """
+        found = hashlib.sha256()
+        for path in sorted({frame.path for target in self.targets for frame in target.frames}):
+            try:
+                found.update(f"{path.as_posix()} {sha256_of(self.root / path)}\n".encode())
+            except OSError as error:
+                raise MediaError(f"{self.root / path} cannot be read: {error}.") from error
+        return found.hexdigest()
+
+    @property
+    def hashes(self) -> tuple[str, str]:
+        """Of the lines and of the files: results with the same two were measured on the same pictures."""
+        return self.sha256, self.files_sha256
 
     def write(self, folder: Path) -> None:
         """Put the lines into a folder of results, as `list.tsv`.
@@ -138,16 +165,25 @@ def listed_targets(list_path: Path, root: Path, *, max_targets: int | None = Non
     """The targets of a test list, or a part of them drawn with `seed`.
 
     Raises:
-        MediaError: The list is malformed, or names a file that does not exist.
+        MediaError: The list is malformed, has a line twice, or names a frame that does not exist or is out of order.
+        ShapeError: The pictures of a target differ in size.
         UsageError: A part of less than one target.
     """
     targets = read_target_list(list_path, root)
-    return TargetSet(
-        name=list_path.stem,
-        source=list_path.name,
-        root=root,
-        targets=_drawn(targets, max_targets, seed),
-        total=len(targets),
+    target, count = Counter(targets).most_common(1)[0]
+    if count > 1:
+        raise MediaError(
+            f"{list_path} names the target {target.target} {count} times with the same inputs and time, and it would "
+            "count as often; leave one line."
+        )
+    return _checked(
+        TargetSet(
+            name=list_path.stem,
+            source=list_path.name,
+            root=root,
+            targets=_drawn(targets, max_targets, seed),
+            total=len(targets),
+        )
     )
 
 
@@ -159,19 +195,28 @@ def protocol_set(
     A folder of sequences need not hold all of them, with `partial` or without: `lacking` then says what it does not.
 
     Raises:
-        MediaError: The folder is not laid out as the protocol expects, or incomplete where `partial` is off.
+        MediaError: The folder is not laid out as the protocol expects, incomplete where `partial` is off, or a frame
+            of it does not exist.
+        ShapeError: The pictures of a target differ in size.
         UsageError: A part of less than one target.
     """
     targets = protocol_targets(protocol, root, partial=partial or protocol.layout == SEQUENCES)
-    return TargetSet(
-        lacking=missing_share(protocol, targets),
-        name=protocol.name,
-        source=f"protocol '{protocol.name}'",
-        root=root,
-        targets=_drawn(targets, max_targets, seed),
-        total=max(len(targets), protocol.targets or 0),
-        protocol=protocol,
+    return _checked(
+        TargetSet(
+            lacking=missing_share(protocol, targets),
+            name=protocol.name,
+            source=f"protocol '{protocol.name}'",
+            root=root,
+            targets=_drawn(targets, max_targets, seed),
+            total=max(len(targets), protocol.targets or 0),
+            protocol=protocol,
+        )
     )
+
+
+def _checked(targets: TargetSet) -> TargetSet:
+    check_frames(targets.targets, targets.root, targets.prepare, targets.source)
+    return targets
 
 
 def _drawn(targets: Sequence[Target], count: int | None, seed: int) -> tuple[Target, ...]:

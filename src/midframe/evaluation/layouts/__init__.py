@@ -96,8 +96,7 @@ def _relaxed(protocol: Protocol) -> Protocol:
 
 
 def _paths(target: Target) -> list[Path]:
-    frames = (target.before, target.target, target.after, target.earlier, target.later)
-    return [frame.path for frame in frames if frame is not None]
+    return [frame.path for frame in target.frames]
 
 
 def _present(targets: list[Target], root: Path) -> set[Path]:

@@ -130,17 +130,26 @@ def case_pictures(
         )
 
 
-def check_pictures(comparison: Comparison) -> None:
-    """Make sure that every prediction is still there.
+def with_pictures(comparison: Comparison) -> Comparison:
+    """The results whose predictions are all still there.
 
     Raises:
-        MediaError: Some are not.
+        MediaError: There is none.
     """
-    for result in comparison.results:
-        if not all(result.manifest.has(number) for number in range(1, result.manifest.origin.count + 1)):
-            raise MediaError(
-                f"The predictions of {result.label} were not kept; evaluate with --save-images to see them here."
-            )
+    shown = tuple(
+        result
+        for result in comparison.results
+        if all(result.manifest.has(number) for number in range(1, result.manifest.origin.count + 1))
+    )
+    if not shown:
+        raise MediaError(not_kept(comparison.results))
+    return Comparison(shown)
+
+
+def not_kept(results: Sequence[Result]) -> str:
+    """Why the pictures of some results are not shown."""
+    labels = ", ".join(result.label for result in results)
+    return f"The predictions of {labels} were not kept; evaluate with --save-images to see them here."
 
 
 def error_map(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:

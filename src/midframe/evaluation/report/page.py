@@ -9,8 +9,9 @@ from string import Template
 
 from midframe.core.errors import MidframeError
 from midframe.evaluation.bootstrap import LEVEL, RESAMPLES, SequenceBootstrap
+from midframe.evaluation.exact_frames import EXACT_PSNR
 from midframe.evaluation.motion import MEANING
-from midframe.evaluation.report.cases import CasePictures, case_pictures, check_pictures, choose_cases
+from midframe.evaluation.report.cases import CasePictures, case_pictures, choose_cases, not_kept, with_pictures
 from midframe.evaluation.report.charts import Series, legend, scatter
 from midframe.evaluation.report.facts import method_facts, metric_facts, part_of_set, set_facts
 from midframe.evaluation.report.gallery import error_scale, gallery
@@ -42,11 +43,13 @@ class Sight:
 
     Attributes:
         motion: Pixels by target; None where the set is not at hand.
-        pictures: Of each case.
+        shown: The results whose predictions were kept.
+        pictures: Of each case of these.
         missing: Why there are none.
     """
 
     motion: Mapping[int, float] | None = None
+    shown: Comparison | None = None
     pictures: tuple[CasePictures, ...] = ()
     missing: str = ""
 
@@ -120,11 +123,11 @@ def _look(comparison: Comparison, root: Path | None) -> Sight:
     except MidframeError as error:
         return Sight(missing=f"The frames of the set could not be read: {error}")
     try:
-        check_pictures(comparison)
-        pictures = tuple(case_pictures(comparison, targets, place, choose_cases(comparison)))
+        shown = with_pictures(comparison)
+        pictures = tuple(case_pictures(shown, targets, place, choose_cases(shown)))
     except MidframeError as error:
         return Sight(motion=motion, missing=str(error))
-    return Sight(motion=motion, pictures=pictures)
+    return Sight(motion=motion, shown=shown, pictures=pictures)
 
 
 def _section(
@@ -147,10 +150,13 @@ def _section(
         parts.append(tag("h3", f"{comparison.frame_columns[0].title} against motion"))
         parts.append(_motion_chart(comparison, sight.motion, numbers))
     parts.append(tag("h3", "Cases"))
-    if sight.missing:
+    if sight.shown is None:
         parts.append(tag("p", sight.missing, class_="note"))
     else:
-        parts.extend(_cases(comparison, sight, name))
+        absent = [result for result in comparison.results if result not in sight.shown.results]
+        if absent:
+            parts.append(tag("p", not_kept(absent), class_="note"))
+        parts.extend(_cases(sight.shown, sight, name))
     return tag("section", *parts)
 
 
@@ -177,9 +183,10 @@ def _motion_chart(comparison: Comparison, motion: Mapping[int, float], numbers: 
             result.label,
             numbers[result.label],
             [motion[position] for position in positions],
-            [result.rows[metric.name][position] for position in positions],
+            [values[position] for position in positions],
         )
         for result in comparison.results
+        for values in [result.counted(metric.name)]
     ]
     unit = f" ({metric.unit})" if metric.unit else ""
     chart = scatter(
@@ -231,6 +238,16 @@ def _finding(comparison: Comparison, bootstrap: SequenceBootstrap) -> Markup:
     return tag("li", where, text)
 
 
+def _exact(comparison: Comparison) -> str:
+    """A sentence on exact frames, which a mean of decibels rests on; "" where there are none."""
+    first = comparison.columns[0]
+    counts = {result.label: result.exact(first.name) for result in comparison.ranked}
+    if not any(counts.values()):
+        return ""
+    said = ", ".join(f"{count} of {label}" for label, count in counts.items())
+    return f" Frames made exactly count as {EXACT_PSNR:g} {first.unit}: {said}."
+
+
 def _about(comparison: Comparison, bootstrap: SequenceBootstrap) -> str:
     count = len(comparison.results[0].targets)
     text = f"{count} targets from {_counted(bootstrap.count, 'sequence')}."
@@ -243,7 +260,7 @@ def _about(comparison: Comparison, bootstrap: SequenceBootstrap) -> str:
         text += " One sequence gives no interval."
     elif bootstrap.count < FEW_SEQUENCES:
         text += " So few sequences make rough intervals."
-    return text
+    return text + _exact(comparison)
 
 
 def _contents(comparisons: Sequence[Comparison]) -> Markup:
@@ -258,7 +275,7 @@ def _method(comparisons: Sequence[Comparison]) -> list[Markup]:
         "single targets, because the frames of one sequence err together. They say how far the result depends on "
         "which sequences the set happens to hold; they do not cover how a method was trained, or other kinds of "
         "footage. Differences are taken target by target. Intervals of several methods may overlap where their "
-        "difference is beyond doubt."
+        f"difference is beyond doubt. A frame made exactly has no finite PSNR; it counts as {EXACT_PSNR:g} dB."
     )
     return [
         tag("p", intervals),

@@ -15,9 +15,9 @@ from midframe.core.errors import MediaError, UsageError
 from midframe.core.recipe import build
 from midframe.evaluation.bootstrap import SequenceBootstrap
 from midframe.evaluation.column import Column, column
-from midframe.evaluation.manifest import FILE, Manifest, read_manifest
+from midframe.evaluation.exact_frames import count_exact, finite
+from midframe.evaluation.manifest import FILE, ROWS, SCORES, Manifest, read_manifest
 from midframe.evaluation.preparation import Preparation
-from midframe.evaluation.scoring import ROWS, SCORES
 
 NOT_METRICS = ("number", "target", "time", "seconds")
 
@@ -32,7 +32,7 @@ class Result:
         means: Each metric of the set by name; infinite values of a file are infinity again.
         targets: The true frames as the list names them.
         times: Their instants.
-        rows: For each metric of single frames one value for each target.
+        rows: For each metric of single frames one value for each target, infinite where PSNR is.
     """
 
     label: str
@@ -41,6 +41,14 @@ class Result:
     targets: tuple[str, ...]
     times: tuple[str, ...]
     rows: Mapping[str, tuple[float, ...]]
+
+    def counted(self, metric: str) -> list[float]:
+        """Its values as they count in means and differences."""
+        return finite(self.rows[metric])
+
+    def exact(self, metric: str) -> int:
+        """How many of its values are those of exact frames."""
+        return count_exact(self.rows.get(metric, ()))
 
 
 @dataclass(frozen=True)
@@ -104,15 +112,15 @@ def read_comparisons(folders: Sequence[Path]) -> list[Comparison]:
     """
     found = {path.parent: None for folder in folders for path in _finished(folder)}
     results = _distinct([_read(folder) for folder in found])
-    sets: dict[str, list[Result]] = defaultdict(list)
+    sets: dict[tuple[str, str], list[Result]] = defaultdict(list)
     for result in results:
-        sets[result.manifest.origin.targets_sha256].append(result)
+        sets[result.manifest.origin.hashes].append(result)
     comparisons = [Comparison(tuple(results)) for results in sets.values()]
     name, count = Counter(comparison.name for comparison in comparisons).most_common(1)[0]
     if count > 1:
         raise UsageError(
             f"{count} different sets of targets are called '{name}', such as the same list with another --max or "
-            "--seed; make a report of each."
+            "--seed, or with other pictures under the same names; make a report of each."
         )
     return comparisons
 
@@ -136,7 +144,7 @@ def _read(folder: Path) -> Result:
         means = {
             name: math.inf if value is None else float(value)
             for name, value in summary.items()
-            if name not in ("method", "list", "targets", "seconds_per_frame")
+            if name not in ("method", "list", "targets", "exact", "seconds_per_frame")
         }
         targets, times = tuple(line["target"] for line in lines), tuple(line["time"] for line in lines)
     except (OSError, ValueError, KeyError) as error:
@@ -150,7 +158,7 @@ def _read(folder: Path) -> Result:
 
 def _distinct(results: Sequence[Result]) -> list[Result]:
     """Labels that tell methods apart: the folder is named where one method comes twice on a set."""
-    counts = Counter((result.label, result.manifest.origin.targets_sha256) for result in results)
+    counts = Counter((result.label, result.manifest.origin.hashes) for result in results)
     twice = {label for (label, _), count in counts.items() if count > 1}
     return [
         replace(result, label=f"{result.label} ({result.manifest.folder})") if result.label in twice else result

@@ -13,6 +13,7 @@ import numpy as np
 
 from midframe.evaluation.bootstrap import Interval, SequenceBootstrap
 from midframe.evaluation.column import Column
+from midframe.evaluation.exact_frames import EXACT_PSNR
 from midframe.evaluation.published import PublishedScore, published
 from midframe.evaluation.report.charts import interval_strip, shared_bounds, swatch
 from midframe.evaluation.report.markup import Markup, tag
@@ -33,7 +34,13 @@ def summary_table(comparison: Comparison, bootstrap: SequenceBootstrap, numbers:
     rows = []
     for result in comparison.ranked:
         cells = [
-            _value_cell(intervals[result.label][c.name], c, best=len(intervals) > 1 and best[c.name]) for c in columns
+            _value_cell(
+                intervals[result.label][c.name],
+                c,
+                best=len(intervals) > 1 and best[c.name],
+                exact=result.exact(c.name),
+            )
+            for c in columns
         ]
         strip = interval_strip(
             intervals[result.label][first.name], bounds, numbers[result.label], f"{result.label}: {first.title}"
@@ -71,9 +78,9 @@ def difference_table(comparison: Comparison, bootstrap: SequenceBootstrap) -> Ma
 
 
 def difference(one: Result, other: Result, metric: Column, bootstrap: SequenceBootstrap) -> Interval:
-    """Mean of one less the other over the same targets; without a value where both are infinite somewhere."""
-    values = [_less(a, b) for a, b in zip(one.rows[metric.name], other.rows[metric.name], strict=True)]
-    return bootstrap.interval(values)
+    """Mean of one less the other over the same targets."""
+    pairs = zip(one.counted(metric.name), other.counted(metric.name), strict=True)
+    return bootstrap.interval([a - b for a, b in pairs])
 
 
 def published_table(comparison: Comparison, remark: str) -> Markup | None:
@@ -95,7 +102,7 @@ def published_table(comparison: Comparison, remark: str) -> Markup | None:
             printed[score.method, score.year, score.source].append(score)
     sources = list(dict.fromkeys(source for _, _, source in printed))
     entries = [
-        _Line(result.label, "measured here", {c.name: result.means[c.name] for c in shown}, remark, own=True)
+        _Line(result.label, _measured(result, shown), {c.name: result.means[c.name] for c in shown}, remark, own=True)
         for result in comparison.ranked
     ]
     for (method, year, source), of_method in printed.items():
@@ -124,6 +131,12 @@ class _Line:
     values: Mapping[str, float]
     note: str
     own: bool = False
+
+
+def _measured(result: Result, shown: Sequence[Column]) -> str:
+    """Other code may count exact frames in another way: the reader has to know of them."""
+    exact = max(result.exact(c.name) for c in shown)
+    return "measured here" + (f", {exact} exact as {EXACT_PSNR:g} dB" if exact else "")
 
 
 def _published_row(line: _Line, shown: Sequence[Column]) -> Markup:
@@ -174,12 +187,8 @@ def column_head(metric: Column) -> Markup:
 
 def _interval(result: Result, metric: Column, bootstrap: SequenceBootstrap) -> Interval:
     if metric.name in result.rows:
-        return bootstrap.interval(result.rows[metric.name])
+        return bootstrap.interval(result.counted(metric.name))
     return Interval(result.means[metric.name])
-
-
-def _less(one: float, other: float) -> float:
-    return 0.0 if one == other else one - other
 
 
 def _best(values: Sequence[float], metric: Column) -> float:
@@ -204,11 +213,13 @@ def _method_head(label: str, numbers: Mapping[str, int]) -> Markup:
     return tag("th", swatch(numbers[label]), " ", label, scope="row")
 
 
-def _value_cell(interval: Interval, metric: Column, *, best: float | bool) -> Markup:
+def _value_cell(interval: Interval, metric: Column, *, best: float | bool, exact: int) -> Markup:
     parts: list[str] = [metric.format(interval.mean)]
     if interval.low is not None and interval.high is not None:
         ends = f"{metric.format(interval.low)} to {metric.format(interval.high)}"
         parts.append(tag("span", ends, class_="interval"))
+    if exact:
+        parts.append(tag("span", f"{exact} exact", class_="interval"))
     is_best = best is not False and interval.mean == best
     return tag("td", *parts, class_="number best" if is_best else "number")
 
