@@ -14,12 +14,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Annotated
 
-import matplotlib as mpl
 import numpy as np
 import typer
-
-mpl.use("Agg")
-from matplotlib import pyplot as plt  # After the choice of a backend without a display.
 
 RUNNING_MEAN = 9
 """Lines of the log that a point of a term is the mean of: a single batch says little."""
@@ -33,12 +29,15 @@ def main(
     title: Annotated[str, typer.Option()] = "",
 ) -> None:
     """Read the log and draw."""
+    from matplotlib.figure import Figure
+
     curves = read(run / "log.jsonl")
     scores = {name: curve for name, curve in curves.items() if name.startswith("validation_psnr")}
     terms = {name: curve for name, curve in curves.items() if name.split("/")[-1] in (term or ["absolute"])}
     if not scores or not terms:
         raise SystemExit(f"{run} has logged {', '.join(sorted(curves))}: nothing to draw.")
-    figure, (above, below) = plt.subplots(2, 1, sharex=True, figsize=(8, 6), layout="constrained")
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
     for name, (steps, values) in scores.items():
         if np.ptp(values) > 0:
             label = f"{name.removeprefix('validation_')}: at last {values[-1]:.2f} dB"

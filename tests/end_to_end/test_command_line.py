@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
 from fractions import Fraction
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ import torch
 from typer.testing import CliRunner, Result
 
 from clips import Recipe, flat, make_clip, make_sound, packet_times, textures
+from midframe import cli
 from midframe.cli.app import app
 from midframe.core.errors import MidframeError
 from midframe.methods.svmv.weights_file import build_network, save_network
@@ -262,6 +265,25 @@ def test_a_stopped_run_leaves_no_file_and_says_so(sent: signal.Signals, code: in
     assert errors == f"midframe: {said}.\n"
     assert time.monotonic() - started < 60
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_helper_that_was_forked_leaves_ctrl_c_to_the_program() -> None:
+    """PyTorch's workers know it as an exception of this name, and take an exit for a crash."""
+    results = multiprocessing.get_context("fork").SimpleQueue()
+    helper = multiprocessing.get_context("fork").Process(target=interrupted, args=(results,))
+    helper.start()
+    helper.join(timeout=60)
+    assert results.get() == "KeyboardInterrupt"
+    with pytest.raises(SystemExit) as stopped:
+        cli._stop(signal.SIGINT, None)
+    assert stopped.value.code == 130
+
+
+def interrupted(results: SimpleQueue) -> None:
+    try:
+        cli._stop(signal.SIGINT, None)
+    except BaseException as error:
+        results.put(type(error).__name__)
 
 
 def test_version_is_printed() -> None:

@@ -76,6 +76,16 @@ def test_what_is_deinterlaced_is_measured_as_it_will_be_read(tmp_path: Path, mod
     assert all(frame.numpy().tobytes() in read for frames, _ in method.calls for frame in frames[0])
 
 
+def test_reading_from_the_start_counts_once_for_each_frame(tmp_path: Path):
+    source = make_clip(tmp_path / "in.mp4", [combed(number % 50) for number in range(400)])
+    plans = [
+        plan_video(source, tmp_path / "out.mp4", method=Steady(), deinterlace=mode, measured=True)
+        for mode in ("off", "frames")
+    ]
+    plain, filtered = (plan.estimate.seconds for plan in plans if plan.estimate)
+    assert filtered < 4 * plain
+
+
 def combed(number: int) -> np.ndarray:
     """A frame whose upper lines are of another time than its lower ones."""
     pixels = textures(1)[0].copy()

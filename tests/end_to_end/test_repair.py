@@ -18,7 +18,7 @@ from clips import Recipe, make_clip, packet_bytes, packet_times, textures
 from midframe import interpolate_video, plan_video
 from midframe.cli.app import app
 from midframe.core.errors import UsageError
-from midframe.core.repair import missing_instants
+from midframe.core.repair import Repair, missing_instants
 from midframe.video import EncodeOptions
 
 LOSSLESS = EncodeOptions(codec="ffv1")
@@ -211,6 +211,21 @@ def test_a_cadence_without_its_holes_is_even_and_has_the_rate_of_the_whole(tmp_p
 
 
 MILLISECOND = Fraction(1, 1000)
+
+
+@pytest.mark.parametrize("last", [40, 5000], ids=["usual", "long"])
+def test_the_rate_of_a_cadence_with_holes_is_that_of_its_steps_however_long_the_last_frame_stands(
+    tmp_path: Path, last: int
+):
+    times = [40 * k for k in range(23) if k not in (4, 9, 10)]
+    source = clip(tmp_path, "in.mkv", times=times, time_base=MILLISECOND, last=last)
+    plan = plan_video(source, tmp_path / "out.mkv", method="blend", repair=True)
+    assert plan.rate == 25
+
+
+def test_a_hole_that_is_meant_does_not_count_in_the_step_of_a_repair():
+    instants = (0, 40, 80, 2080, 2120)
+    assert Repair(tuple(Fraction(time, 1000) for time in instants), Fraction(8), 1).step == Fraction(1, 25)
 
 
 def rounded(numbers: list[int], rate: Fraction) -> list[Fraction]:

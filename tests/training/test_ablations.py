@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,21 @@ def test_weights_of_another_recipe_are_not_taken_for_this_one(tmp_path: Path, mo
     with pytest.raises(UsageError, match="another recipe"):
         ablation.trained("svmv", "M = 4", "steps = 400", **call)
     assert len(wrote) == 1
+
+
+def test_the_log_of_a_training_is_read_with_the_last_word_of_every_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    lines = [
+        {"step": 1, "clock": 5.0, "x/absolute": 3.0},
+        {"step": 2, "clock": 6.0, "x/absolute": 2.0},
+        {"step": 2, "clock": 9.0, "x/absolute": 1.0, "validation_psnr": 30.0},
+    ]
+    log = tmp_path / "log.jsonl"
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    curves = importlib.import_module("training_curve").read(log)
+    assert {name: (list(steps), list(values)) for name, (steps, values) in curves.items()} == {
+        "x/absolute": ([1, 2], [3.0, 1.0]),
+        "validation_psnr": ([2], [30.0]),
+    }

@@ -146,6 +146,7 @@ def test_a_rate_control_of_ones_own_replaces_the_default(info):
         ({"codec": "mpeg4", "quality": 20}, "no constant rate factor"),
         ({"encoder_options": {"crff": "3"}}, "libx264 has no option 'crff'. Did you mean 'crf'?"),
         ({"codec": "mpeg4", "preset": "fast"}, "mpeg4 has no presets"),
+        ({"preset": "10"}, "no preset of libx264 '10'"),
         ({"preset": "ultrafats"}, "no preset of libx264 'ultrafats'. Did you mean 'ultrafast'?"),
         ({"codec": "libsvtav1", "preset": "fast"}, "a number, -2 to 13; got 'fast'"),
         ({"codec": "libsvtav1", "preset": "14"}, "a number, -2 to 13; got '14'"),
@@ -157,6 +158,11 @@ def test_a_rate_control_of_ones_own_replaces_the_default(info):
 def test_impossible_options_are_refused(info, options, sentence):
     with pytest.raises(UsageError, match=sentence):
         resolve(info, **options)
+
+
+@pytest.mark.parametrize("preset", ["veryfast", "0", "9"])
+def test_a_preset_may_be_named_or_counted(info, preset):
+    assert resolve(info, preset=preset).options["preset"] == preset
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def load(
         raise UsageError(f"Method '{name}' makes single frames, not clips of {frames}; these do: {able_to('clips')}.")
     if settings and not registration.settings:
         raise UsageError(f"Method '{name}' has no settings of its own; these do: {able_to('settings')}.")
-    resolved_device = resolve_device(str(device))
+    resolved_device = resolve_device(device)
     resolved_precision = resolve_precision(precision, resolved_device)
     options = LoadOptions(
         weights=weights_of(name, None if weights is None else Path(weights)),
@@ -151,7 +151,7 @@ def told_by(interpolator: Interpolator) -> str:
     return getattr(interpolator, "told_by", "")
 
 
-def placed(method: str | Interpolator, device: str | None) -> tuple[Interpolator, torch.device]:
+def placed(method: str | Interpolator, device: str | torch.device | None) -> tuple[Interpolator, torch.device]:
     """A method ready to use, and where its input belongs."""
     if isinstance(method, str):
         place = resolve_device(device or "auto")

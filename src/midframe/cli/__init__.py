@@ -33,7 +33,8 @@ def main() -> None:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     """Leave as an error does: what was begun is cleaned up on the way out."""
+    if number == signal.SIGINT and parent_process() is not None:
+        raise KeyboardInterrupt  # Ctrl-C reaches forked helpers too, which know it by this name alone.
     word, code = ("terminated", TERMINATED) if number == signal.SIGTERM else ("interrupted", INTERRUPTED)
-    if parent_process() is None:  # Ctrl-C reaches forked helpers too: one of all says so.
-        print(f"midframe: {word}.", file=sys.stderr)
+    print(f"midframe: {word}.", file=sys.stderr)
     sys.exit(code)

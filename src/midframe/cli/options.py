@@ -193,7 +193,7 @@ Quality: TypeAlias = Annotated[
     int | None,
     typer.Option(
         metavar="Q",
-        help="On the encoder's own scale (CRF 0 to 51 for h264), where lower is better. Default: visually lossless.",
+        help="On the encoder's own scale (CRF 0 to 51 for h264), mostly lower is better. Default: visually lossless.",
         rich_help_panel=OUTPUT,
     ),
 ]

@@ -11,6 +11,8 @@ from fractions import Fraction
 CONSTANT_SHARE = Fraction(1, 2)
 LONGEST_HOLE_SECONDS = 1
 """A gap that is longer is taken for one that is meant."""
+LONGEST_STEP = Fraction(3, 2)
+"""What is longer than so many usual steps is a hole."""
 STRAY = Fraction(1, 6)
 """Part of a frame by which a stamp may miss a constant cadence, at most `STRAY_SECONDS`."""
 STRAY_SECONDS = Fraction(2, 1000)
@@ -32,6 +34,18 @@ class Repair:
     instants: tuple[Fraction, ...] = field(default=(), repr=False)
     end: Fraction = Fraction(0)
     missing: int = 0
+
+    @property
+    def step(self) -> Fraction:
+        """Seconds from one instant to the next, without the holes that are too long to fill.
+
+        Raises:
+            ValueError: There are fewer than two instants.
+        """
+        steps = [late - early for early, late in itertools.pairwise(self.instants)]
+        usual = LONGEST_STEP * statistics.median(steps)
+        near = [step for step in steps if step <= usual]
+        return sum(near, Fraction(0)) / len(near)
 
     def __str__(self) -> str:
         return f"repair, {self.missing} missing, {self.end} s"

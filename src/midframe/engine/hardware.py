@@ -23,16 +23,17 @@ _SHORT_FORMAT_INSTRUCTIONS: Mapping[torch.dtype, tuple[str, ...]] = {
 }
 
 
-def resolve_device(name: str) -> torch.device:
+def resolve_device(name: str | torch.device) -> torch.device:
     """Turn a name into a device that this machine has.
 
     Args:
-        name: `auto` (the first CUDA device, or else the CPU), `cpu`, `cuda` or `cuda:N`.
+        name: `auto` (the first CUDA device, or else the CPU), `cpu`, `cuda` or `cuda:N`; or a device of PyTorch.
 
     Raises:
         UsageError: A name of another kind.
         DeviceError: A CUDA device that is not here.
     """
+    name = str(name)
     if name == "auto":
         return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
     kind, _, index = name.partition(":")

@@ -18,18 +18,16 @@ from midframe.engine.plan import Plan, write_request
 from midframe.engine.segments import frames_in_segment
 from midframe.engine.span import SpanFrame, fill_span
 from midframe.engine.synthesis import GapFiller
-from midframe.video import FrameEncoder
-from midframe.video.scan import Scan
-from midframe.video.span import read_frames, scan_frames
+from midframe.video import FrameEncoder, TimedFrame
+from midframe.video.span import is_read_from_start, read_frames, scan_frames
 
 PLACES = (Fraction(1, 4), Fraction(1, 2), Fraction(3, 4))
 """Parts of the video at which is measured: its beginning and end are often black."""
 FRAMES_AT_PLACE = 6
 ENOUGH_SECONDS = 30
 """After which no further place is measured."""
-DEINTERLACED_FRAMES = 600
-"""From the start, of a video that is deinterlaced: the lines that a field lacks are made from the frames around it,
-so it is read from there, and all of it would take as long as a good part of the run."""
+FIRST_FRAMES = 600
+"""How far into a video that is read from its start: all of it would take as long as a good part of the run."""
 
 
 def measure(plan: Plan, interpolator: Interpolator, device: torch.device | None = None) -> Estimate | None:
@@ -49,42 +47,47 @@ def measure(plan: Plan, interpolator: Interpolator, device: torch.device | None 
     frames_in, frames_out = plan.frames_in, plan.frames_out
     if frames_in is None or frames_out is None or frames_in < 2:
         return None
-    output = partial(_output, plan, GapFiller(interpolator, device), interpolator, scan_frames(plan.source))
-    reach = frames_in if plan.source.deinterlace == "off" else min(frames_in, DEINTERLACED_FRAMES)
+    scanned = scan_frames(plan.source)
+    fill = partial(_filled, plan, GapFiller(interpolator, device), interpolator)
+    from_start = is_read_from_start(plan.source, scanned)
+    reach = min(frames_in, FIRST_FRAMES) if from_start else frames_in
     starts = sorted({min(int(place * reach), max(0, reach - FRAMES_AT_PLACE)) for place in PLACES})
     # The first call of a network is slower than all others.
-    next((frame for frame in output(starts[0], starts[0] + 2) if frame.is_made), None)
-    spent = 0.0
-    count = 0
+    opening_gap = list(read_frames(plan.source, starts[0], starts[0] + 2, scanned))
+    next((frame for frame in fill(opening_gap) if frame.is_made), None)
+    reading = making = 0.0
+    read = count = 0
     opening: list[int] = []
     others: list[int] = []
     for start in starts:
+        stop = min(start + FRAMES_AT_PLACE, frames_in)
         began = time.monotonic()
-        made = list(output(start, min(start + FRAMES_AT_PLACE, frames_in)))
+        frames = list(read_frames(plan.source, start, stop, scanned))
+        reading += time.monotonic() - began
+        read += stop if from_start else len(frames)
+        began = time.monotonic()
+        made = list(fill(frames))
         sizes = _encoded_sizes(plan, made)
-        spent += time.monotonic() - began
+        making += time.monotonic() - began
         count += len(made)
         opening += sizes[:1]
         others += sizes[1:]
-        if spent > ENOUGH_SECONDS:
+        if reading + making > ENOUGH_SECONDS:
             break
     if not count:
         return None
-    per_frame = spent / count
+    seconds = reading / read * frames_in + making / count * frames_out
     # Each part begins with a whole picture, and so does each stretch that was measured.
     parts = math.ceil(frames_out / frames_in_segment(plan.source.width, plan.source.height))
     later = sum(others) / len(others) if others else opening[0]
     size = parts * sum(opening) / len(opening) + max(0, frames_out - parts) * later
-    return Estimate(
-        seconds=per_frame * frames_out, seconds_per_frame=per_frame, picture_bytes=round(size), frames=count
-    )
+    return Estimate(seconds=seconds, seconds_per_frame=seconds / frames_out, picture_bytes=round(size), frames=count)
 
 
-def _output(
-    plan: Plan, filler: GapFiller, interpolator: Interpolator, scanned: Scan, start: int, stop: int
+def _filled(
+    plan: Plan, filler: GapFiller, interpolator: Interpolator, frames: list[TimedFrame]
 ) -> Iterator[SpanFrame]:
     """Output frames of the gaps that begin with some source frames."""
-    frames = list(read_frames(plan.source, start, stop, scanned))
     rule = plan.rule
     if isinstance(rule, Repair):
         # Its last frame is held at all instants that follow, here those of a whole film.

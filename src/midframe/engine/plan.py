@@ -390,8 +390,8 @@ def _rate(info: VideoInfo, rule: RateRule, frames_in: int | None, end: Fraction 
     rate = output_rate(rule, info.average_rate)
     if rate is None and frames_in and end:
         rate = output_rate(rule, Fraction(frames_in) / end)
-    if isinstance(rule, Repair) and rule.missing and rate and round(rate * rule.end) != len(rule.instants):
-        rate = len(rule.instants) / rule.end  # the source's own counts what came, and not what is missing
+    if isinstance(rule, Repair) and rule.missing and rate and abs(rate * rule.step - 1) > Fraction(1, 100):
+        rate = 1 / rule.step  # the source's own counts what came, and not what is missing
     if rate is None:
         raise UsageError(f"{info.path} does not state its frame rate; ask for one instead of a multiple.")
     return rate.limit_denominator(100_000)
@@ -466,8 +466,8 @@ def _notes(
     if scanned is not None and scanned.step_back is not None:
         notes.append(
             f"Time stamps of the source step back at {float(scanned.step_back):.3f} s, as where files were joined "
-            f"byte by byte: {scanned.left_out} frames whose time has been shown already are left out, and sound and "
-            "subtitles as well. Join the files with new time stamps to keep all."
+            f"byte by byte: {scanned.left_out} frames whose time has been shown already are left out, as is what "
+            "belongs to them. Join the files with new time stamps to keep all."
         )
     if scanned is not None and info.duration is not None and _ends_early(info, scanned.times):
         notes.append(

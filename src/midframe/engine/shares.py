@@ -112,9 +112,9 @@ def fill_together(
     total, started = task.plan.frames_out, time.monotonic()
     with _watched(store.path, started, total, progress):
         filled = list(team.executor.map(team.job(task, store), range(team.executor.workers)))
-    # All of them counted the whole video, and each has its own notes.
     if progress is not None and total is not None:
         progress(Progress.after(time.monotonic() - started, total, filled[0].resumed, total))
+    # All of them counted the whole video, and each has its own notes.
     notes = dict.fromkeys(note for one in filled for note in one.notes)
     return replace(filled[0], notes=tuple(notes))
 

@@ -205,6 +205,11 @@ def _check_complete(manifest: Manifest, targets: TargetSet) -> None:
             f"{origin.seed}; asked for were scores of {len(targets.targets)} targets of {targets.name} that are not "
             "the same."
         )
+    if not origin.files_sha256:
+        raise UsageError(
+            f"{manifest.folder} holds predictions of a version that did not record the contents of the files they "
+            "were made from; make the predictions again in another folder."
+        )
     if origin.files_sha256 != targets.files_sha256:
         raise UsageError(
             f"{manifest.folder} holds predictions made when the files that {targets.source} names had other contents "

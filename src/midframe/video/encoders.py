@@ -32,7 +32,7 @@ class QualityScale:
 
     Attributes:
         default: Loss that is not seen; None where the encoder decides well by itself.
-        limits: Lowest and highest number of the scale.
+        limits: Lowest and highest number of the scale; None where there is none.
         options: Set together; `{}` stands for the quality. Encoders let them win over other rate controls.
         unit: What one step of the scale is in the option.
         others: Further options that the quality or a bearable speed depends on.
@@ -40,7 +40,7 @@ class QualityScale:
     """
 
     default: int | None
-    limits: tuple[int, int]
+    limits: tuple[int, int] | None
     options: Mapping[str, str]
     unit: int = 1
     others: Mapping[str, str] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class QualityScale:
         quality = self.default if quality is None else quality
         if quality is None:
             return dict(self.others)
-        lowest, highest = self.limits
+        lowest, highest = self.limits or (quality, quality)
         if not lowest <= quality <= highest:
             better = "higher" if self.higher_is_better else "lower"
             raise UsageError(f"Quality lies between {lowest} and {highest} here, {better} is better; got {quality}.")
@@ -78,8 +78,11 @@ QUALITY: Mapping[str, QualityScale] = {
     "prores_ks": QualityScale(None, (1, 64), {"flags": "+qscale", "global_quality": "{}"}, unit=118),
     "libwebp": QualityScale(None, (0, 100), {"quality": "{}"}, higher_is_better=True),
     "mjpeg": QualityScale(2, (1, 31), {"flags": "+qscale", "global_quality": "{}"}, unit=118),
+    # Of wider scales than their makers' encoders of other codecs.
+    "av1_nvenc": QualityScale(19, (1, 63), {"rc": "vbr", "cq": "{}", "b": "0"}),
+    "av1_amf": QualityScale(18, (0, 255), {"rc": "cqp", "qp_i": "{}", "qp_p": "{}"}),
     # Slices of their own checksums; each frame by itself.
-    "ffv1": QualityScale(None, (0, 0), {}, others={"level": "3", "g": "1", "slicecrc": "1"}),
+    "ffv1": QualityScale(None, None, {}, others={"level": "3", "g": "1", "slicecrc": "1"}),
 }
 # Suffix of an encoder in hardware -> its makers' way to say a constant quality.
 HARDWARE_QUALITY: Mapping[str, QualityScale] = {
@@ -130,7 +133,7 @@ def check_preset(encoder: str, preset: str) -> None:
     if encoder in ("libx264", "libx265"):
         names = list(X26X_PRESETS)
     if names:
-        if preset not in names:
+        if preset not in names and not (preset.isdecimal() and int(preset) < len(names)):
             raise UnknownNameError(f"preset of {encoder}", preset, names)
     elif found.min < found.max:
         try:

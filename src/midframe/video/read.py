@@ -75,6 +75,7 @@ class VideoReader:
             noted. Without it both raise.
         alpha: Give transparency too, as a fourth channel; colours are not weighed by it.
         keep_stored: Give frames as they are stored too.
+        first: Number of the first frame to give. Those before it are decoded and not converted.
 
     Attributes:
         notes: Filled while reading: one sentence for each thing that was not as it should be.
@@ -84,6 +85,7 @@ class VideoReader:
     skip_damaged: bool = False
     alpha: bool = False
     keep_stored: bool = False
+    first: int = 0
     notes: list[str] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[TimedFrame]:
@@ -102,24 +104,21 @@ class VideoReader:
             decoder.thread_type = "SLICE" if self.keep_stored else "AUTO"
             decoder.thread_count = decoder_threads(self.info)
             pending: tuple[int, Fraction, VideoFrame] | None = None
-            step = self.info.usual_step
             track_end = TrackEnd(self.info, stream)
-            frames = self._in_order(self._decoded(container, stream, decoder, track_end))
+            stored = _LastStored(self._in_order(self._decoded(container, stream, decoder, track_end)), self.info)
+            frames = iter(stored)
             if self.info.deinterlace != "off":
                 frames = deinterlace(frames, self.info)
             for index, (time, frame) in enumerate(frames):
-                if pending is not None:
-                    step = time - pending[1]
-                    yield self._timed(*pending, step, is_last=False)
+                if pending is not None and pending[0] >= self.first:
+                    yield self._timed(*pending, time - pending[1], is_last=False)
                 pending = index, time, frame
             if pending is None:
                 raise MediaError(f"{self.info.path} has no frame that can be decoded.")
-            _, start, frame = pending
-            own = frame.duration * frame.time_base if frame.duration and frame.time_base else step
-            end = track_end.of_last(start, own, step)
-            if is_cut_short(self.info, end, step):
+            end = track_end.of_last(stored.start, stored.duration, stored.step)
+            if is_cut_short(self.info, end, stored.step):
                 self._damage("The video is truncated", end, f"it declares {_clock(self.info.duration)}")
-            yield self._timed(*pending, end - start, is_last=True)
+            yield self._timed(*pending, end - pending[1], is_last=True)
 
     def _timed(self, index: int, time: Fraction, frame: VideoFrame, duration: Fraction, is_last: bool) -> TimedFrame:
         convert = to_rgba if self.alpha else to_rgb
@@ -216,6 +215,27 @@ class VideoReader:
         if not self.skip_damaged:
             raise MediaError(f"{self.info.path}: {sentence} Skip damaged frames to go on without them.")
         self.notes.append(sentence)
+
+
+class _LastStored:
+    """Hands frames on, and knows what the file says of the last: fields made of it have other times.
+
+    Attributes:
+        start: When it is shown, in seconds since the first.
+        step: Seconds between it and the one before.
+        duration: As its packet says.
+    """
+
+    def __init__(self, frames: Iterator[tuple[Fraction, VideoFrame]], info: VideoInfo) -> None:
+        self._frames = frames
+        self.start, self.step, self.duration = Fraction(0), info.usual_step, info.usual_step
+
+    def __iter__(self) -> Iterator[tuple[Fraction, VideoFrame]]:
+        for number, (time, frame) in enumerate(self._frames):
+            self.step = time - self.start if number else self.step
+            self.start = time
+            self.duration = frame.duration * frame.time_base if frame.duration and frame.time_base else self.step
+            yield time, frame
 
 
 class _ShownInOrder:

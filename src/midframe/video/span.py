@@ -40,7 +40,7 @@ def read_span(info: VideoInfo, span: Span, margin: int = 0) -> Iterator[TimedFra
         raise UsageError(f"A span starts at 0 or later and ends after its start; got {_text(span)}.")
     scanned = scan_frames(info)
     times = scanned.times
-    if start > times[-1] and (info.duration is None or start >= info.duration):
+    if start >= scanned.end:
         raise UsageError(f"{info.path} ends before {_text(span)}: its last frame is at {float(times[-1]):g} s.")
     first, stop = bisect_right(times, start) - 1 - margin, bisect_left(times, end) + margin
     yield from _read(info, scanned, range(max(0, first), min(len(times), stop)))
@@ -74,21 +74,26 @@ def scan_frames(info: VideoInfo) -> Scan:
     return Scan([start for start, _ in shown], shown[-1][1])
 
 
+def is_read_from_start(info: VideoInfo, scanned: Scan) -> bool:
+    """Whether no part of a video can be read without all that lies before it."""
+    # The filter of fields sees frames from the start on. Where packets do not say when frames are shown, or say it
+    # twice, which frame comes out first is known from the start of the file alone.
+    return info.deinterlace != "off" or info.lacks_presentation_times or scanned.step_back is not None
+
+
 def _read(info: VideoInfo, scanned: Scan, wanted: range) -> Iterator[TimedFrame]:
     position = wanted.start
     for frame in _read_from_key_frame(info, scanned, wanted):
         yield frame
         position += 1
     if position < wanted.stop:
-        yield from islice(VideoReader(info), position, wanted.stop)
+        yield from islice(VideoReader(info, first=position), wanted.stop - position)
 
 
 def _read_from_key_frame(info: VideoInfo, scanned: Scan, wanted: range) -> Iterator[TimedFrame]:
     """The wanted frames in order, up to the first that does not come out whole."""
-    if info.deinterlace != "off":
-        return  # its filter sees frames from the start on
-    if info.lacks_presentation_times or scanned.step_back is not None:
-        return  # which frame it is that comes out first is known from the start of the file alone
+    if is_read_from_start(info, scanned):
+        return
     times = scanned.times
     numbers = {time: number for number, time in enumerate(times)}
     position = wanted.start

@@ -187,6 +187,7 @@ class StreamCopy:
             return
         takes_equal = Flags.ts_nonstrict in Flags(self._output.format.flags)
         latest: dict[int, int] = {}
+        passed: dict[int, int] = {}
         try:
             for packet in self._input.demux(*streams):
                 if packet.dts is None and packet.size:
@@ -198,9 +199,11 @@ class StreamCopy:
                     continue
                 # Muxers refuse what steps back, as where files were joined byte by byte; by then the work is done.
                 index, before = packet.stream_index, latest.get(packet.stream_index)
-                may_equal = (takes_equal or packet.stream.type == "subtitle") and index not in self._not_later
+                # Lines of subtitles may stand together, but not where another clock comes by a time once more.
+                may_equal = (takes_equal or packet.stream.type == "subtitle") and passed.get(index) != packet.dts
                 if before is not None and (packet.dts < before or (packet.dts == before and not may_equal)):
                     self._not_later[index] += 1
+                    passed[index] = before
                     continue
                 latest[index] = packet.dts
                 yield packet
