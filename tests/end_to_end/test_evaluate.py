@@ -139,7 +139,7 @@ def test_scores_a_part_of_the_list(root, tmp_path):
 
 def test_refuses_an_instant_that_the_method_lacks_before_any_work(root, tmp_path):
     interpolator = RecordingInterpolator(MethodSpec(name="recording", times=Midpoint()))
-    with pytest.raises(UsageError, match=r"flat\.tsv asks for the instant 1/4; recording offers Midpoint"):
+    with pytest.raises(UsageError, match=r"flat\.tsv asks for the instant 1/4; recording offers midpoints"):
         evaluate(interpolator, root / "flat.tsv", root, tmp_path / "out")
     assert interpolator.windows == []
     assert not (tmp_path / "out").exists()

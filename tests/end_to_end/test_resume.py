@@ -124,7 +124,7 @@ def test_other_options_do_not_mix_and_are_named(tmp_path: Path):
     slower = EncodeOptions(preset="fast")
     with pytest.raises(WriteError, match=r"encoder options was .*veryfast.* is .*preset=fast.*--restart"):
         run_video(source, target, Blend(), Multiply(3), encode=slower)
-    with pytest.raises(WriteError, match="rate was Multiply"):
+    with pytest.raises(WriteError, match="rate was multi 3, is fps 50"):
         run_video(source, target, Blend(), ToRate(Fraction(50)), encode=FAST)
     with pytest.raises(WriteError, match="weights was not set, is mine"):
         run(source, target, made_with={"weights": "mine"})

@@ -336,7 +336,7 @@ def test_no_file_is_left_behind_when_the_source_is_truncated(tmp_path):
 def test_no_file_is_left_behind_when_the_encoder_refuses(tmp_path):
     source = make_clip(tmp_path / "in.mp4", textures(4))
     with pytest.raises(WriteError, match="libx264"):
-        run(source, tmp_path / "out.mp4", Multiply(2), encode=EncodeOptions(preset="no-such-preset"))
+        run(source, tmp_path / "out.mp4", Multiply(2), encode=EncodeOptions(encoder_options={"profile": "none"}))
     assert leftovers(tmp_path) == ["in.mp4"]
 
 

@@ -18,7 +18,7 @@ from midframe.methods.mivid.config import FRAMES, MividConfig
 from midframe.methods.mivid.train import MASKS, PURE_NOISE, MividRecipe, MividTask
 from midframe.methods.mivid.weights_file import load_network
 
-WIDE = MividConfig(patch=2, conditioning="window", spread=0.1, dropout=0.0, sampling_steps=1)
+WIDE = MividConfig(patch=2, conditioning="window", dropout=0.0, sampling_steps=1)
 MEDIUM = replace(WIDE, base_width=24)
 NARROW = replace(WIDE, base_width=16, attention=(False, True, True))
 NARROWEST = replace(NARROW, base_width=8, heads=(1, 2, 4))
