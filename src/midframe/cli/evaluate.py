@@ -230,9 +230,10 @@ def _finished_before(runs: Sequence[_Run], out: Path) -> list[Path]:
     from midframe.evaluation import results_in
 
     folders = []
+    own = {run.folder for run in runs}
     hashes = {run.targets.name: run.targets.hashes for run in runs}
     for one in results_in(out):
-        if one.finished and one.origin.targets in hashes and one.folder not in {run.folder for run in runs}:
+        if one.finished and one.origin.targets in hashes and one.folder not in own:
             if one.origin.hashes == hashes[one.origin.targets]:
                 folders.append(one.folder)
             else:

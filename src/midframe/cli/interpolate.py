@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -101,14 +102,17 @@ def interpolate(
     )
     to_pipe = target == "-"  # where nothing but pictures may go
     console = Console(markup=False, highlight=False, stderr=to_pipe)  # names of files may hold brackets
-    begun: list[Progress] = []
+    begun = threading.Event()
 
     def watched(state: Progress) -> None:
-        begun[:] = [state]
+        begun.set()
         progress(state)
 
     # A map of confidence begins anew with the whole run.
-    with _says_where_to_go_on(target, lambda: bool(begun) and confidence is None), show_progress(console) as progress:
+    with (
+        _says_where_to_go_on(target, lambda: begun.is_set() and confidence is None),
+        show_progress(console) as progress,
+    ):
         result = api.interpolate_video(
             source,
             target,

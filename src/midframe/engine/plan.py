@@ -493,10 +493,13 @@ def _notes_of_repair(rule: RateRule, info: VideoInfo, encoding: Encoding) -> lis
 
 
 def _notes_of_ramp(rule: RateRule, end: Fraction | None) -> list[str]:
-    late = [moment for moment, _ in rule.points if end is not None and moment > end] if isinstance(rule, Ramp) else []
-    if not late or end is None:
+    if not isinstance(rule, Ramp) or end is None:
         return []
-    return [f"The ramp has a point at {float(late[0]):g} s, behind the end of the source at {float(end):g} s."]
+    late = [moment for moment, _ in rule.points if moment > end][:1]
+    return [
+        f"The ramp has a point at {float(moment):g} s, behind the end of the source at {float(end):g} s."
+        for moment in late
+    ]
 
 
 def _number(count: int | None) -> str:

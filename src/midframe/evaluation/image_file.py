@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -24,12 +27,8 @@ def read_image(path: Path) -> np.ndarray:
         MediaError: The image does not decode.
         MissingExtraError: Pillow is not installed.
     """
-    pillow = _pillow()
-    try:
-        with pillow.open(path) as image:
-            return np.array(image.convert("RGB"))
-    except (OSError, SyntaxError) as error:  # Pillow reports damaged PNG chunks as SyntaxError.
-        raise MediaError(f"{path} does not decode as an image: {error}.") from error
+    with _opened(path) as image:
+        return np.array(image.convert("RGB"))
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -39,12 +38,8 @@ def image_size(path: Path) -> tuple[int, int]:
         MediaError: The file is no image.
         MissingExtraError: Pillow is not installed.
     """
-    pillow = _pillow()
-    try:
-        with pillow.open(path) as image:
-            return image.size
-    except (OSError, SyntaxError) as error:
-        raise MediaError(f"{path} does not decode as an image: {error}.") from error
+    with _opened(path) as image:
+        return image.size
 
 
 def write_image(picture: UInt8[Tensor, "3 height width"], path: Path) -> None:
@@ -78,6 +73,17 @@ def image_address(picture: np.ndarray, size: tuple[int, int] | None = None) -> s
     file = io.BytesIO()
     image.save(file, format="WEBP", quality=WEBP_QUALITY)
     return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Pillow's image, whose errors in the block become sentences."""
+    pillow = _pillow()
+    try:
+        with pillow.open(path) as image:
+            yield image
+    except (OSError, SyntaxError) as error:  # Pillow reports damaged PNG chunks as SyntaxError.
+        raise MediaError(f"{path} does not decode as an image: {error}.") from error
 
 
 def _pillow() -> ModuleType:

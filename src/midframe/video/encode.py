@@ -164,13 +164,13 @@ def _webp_options(info: VideoInfo, chosen: dict[str, str]) -> dict[str, str]:
 
 def _encoder_options(name: str, options: EncodeOptions) -> dict[str, str]:
     supported = av.CodecContext.create(name, "w").supported_options
-    known = {option.name for option in (*supported.generic, *supported.private)}
+    known = {option.name: option for option in (*supported.generic, *supported.private)}
     for key in options.encoder_options:
         if key not in known:
             near = difflib.get_close_matches(key, sorted(known), n=1)
             raise UsageError(f"{name} has no option '{key}'.{f' Did you mean {near[0]!r}?' if near else ''}")
     if options.preset is not None:
-        check_preset(name, options.preset)
+        check_preset(name, known.get("preset"), options.preset)
     scale = quality_scale(name)
     if options.quality is not None and (scale is None or not scale.options):
         raise UsageError(f"{name} has no constant rate factor; pass its own quality option instead.")

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import av
+from av.codec.context import CodecOption
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 
@@ -119,14 +120,17 @@ def quality_scale(encoder: str) -> QualityScale | None:
     return next((scale for suffix, scale in HARDWARE_QUALITY.items() if encoder.endswith(suffix)), None)
 
 
-def check_preset(encoder: str, preset: str) -> None:
+def check_preset(encoder: str, found: CodecOption | None, preset: str) -> None:
     """Refuse a speed that an encoder does not have.
+
+    Args:
+        encoder: Its name.
+        found: Its option `preset`; None where it has none.
+        preset: What was asked for.
 
     Raises:
         UsageError: Another name, a number outside the encoder's, or an encoder without presets.
     """
-    supported = av.CodecContext.create(encoder, "w").supported_options
-    found = next((option for option in (*supported.generic, *supported.private) if option.name == "preset"), None)
     if found is None:
         raise UsageError(f"{encoder} has no presets; pass its own options for speed instead.")
     names = [choice.name for choice in found.choices]
