@@ -67,8 +67,7 @@ def test_many_instants_in_a_gap_stay_within_the_estimate(tmp_path: Path):
     memory = midframe.plan_video(source, target, method="blend", multi=9, encode=encode).memory
     assert memory is not None
     words = ["interpolate", str(source), str(target), "--method", "blend", "--multi", "9", "--codec", "ffv1"]
-    # On a busy machine frames wait for the encoder. With two counted for eight, the peak was half as much again.
-    assert peak_of(*words) < memory.estimate_bytes * 1.2
+    assert peak_of(*words) < memory.estimate_bytes * 1.1
 
 
 def test_a_bound_that_asks_for_tiles_is_kept_and_said_and_gives_the_same_frames(tmp_path: Path):
