@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from midframe.nn.convolutions import Block, Encoder, ResidualConvolution, cast_and_join
+from midframe.nn.convolutions import SLOPE, Block, Encoder, ResidualConvolution
 
 ROUNDING = 1e-5  # float32, of sums of a few hundred products
 
@@ -26,7 +26,7 @@ def test_features_at_half_the_size_are_left_as_they_were_by_those_at_a_quarter()
     encoder, image = Encoder((4, 6, 8)), torch.rand(1, 3, 16, 24)
     with torch.no_grad():
         half, quarter, _ = encoder(image)
-        assert torch.equal(half, encoder.to_half(image))
+        assert torch.equal(half, encoder.halve(image))
         assert torch.equal(quarter, encoder.to_quarter(half))
 
 
@@ -40,14 +40,32 @@ def test_a_block_leaves_its_input_as_it_was():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_parts_of_any_order_and_format_are_joined_channels_last(dtype: torch.dtype):
-    generator = torch.Generator().manual_seed(0)
+def test_a_block_joins_parts_of_any_order_and_format(dtype: torch.dtype):
+    torch.manual_seed(0)
+    block = Block(9, 8, 2, 3).to(dtype)
+    torch.nn.init.normal_(block.leave.weight)
     parts = (
-        torch.randn(2, 3, 4, 6, generator=generator),
-        torch.rand(2, 1, 1, 1, generator=generator).expand(-1, -1, 4, 6),
-        torch.randn(2, 5, 4, 6, generator=generator).to(torch.bfloat16, memory_format=torch.channels_last),
+        torch.randn(2, 3, 4, 6),
+        torch.rand(2, 1, 1, 1).expand(-1, -1, 4, 6),
+        torch.randn(2, 5, 4, 6).to(torch.bfloat16, memory_format=torch.channels_last),
     )
-    joined = cast_and_join(parts, dtype)
-    assert joined.dtype == dtype
-    assert joined.is_contiguous(memory_format=torch.channels_last)
-    assert torch.equal(joined, torch.cat([part.to(dtype) for part in parts], dim=1))
+    joined = torch.cat([part.to(dtype) for part in parts], dim=1)
+    with torch.no_grad():
+        expected = block.leave(block.body(torch.nn.functional.leaky_relu(block.enter(joined), SLOPE)))
+        answer = block(*parts)
+    assert answer.dtype == dtype
+    assert torch.allclose(answer, expected, atol=ROUNDING if dtype == torch.float32 else 0.02)
+
+
+def test_a_residual_convolution_in_bfloat16_is_as_near_to_the_truth_as_one_step_after_the_other():
+    torch.manual_seed(0)
+    layer = ResidualConvolution(32)
+    torch.nn.init.normal_(layer.beta, std=0.5)
+    features = torch.randn(2, 32, 16, 16)
+    truth = layer(features).detach()
+    layer.bfloat16()
+    small = features.bfloat16()
+    with torch.no_grad():
+        folded = layer(small)
+    stepwise = layer(small).detach()
+    assert (folded - truth).abs().mean() < 1.5 * (stepwise - truth).abs().mean()

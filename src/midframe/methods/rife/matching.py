@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from midframe.core.errors import ShapeError
 from midframe.methods.rife.layouts import MatchingConfig
 from midframe.methods.rife.synthesis import blend
-from midframe.nn.convolutions import Block, Encoder, cast_and_join, compute_dtype
+from midframe.nn.convolutions import Block, Encoder
 from midframe.ops.alignment import align
 from midframe.ops.correlation import symmetric_correlation
 from midframe.ops.flow import resize_flow
@@ -187,9 +187,9 @@ class MatchingNetwork(nn.Module):
         multiple = size_multiple(levels)
         if pair.shape[-2] % multiple or pair.shape[-1] % multiple:
             raise ShapeError(f"frames need a size in multiples of {multiple}; got {tuple(pair.shape)}. Pad first.")
-        half, quarter, eighth = self.encoder(self.cast(pair - 0.5))
+        half, quarter, eighth = self.encoder(pair - 0.5)
         smaller = halvings(pair, max(levels, 3))
-        pyramid = [eighth, *(self.encoder.coarsest(self.cast(smaller[level] - 0.5)) for level in range(1, levels))]
+        pyramid = [eighth, *(self.encoder.coarsest(smaller[level] - 0.5) for level in range(1, levels))]
         return Encoded(pair, half, quarter, smaller[2], tuple(pyramid))
 
     def synthesise(self, encoded: Encoded, time: Tensor, target: Tensor | None = None) -> MatchingOutput:
@@ -310,7 +310,7 @@ class MatchingNetwork(nn.Module):
             warped_before, warped_after = _warp_joined(features, flow)
         correlation = symmetric_correlation(warped_before, warped_after, radius)
         parts = (warped_before, warped_after, correlation, *self._state(flow, mask, time), memory)
-        step = block(self._join(parts))
+        step = block(*parts)
         change = step[:, : FLOW_CHANNELS + 1].float()
         return Estimate(flow + change[:, :FLOW_CHANNELS], mask + change[:, FLOW_CHANNELS:]), step[
             :, FLOW_CHANNELS + 1 :
@@ -329,7 +329,7 @@ class MatchingNetwork(nn.Module):
             # Its distance from 1: where flow is nearly right all cosines are close to 1, and bfloat16 would round
             # their differences away.
             parts = (*parts, 1 - symmetric_correlation(*warped, self.config.fine_radius))
-        step = self.fine(self._join(parts))
+        step = self.fine(*parts)
         flow = resize_flow(flow + step[:, :FLOW_CHANNELS].float(), (2 * height, 2 * width))
         full = functional.pixel_shuffle(step[:, FLOW_CHANNELS : FLOW_CHANNELS + 4 * (1 + 3)], 2).float()
         share = None
@@ -340,20 +340,14 @@ class MatchingNetwork(nn.Module):
     def _teach(self, features: Tensor, target: Tensor, estimate: Estimate, time: Tensor) -> Estimate:
         """The privileged block: it sees the true frame's features beside the warped ones."""
         assert self.teacher is not None
-        seen = self.encoder(self.cast(target - 0.5))[1]
+        seen = self.encoder(target - 0.5)[1]
         parts = (*_warp_joined(features, estimate.flow), seen, *self._state(estimate.flow, estimate.mask, time))
-        step = self.teacher(self._join(parts)).float()
+        step = self.teacher(*parts).float()
         return Estimate(estimate.flow + step[:, :FLOW_CHANNELS], estimate.mask + step[:, FLOW_CHANNELS:])
 
     @staticmethod
     def _state(flow: Tensor, mask: Tensor, time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return flow, mask, time.to(flow.dtype).view(-1, 1, 1, 1).expand_as(mask)
-
-    def cast(self, x: Tensor) -> Tensor:
-        return self._join((x,))
-
-    def _join(self, parts: tuple[Tensor, ...]) -> Tensor:
-        return cast_and_join(parts, compute_dtype(self.coarse.enter.weight))
 
 
 def _warp_joined(pair: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:

@@ -105,7 +105,7 @@ def _features(network: MatchingNetwork, pictures: Tensor, area: int) -> tuple[Te
     made: list[Tensor] = []
     for tile in cover(frame.height, frame.width, area, 8):
         window = tile.grown(ENCODER_HALO).fitted(frame, 8)
-        _, *features = network.encoder(network.cast(pictures[(..., *window.slices())] - 0.5))
+        _, *features = network.encoder(pictures[(..., *window.slices())] - 0.5)
         for index, (divisor, part) in enumerate(zip((4, 8), features, strict=True)):
             if len(made) <= index:
                 size = (*part.shape[:2], frame.height // divisor, frame.width // divisor)
@@ -123,7 +123,7 @@ def _finish(
     seen = pair[(..., *window.slices())]
     part = (..., *window.divided(CELL).slices())
     estimate = Estimate(rough.estimates[-1].flow[part], rough.estimates[-1].mask[part])
-    half = network.encoder.to_half(network.cast(seen - 0.5))
+    half = network.encoder.halve(seen - 0.5)
     finished, output = network.finish(seen, half, Rough((estimate,), rough.memory[part]), time)
     inner = (..., *tile.within(window).slices())
     return Estimate(finished.flow[inner], finished.mask[inner]), output[inner]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from midframe.core.errors import ShapeError
 from midframe.methods.svmv.config import SvmvConfig
-from midframe.nn.convolutions import Block, Encoder, cast_and_join, compute_dtype
+from midframe.nn.convolutions import Block, Encoder
 from midframe.ops.flow import resize_flow
 from midframe.ops.resize import halvings, resize
 
@@ -77,9 +77,9 @@ class EnsemblePyramid(nn.Module):
             raise ShapeError(f"SVMV needs sides in multiples of {multiple}; got {height}x{width}. Pad first.")
         members, motions = self.config.members, self.axes * self.config.members
         pictures = frames.transpose(0, 1).flatten(0, 1)
-        half, quarter, eighth = self.encoder(self._join((pictures - 0.5,)))
+        half, quarter, eighth = self.encoder(pictures - 0.5)
         smaller = halvings(pictures, levels)[1:]
-        pyramid = [eighth, *(self.encoder.coarsest(self._join((picture - 0.5,))) for picture in smaller)]
+        pyramid = [eighth, *(self.encoder.coarsest(picture - 0.5) for picture in smaller)]
 
         def visit(
             block: Block, features: Tensor, motion: Tensor, memory: Tensor, radius: int
@@ -87,7 +87,7 @@ class EnsemblePyramid(nn.Module):
             """Motion at the size of the features, and what the block answers there."""
             size = (features.shape[-2], features.shape[-1])
             motion, memory = resize_flow(motion, size), resize(memory, size)
-            return motion, block(self._join(see(features, motion, memory, radius)))
+            return motion, block(*see(features, motion, memory, radius))
 
         coarse: list[Tensor] = []
         smallest = pyramid[-1]
@@ -113,6 +113,3 @@ class EnsemblePyramid(nn.Module):
     def _mean_member(self, ensemble: Tensor) -> Tensor:
         """Plain mean over the members, (count, axes, height, width); their shares are known only at the end."""
         return ensemble.unflatten(1, (self.config.members, self.axes)).mean(1)
-
-    def _join(self, parts: tuple[Tensor, ...]) -> Tensor:
-        return cast_and_join(parts, compute_dtype(self.coarse.enter.weight))

@@ -41,7 +41,7 @@ from midframe.core.errors import ShapeError
 from midframe.methods.svmv.config import SvmvConfig
 from midframe.methods.svmv.ensemble import SPREAD
 from midframe.methods.svmv.motion_volume import MotionVolume, with_opposite
-from midframe.nn.convolutions import Block, Encoder, cast_and_join, compute_dtype
+from midframe.nn.convolutions import Block, Encoder
 from midframe.ops.alignment import align
 from midframe.ops.correlation import local_correlation, symmetric_correlation
 from midframe.ops.flow import resize_flow
@@ -139,9 +139,9 @@ class MotionVolumeNetwork(nn.Module):
         if not self.config.outer_frames:
             frames = frames[:, [1, 1, 2, 2]]
         pictures = frames.transpose(0, 1).flatten(0, 1)
-        half, quarter, eighth = self.encoder(self._join((pictures - 0.5,)))
+        half, quarter, eighth = self.encoder(pictures - 0.5)
         smaller = halvings(pictures, levels)[1:]
-        pyramid = [eighth, *(self.encoder.coarsest(self._join((picture - 0.5,))) for picture in smaller)]
+        pyramid = [eighth, *(self.encoder.coarsest(picture - 0.5) for picture in smaller)]
         smallest = pyramid[-1]
         motion = smallest.new_zeros(len(smallest), 2, *smallest.shape[-2:], dtype=torch.float32)
         doubt, memory = motion[:, :1], smallest.new_zeros(len(smallest), self.config.memory, *smallest.shape[-2:])
@@ -171,7 +171,7 @@ class MotionVolumeNetwork(nn.Module):
         # differences away.
         costs = (1 - local_correlation(source, warped, self.config.fine_radius) for warped in (near, far))
         state = (resize(matched.doubt, size), resize(matched.memory, size))
-        step = self.fine(self._join((source, near, far, *costs, motion, *state))).float()
+        step = self.fine(source, near, far, *costs, motion, *state).float()
         ensemble = motion.repeat(1, members, 1, 1) + step[:, : PAIR * members]
         full = (2 * size[0], 2 * size[1])
         ensemble = resize_flow(ensemble, full).unflatten(1, (members, PAIR))
@@ -206,7 +206,7 @@ class MotionVolumeNetwork(nn.Module):
         correlation = symmetric_correlation(source, warped, radius)
         nothing = torch.zeros_like(motion)
         parts = (source, warped, correlation, nothing, motion, doubt, nothing[:, :1], memory)
-        step = block(self._join(parts))
+        step = block(*parts)
         change = step[:, :MATCH_STEP].float()
         # The source's own end of the flow stays at zero: what moves it moves the other end the other way.
         return motion + change[:, 2:4] - change[:, :2], doubt + change[:, 4:], step[:, MATCH_STEP:]
@@ -226,9 +226,6 @@ class MotionVolumeNetwork(nn.Module):
         for _ in range(steps):
             flow = align(pair, flow, time)
         return motion + (flow[:, 2:] - start)
-
-    def _join(self, parts: tuple[Tensor, ...]) -> Tensor:
-        return cast_and_join(parts, compute_dtype(self.coarse.enter.weight))
 
 
 def moved_together(
