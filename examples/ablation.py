@@ -10,7 +10,17 @@ from midframe import api
 from midframe.core.errors import UsageError
 
 
-def trained(method: str, name: str, recipe: str, bank: Path, out: Path, seed: int) -> Path:
+def trained(
+    method: str,
+    name: str,
+    recipe: str,
+    bank: Path,
+    out: Path,
+    seed: int,
+    *,
+    features: Path | None = None,
+    builds_on: Path | None = None,
+) -> Path:
     """Train one variant with one seed, or find the weights of an earlier call.
 
     Args:
@@ -20,6 +30,8 @@ def trained(method: str, name: str, recipe: str, bank: Path, out: Path, seed: in
         bank: Decoded clips.
         out: Folder of all variants.
         seed: Of everything random.
+        features: As `midframe.api.train` takes it.
+        builds_on: As there.
 
     Raises:
         UsageError: The weights of the earlier call came from another recipe.
@@ -35,7 +47,16 @@ def trained(method: str, name: str, recipe: str, bank: Path, out: Path, seed: in
             )
         return weights
     path.write_text(recipe)
-    return api.train(method, recipe=path, data=[bank], out=folder, seed=seed, workers=0)
+    return api.train(
+        method,
+        recipe=path,
+        data=[bank],
+        out=folder,
+        seed=seed,
+        workers=0,
+        features=features,
+        builds_on=builds_on,
+    )
 
 
 def spread(values: Sequence[float], digits: int) -> str:

@@ -17,8 +17,9 @@ from blend import Blend
 from clips import Recipe, make_clip, packet_bytes, packet_times, textures
 from midframe import interpolate_video, plan_video
 from midframe.cli.app import app
-from midframe.core.errors import UsageError
+from midframe.core.errors import MediaError, UsageError
 from midframe.core.repair import Repair, missing_instants
+from midframe.engine.measure import FRAMES_AT_PLACE, PLACES
 from midframe.video import EncodeOptions
 
 LOSSLESS = EncodeOptions(codec="ffv1")
@@ -121,6 +122,20 @@ def test_frames_that_are_damaged_are_made_anew_and_all_others_are_exact(tmp_path
     check(tmp_path / f"whole{suffix}", tmp_path / "out.mkv", {3, 12})  # as if the others had never met the damage
     assert result.remade == (Fraction(3, 25), Fraction(12, 25))
     assert sum("damaged" in note or "does not decode" in note for note in result.notes) >= 2
+
+
+@pytest.mark.parametrize("first", [5, 9])  # where reading stops at once, and where it gives the first frames alone
+def test_the_time_of_a_repair_is_foretold_from_what_decodes(tmp_path: Path, first: int):
+    source = rewritten(
+        clip(tmp_path, "whole.mp4"),
+        tmp_path / "in.mp4",
+        lambda k, packet: broken(packet) if first <= k < first + 4 else packet,
+    )
+    plan = plan_video(source, tmp_path / "out.mkv", method=Blend(), repair=True, encode=LOSSLESS, measured=True)
+    assert plan.estimate is not None
+    assert 1 <= plan.estimate.frames < len(PLACES) * FRAMES_AT_PLACE
+    with pytest.raises(MediaError, match="Skip damaged frames"):
+        plan_video(source, tmp_path / "out.mkv", method=Blend(), multi=2, encode=LOSSLESS, measured=True)
 
 
 def test_a_variable_rate_lacks_nothing_but_what_is_damaged(tmp_path: Path):

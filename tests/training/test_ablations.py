@@ -49,6 +49,20 @@ def test_a_variant_is_trained_once_and_measured_beside_its_reference(
     assert again == lines
 
 
+def test_what_hints_are_worth_to_madiff_is_measured(bank: Path, tmp_path: Path, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    script = importlib.import_module("madiff_ablations")
+    monkeypatch.setattr(script, "CROPS", 2)
+    script.main(bank, tmp_path, seeds=1, steps=2, only=["half", "decoder alone"])
+    head, codec, denoiser = (line.split("\t") for line in capsys.readouterr().out.splitlines() if "\t" in line)
+    assert head == ["variant", "true", "looks", "pair", "looks", "none", "looks"]
+    # The codec begins with RIFE's motion, and the denoiser at the mean of what that says.
+    for row in (codec, denoiser):
+        true, pair, none = (float(row[column]) for column in (1, 3, 5))
+        assert none < pair < true
+    assert (tmp_path / "denoiser--hints-in-the-decoder-alone-1/weights.safetensors").is_file()
+
+
 def test_parts_of_mivid_and_its_steps_are_measured(bank: Path, capsys, monkeypatch):
     monkeypatch.syspath_prepend(str(EXAMPLES))
     script = importlib.import_module("mivid_steps")

@@ -11,6 +11,7 @@ from functools import partial
 
 import torch
 
+from midframe.core.errors import MediaError
 from midframe.core.method import Interpolator
 from midframe.core.repair import Repair
 from midframe.engine.estimate import Estimate
@@ -19,6 +20,7 @@ from midframe.engine.segments import frames_in_segment
 from midframe.engine.span import SpanFrame, fill_span
 from midframe.engine.synthesis import GapFiller
 from midframe.video import FrameEncoder, TimedFrame
+from midframe.video.scan import Scan
 from midframe.video.span import is_read_from_start, read_frames, scan_frames
 
 PLACES = (Fraction(1, 4), Fraction(1, 2), Fraction(3, 4))
@@ -42,7 +44,7 @@ def measure(plan: Plan, interpolator: Interpolator, device: torch.device | None 
         None where the number of frames is unknown or the video has no gap.
 
     Raises:
-        MediaError: A frame is damaged.
+        MediaError: A frame is damaged, and the plan is not to repair it.
     """
     frames_in, frames_out = plan.frames_in, plan.frames_out
     if frames_in is None or frames_out is None or frames_in < 2:
@@ -53,7 +55,7 @@ def measure(plan: Plan, interpolator: Interpolator, device: torch.device | None 
     reach = min(frames_in, FIRST_FRAMES) if from_start else frames_in
     starts = sorted({min(int(place * reach), max(0, reach - FRAMES_AT_PLACE)) for place in PLACES})
     # The first call of a network is slower than all others.
-    opening_gap = list(read_frames(plan.source, starts[0], starts[0] + 2, scanned))
+    opening_gap = _read(plan, starts[0], starts[0] + 2, scanned)
     next((frame for frame in fill(opening_gap) if frame.is_made), None)
     reading = making = 0.0
     read = count = 0
@@ -62,7 +64,7 @@ def measure(plan: Plan, interpolator: Interpolator, device: torch.device | None 
     for start in starts:
         stop = min(start + FRAMES_AT_PLACE, frames_in)
         began = time.monotonic()
-        frames = list(read_frames(plan.source, start, stop, scanned))
+        frames = _read(plan, start, stop, scanned)
         reading += time.monotonic() - began
         read += stop if from_start else len(frames)
         began = time.monotonic()
@@ -84,10 +86,23 @@ def measure(plan: Plan, interpolator: Interpolator, device: torch.device | None 
     return Estimate(seconds=seconds, seconds_per_frame=seconds / frames_out, picture_bytes=round(size), frames=count)
 
 
+def _read(plan: Plan, first: int, stop: int, scanned: Scan) -> list[TimedFrame]:
+    """Frames of these numbers, as far as they decode where a plan is to repair what does not."""
+    frames: list[TimedFrame] = []
+    try:
+        frames.extend(read_frames(plan.source, first, stop, scanned))
+    except MediaError:
+        if not isinstance(plan.rule, Repair):
+            raise
+    return frames
+
+
 def _filled(
     plan: Plan, filler: GapFiller, interpolator: Interpolator, frames: list[TimedFrame]
 ) -> Iterator[SpanFrame]:
     """Output frames of the gaps that begin with some source frames."""
+    if not frames:
+        return iter(())
     rule = plan.rule
     if isinstance(rule, Repair):
         # Its last frame is held at all instants that follow, here those of a whole film.

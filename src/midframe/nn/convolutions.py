@@ -83,8 +83,7 @@ class Encoder(nn.Module):
 
     def halve(self, image: Tensor) -> Tensor:
         """Only the features at 1/2."""
-        first = cast(nn.Conv2d, self.to_half[0][0])
-        return self.to_half(_cast(image, _compute_dtype(first.weight)))
+        return self.to_half(_cast(image, _compute_dtype(next(self.to_half.parameters()))))
 
     def coarsest(self, image: Tensor) -> Tensor:
         """Only the features at 1/8."""
