@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from midframe.core.errors import ShapeError
-from midframe.ops.splat import Canvas, softmax_splat, splat
+from midframe.ops.splat import Canvas, softmax_splat, splat, splat_rows
 from midframe.ops.warp import backward_warp
 
 SUM_TOLERANCE = 1e-5  # float32 rounding of a sum of a few dozen terms of the order of one
@@ -196,3 +196,31 @@ def test_bfloat16_input_is_splatted_in_float32():
 def test_shapes_that_do_not_fit_are_refused(flow_shape, weight_shape):
     with pytest.raises(ShapeError, match=r"values \(1, 3, 6, 8\), flow .* do not fit"):
         splat(torch.rand(1, 3, 6, 8), torch.zeros(flow_shape), torch.ones(weight_shape))
+
+
+def test_a_picture_sent_by_rows_lands_as_one_sent_at_once():
+    torch.manual_seed(0)
+    values, flow, weight = torch.rand(2, 3, 20, 17), 6 * torch.randn(2, 2, 2, 20, 17), torch.rand(2, 2, 1, 20, 17)
+    whole = splat(values, flow, weight)
+    parts = [slice(0, 6), slice(6, 14), slice(14, 20)]
+    canvas = splat_rows(
+        ((rows.start, *(part[..., rows, :] for part in (values, flow, weight))) for rows in parts), (20, 17)
+    )
+    assert torch.allclose(canvas.weighted_values, whole.weighted_values, atol=1e-5)
+    assert torch.allclose(canvas.weight, whole.weight, atol=1e-5)
+    with pytest.raises(ShapeError, match="no part"):
+        splat_rows([], (20, 17))
+
+
+@pytest.mark.parametrize("far", [3.0, 40.0, 1e6, 1e12, float("inf")])
+def test_what_lands_outside_is_lost_however_far_it_flies(far: float):
+    values, weight = torch.ones(1, 1, 6, 5), torch.ones(1, 1, 1, 6, 5)
+    for direction in ((1, 0), (-1, 0), (0, 1), (0, -1), (-1, 1)):
+        flow = (
+            torch.tensor([part * far if part else 0.0 for part in direction])
+            .view(1, 1, 2, 1, 1)
+            .expand(1, 1, 2, 6, 5)
+        )
+        landed = splat(values, flow, weight).weight
+        expected = max(0, 5 - int(min(far, 9)) * abs(direction[0])) * max(0, 6 - int(min(far, 9)) * abs(direction[1]))
+        assert float(landed.sum()) == expected

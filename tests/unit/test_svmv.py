@@ -35,7 +35,7 @@ from midframe.methods.svmv.motion_volume import (
 )
 from midframe.methods.svmv.network import MotionVolumeNetwork, moved_together
 from midframe.methods.svmv.sample import SvmvInterpolator, create, motion_volumes
-from midframe.methods.svmv.synthesis import blur_of_splatting, render
+from midframe.methods.svmv.synthesis import blur_of_splatting, render, second_differences
 from midframe.methods.svmv.weights_file import build_network, save_network
 from small_svmv import SMALL_SVMV
 
@@ -256,8 +256,8 @@ def test_what_splatting_blurs_is_put_back():
 def test_nothing_is_put_back_where_pixels_land_on_pixels():
     moved = torch.tensor([3.0, -2.0]).reshape(1, 1, 2, 1, 1).expand(1, 1, 2, 8, 8)
     share = torch.ones(1, 1, 1, 8, 8)
-    assert not blur_of_splatting(torch.rand(1, 3, 8, 8), moved, share).any()
-    assert blur_of_splatting(torch.rand(1, 3, 8, 8), moved + 0.5, share).any()
+    assert not blur_of_splatting(second_differences(torch.rand(1, 3, 8, 8)), moved, share).any()
+    assert blur_of_splatting(second_differences(torch.rand(1, 3, 8, 8)), moved + 0.5, share).any()
 
 
 def test_a_correction_moves_the_members_near_the_mean_and_no_others():

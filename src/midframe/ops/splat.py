@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any, cast
 
 import torch
@@ -13,10 +13,17 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from midframe.core.errors import ShapeError
+from midframe.ops.rows import strips
 from midframe.ops.warp import sampling_grid
 
 LEAST_WEIGHT = 1e-5
 """A pixel on which less than this has landed counts as a hole. Weights are meant to be of the order of one."""
+
+MARGIN = 2
+"""Pixels around a canvas: what lands outside the picture lies on them, however far off, with all four neighbours."""
+
+LONGEST = 2.0**24
+"""Pixels: the longest displacement that is told from longer ones, which float32 has in whole pixels."""
 
 IMPORTANCE_RANGE = 10.0
 """Importance is clamped to plus and minus this before the exponential: a contrast of e^20, well inside float32."""
@@ -87,10 +94,82 @@ def splat(
             f"values {tuple(values.shape)}, flow {tuple(flow.shape)} and weight {tuple(weight.shape)} "
             "do not fit: (batch, channel, height, width), (batch, members, 2, ...) and (batch, members, 1, ...)."
         )
-    # A channel of ones travels along, and arrives as the sum of weights.
-    values = torch.cat((values.float(), torch.ones_like(values[:, :1], dtype=torch.float32)), dim=1)
-    canvas = cast(Tensor, _Splat.apply(values, flow.float(), weight.float()))
-    return Canvas(weighted_values=canvas[:, :-1], weight=canvas[:, -1:])
+    return _canvas(cast(Tensor, _Splat.apply(_with_ones(values), flow.float(), weight.float())))
+
+
+def splat_rows(parts: Iterable[tuple[int, Tensor, Tensor, Tensor]], size: tuple[int, int]) -> Canvas:
+    """As `splat`, of a picture that is made some rows at a time; without gradients.
+
+    Args:
+        parts: Of each the number of its first row, and what `splat` takes.
+        size: Height and width of the whole picture.
+
+    Raises:
+        ShapeError: There are no parts.
+    """
+    landing: Landing | None = None
+    for top, values, flow, weight in parts:
+        values = _with_ones(values)
+        landing = landing or Landing((*values.shape[:2], *size), values.device)
+        landing.add(values, flow.float(), weight.float(), top)
+    if landing is None:
+        raise ShapeError("no part of the picture was given.")
+    return _canvas(landing.sums())
+
+
+def _with_ones(values: Tensor) -> Tensor:
+    """A channel of ones travels along, and arrives as the sum of weights."""
+    return torch.cat((values.float(), torch.ones_like(values[:, :1], dtype=torch.float32)), dim=1)
+
+
+def _canvas(sums: Tensor) -> Canvas:
+    return Canvas(weighted_values=sums[:, :-1], weight=sums[:, -1:])
+
+
+class Landing:
+    """Where a picture's pixels land, some rows of it at a time. No gradient passes: see `splat`.
+
+    Args:
+        size: Batch, channels, height and width of the whole picture.
+        device: Of all that will be added.
+    """
+
+    def __init__(self, size: Sequence[int], device: torch.device) -> None:
+        self._batch, self._channels, self._height, self._width = size
+        self._stride = self._width + 2 * MARGIN
+        cells = (self._height + 2 * MARGIN) * self._stride
+        self._cells = torch.zeros(self._batch, self._channels, cells, device=device)
+
+    def add(self, values: Tensor, flow: Tensor, weight: Tensor, top: int) -> None:
+        """Send rows of a picture; arguments as of `splat`, float32.
+
+        Args:
+            top: Number of the first row.
+        """
+        rows = values.shape[-2]
+        column = torch.arange(MARGIN, MARGIN + self._width, device=flow.device, dtype=torch.int32)
+        row = torch.arange(MARGIN + top, MARGIN + top + rows, device=flow.device, dtype=torch.int32)[:, None]
+        for member in range(flow.shape[1]):
+            # The fraction is taken of the displacement, not of the place: beside a coordinate of 1000, float32 would
+            # leave of it four digits, and a whole-pixel shift would leak into the neighbours.
+            whole = flow[:, member].floor()
+            fraction = flow[:, member] - whole
+            # Beyond the margin all is lost alike. Bounded before it is a whole number, which holds no more than 2^31.
+            across, down = whole.clamp_(-LONGEST, LONGEST).int().unbind(1)
+            left = (across + column).clamp_(0, self._width + MARGIN)
+            place = (down + row).clamp_(0, self._height + MARGIN).mul_(self._stride).add_(left).long()
+            right_share = weight[:, member, 0] * fraction[:, 0]
+            left_share = weight[:, member, 0] - right_share
+            for share, beside in ((left_share, 0), (right_share, 1)):
+                lower = share * fraction[:, 1]
+                for part, cells in ((share - lower, beside), (lower, self._stride + beside)):
+                    index = (place + cells).flatten(1)[:, None].expand(-1, self._channels, -1)
+                    self._cells.scatter_add_(2, index, (values * part[:, None]).flatten(2))
+
+    def sums(self) -> Tensor:
+        """What has landed on the picture, (batch, channel, height, width)."""
+        canvas = self._cells.unflatten(2, (self._height + 2 * MARGIN, self._stride))
+        return canvas[..., MARGIN:-MARGIN, MARGIN:-MARGIN].contiguous()
 
 
 class _Splat(torch.autograd.Function):
@@ -103,26 +182,10 @@ class _Splat(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, flow: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(values, flow, weight)
-        height, width = values.shape[-2:]
-        column = torch.arange(width, device=flow.device)
-        row = torch.arange(height, device=flow.device)[:, None]
-        canvas = torch.zeros_like(values).flatten(2)
-        for member in range(flow.shape[1]):
-            # The fraction is taken of the displacement, not of the place: beside a coordinate of 1000, float32 would
-            # leave of it four digits, and a whole-pixel shift would leak into the neighbours.
-            whole = flow[:, member].floor()
-            fraction = flow[:, member] - whole
-            left, top = column + whole[:, 0].long(), row + whole[:, 1].long()
-            for down, right in product((0, 1), repeat=2):
-                x, y = left + right, top + down
-                kernel = (fraction[:, 0] if right else 1 - fraction[:, 0]) * (
-                    fraction[:, 1] if down else 1 - fraction[:, 1]
-                )
-                inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-                place = y.clamp_(0, height - 1).mul_(width).add_(x.clamp_(0, width - 1))
-                landing = values * (weight[:, member, 0] * kernel * inside)[:, None]
-                canvas.scatter_add_(2, place.flatten(1)[:, None].expand_as(canvas), landing.flatten(2))
-        return canvas.unflatten(2, (height, width))
+        landing = Landing(values.shape, values.device)
+        for rows in strips(values):
+            landing.add(values[..., rows, :], flow[..., rows, :], weight[..., rows, :], rows.start)
+        return landing.sums()
 
     @staticmethod
     @once_differentiable

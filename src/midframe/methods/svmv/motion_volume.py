@@ -72,15 +72,29 @@ class MotionVolume:
         """
         # u(t) = t near + 1/2 (t^2 - t) a, where a constant acceleration is a = near + far
         t = time.view(-1, 1, 1, 1, 1)
-        acceleration = self.acceleration * (self.near + self.far)
+        bend = 0.5 * (t * t - t)
+        own, other = 1.0, 0.0
         if self.opposite is not None:
             own, other = 1 - t, t
             if self.known is not None:
                 own, other = (
                     part * side.view(-1, 1, 1, 1, 1) for part, side in zip((own, t), self.known.T, strict=True)
                 )
-            acceleration = (own * acceleration + other * self.opposite) / (own + other).clamp(min=LEAST_KNOWN)
-        return self.near * t + 0.5 * (t * t - t) * acceleration
+            both = (own + other).clamp(min=LEAST_KNOWN)
+            own, other = own / both, other / both
+        # Summed up for each frame that it leads to, so that few passes are over all members.
+        of_own = bend * own * self.acceleration
+        motion = torch.addcmul(self.near * (t + of_own), self.far, of_own)
+        return motion if self.opposite is None else motion + bend * other * self.opposite
+
+    def rows(self, rows: slice) -> MotionVolume:
+        """The volumes of some rows of the sources."""
+        parts = {
+            field.name: getattr(self, field.name)[..., rows, :]
+            for field in fields(self)
+            if field.name != "known" and getattr(self, field.name) is not None
+        }
+        return replace(self, **parts)
 
     def share(self) -> Float[Tensor, "batch members 1 height width"]:
         """Each member's part of its pixel: softmax of the scores over the members."""

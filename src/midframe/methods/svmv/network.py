@@ -47,6 +47,7 @@ from midframe.ops.correlation import local_correlation, symmetric_correlation
 from midframe.ops.flow import resize_flow
 from midframe.ops.luma import luma
 from midframe.ops.resize import halvings, resize, shrink
+from midframe.ops.rows import by_rows, doubled_flow, rows_behind
 from midframe.ops.warp import backward_warp
 
 PAIR = 4
@@ -171,24 +172,38 @@ class MotionVolumeNetwork(nn.Module):
         # differences away.
         costs = (1 - local_correlation(source, warped, self.config.fine_radius) for warped in (near, far))
         state = (resize(matched.doubt, size), resize(matched.memory, size))
-        step = self.fine(source, near, far, *costs, motion, *state).float()
-        ensemble = motion.repeat(1, members, 1, 1) + step[:, : PAIR * members]
-        full = (2 * size[0], 2 * size[1])
-        ensemble = resize_flow(ensemble, full).unflatten(1, (members, PAIR))
-        weights = functional.pixel_shuffle(step[:, PAIR * members :], 2)[:, :, None]
+        step = self.fine(source, near, far, *costs, motion, *state)
+        pictures = matched.frames.chunk(2)[0]  # of both sources, for their size
+
+        def enlarged(rows: slice) -> Tensor:
+            there = rows_behind(rows, size[0])
+            ensemble = motion[..., there, :].repeat(1, members, 1, 1) + step[:, : PAIR * members, there].float()
+            return doubled_flow(ensemble, there, rows).unflatten(1, (members, PAIR))
+
+        def shuffled(rows: slice) -> Tensor:
+            there = slice(rows.start // 2, rows.stop // 2)
+            return functional.pixel_shuffle(step[:, PAIR * members :, there].float(), 2)[:, :, None]
+
+        weights = by_rows(shuffled, pictures)
         score = weights[:, :members].clamp(-SCORE_LIMIT, SCORE_LIMIT)
         if at_full:
-            mean = (ensemble * score.softmax(1)).sum(1)
+            mean = by_rows(lambda rows: (enlarged(rows) * score[..., rows, :].softmax(1)).sum(1), pictures)
             stacked = torch.cat(mean.split(2, dim=1))
             correction = _by_source(self._align(matched.frames, 1, stacked, at_full)) - mean
-            ensemble = moved_together(ensemble, mean, correction)
+
+            def told(rows: slice) -> Tensor:
+                return moved_together(enlarged(rows), mean[..., rows, :], correction[..., rows, :])
+
+        else:
+            told = enlarged
+        motions = by_rows(told, pictures)
         # At the ends of a scene a frame is repeated, which says nothing about acceleration.
         source, far = (side.chunk(2)[1] for side in _pairs(matched.frames))
         repeated = (source == far).flatten(1).all(1)
         acceleration = weights[:, members : members + 1].sigmoid().masked_fill(repeated.view(-1, 1, 1, 1, 1), 0.0)
         volume = MotionVolume(
-            near=ensemble[:, :, :2],
-            far=ensemble[:, :, 2:],
+            near=motions[:, :, :2],
+            far=motions[:, :, 2:],
             score=score,
             acceleration=acceleration,
             detail=weights[:, members + 1 :].sigmoid() if self.config.sharpen else None,
@@ -239,7 +254,8 @@ def moved_together(
     """
     apart = (ensemble.detach() - mean.detach()[:, None]).unflatten(2, (2, 2))
     nearness = (-0.5 * apart.square().sum(3, keepdim=True)).exp()
-    return ensemble + (nearness * correction.unflatten(1, (2, 2))[:, None]).flatten(2, 3)
+    moved = torch.addcmul(ensemble.unflatten(2, (2, 2)), nearness, correction.unflatten(1, (2, 2))[:, None])
+    return moved.flatten(2, 3)
 
 
 def _pairs(values: Tensor) -> tuple[Tensor, Tensor]:

@@ -53,7 +53,7 @@ class SvmvInterpolator:
             raise UsageError(f"The gather variant of SVMV works at the frame's own scale; got {self.scale}.")
         multiple = network.config.size_multiple() * self.scale.denominator
         self._spec = MethodSpec(
-            name="svmv", context=2, times=AnyTime(), size_multiple=multiple, uncertainty=True, pixel_bytes=2400
+            name="svmv", context=2, times=AnyTime(), size_multiple=multiple, uncertainty=True, pixel_bytes=1500
         )
 
     @property
@@ -107,8 +107,12 @@ class SvmvInterpolator:
                 torch.stack([one.uncertainty[crop] for one in gathered], 1),
             )
         volumes = motion_volumes(self.network, frames, self.scale)
-        rendered = [render(volumes, frames[:, 1], frames[:, 2], moment) for moment in moments]
-        return torch.stack([one.frame for one in rendered], 1), torch.stack([one.uncertainty for one in rendered], 1)
+        made, doubt = [], []
+        for moment in moments:
+            rendered = render(volumes, frames[:, 1], frames[:, 2], moment)
+            made.append(rendered.frame)
+            doubt.append(rendered.uncertainty)
+        return torch.stack(made, 1), torch.stack(doubt, 1)
 
 
 def motion_volumes(network: MotionVolumeNetwork, frames: Tensor, scale: Fraction = Fraction(1)) -> MotionVolume:
@@ -127,7 +131,10 @@ def motion_volumes(network: MotionVolumeNetwork, frames: Tensor, scale: Fraction
     size = (frames.shape[-2], frames.shape[-1])
 
     def enlarged(values: Tensor, *, displacement: bool) -> Tensor:
-        flat = values[crop].flatten(1, 2)
+        values = values[crop]
+        if values.shape[-2:] == size:
+            return values
+        flat = values.flatten(1, 2)
         return (resize_flow if displacement else resize)(flat, size).unflatten(1, values.shape[1:3])
 
     return MotionVolume(

@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from midframe.methods.svmv.motion_volume import MotionVolume
-from midframe.ops.splat import splat
+from midframe.ops.rows import strips
+from midframe.ops.splat import Canvas, splat, splat_rows
 
 
 @dataclass(frozen=True)
@@ -52,15 +53,10 @@ def render(
     Source: Hu et al. 2022 (M2M), equations 4 to 6; the frame that is nearer in time has more say.
     """
     # w_before = (1 - t) exp(score), w_after = t exp(score); frame = sum w k c / sum w k
-    canvases = []
-    for volume, picture, counted in zip(volumes.split(), (before, after), (time, 1 - time), strict=True):
-        weight = volume.score.exp() * (1 - counted).view(-1, 1, 1, 1, 1)
-        # The square of the brightness travels along: its mean where colours meet tells how much they differ.
-        motion = volume.at(counted)
-        if volume.detail is not None:
-            picture = picture + volume.detail[:, 0] * blur_of_splatting(picture, motion, volume.share())
-        values = torch.cat((picture, picture.mean(1, keepdim=True).square()), dim=1)
-        canvases.append(splat(values, motion, weight))
+    canvases = [
+        _sent(volume, picture, counted)
+        for volume, picture, counted in zip(volumes.split(), (before, after), (time, 1 - time), strict=True)
+    ]
     canvas = canvases[0] + canvases[1]
     fill = torch.lerp(before, after, time.view(-1, 1, 1, 1).to(before.dtype))
     apart = (before - after).mean(1, keepdim=True)
@@ -81,6 +77,27 @@ def render(
     )
 
 
+def _sent(
+    volume: MotionVolume, picture: Float[Tensor, "batch 3 height width"], time: Float[Tensor, " batch"]
+) -> Canvas:
+    """What one source sends to an instant, counted from it."""
+    bends = second_differences(picture) if volume.detail is not None else None
+
+    def told(rows: slice) -> tuple[Tensor, Tensor, Tensor]:
+        part, colours = volume.rows(rows), picture[..., rows, :]
+        weight = part.score.exp() * (1 - time).view(-1, 1, 1, 1, 1)
+        motion = part.at(time)
+        if bends is not None and part.detail is not None:
+            across, down = (bend[..., rows, :] for bend in bends)
+            colours = colours + part.detail[:, 0] * blur_of_splatting((across, down), motion, part.share())
+        # The square of the brightness travels along: its mean where colours meet tells how much they differ.
+        return torch.cat((colours, colours.mean(1, keepdim=True).square()), dim=1), motion, weight
+
+    if torch.is_grad_enabled():
+        return splat(*told(slice(None)))
+    return splat_rows(((rows.start, *told(rows)) for rows in strips(picture)), (picture.shape[-2], picture.shape[-1]))
+
+
 def _around(values: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, "batch 1 height width"]:
     """Mean over the 5x5 pixels around each, the nearer ones counting more: errors do not stop at one pixel."""
     for _ in range(2):
@@ -89,8 +106,19 @@ def _around(values: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, "bat
 
 
 @torch.no_grad()
+def second_differences(picture: Float[Tensor, "batch channel height width"]) -> tuple[Tensor, Tensor]:
+    """Second differences of a picture across and down, of the border pixels repeated outside."""
+    padded = functional.pad(picture, (1, 1, 1, 1), mode="replicate")
+    across, down = padded[..., 1:-1, :], padded[..., 1:-1]
+    return (
+        across[..., 2:] + across[..., :-2] - 2 * picture,
+        down[..., 2:, :] + down[..., :-2, :] - 2 * picture,
+    )
+
+
+@torch.no_grad()
 def blur_of_splatting(
-    picture: Float[Tensor, "batch channel height width"],
+    bends: tuple[Float[Tensor, "batch channel height width"], Float[Tensor, "batch channel height width"]],
     motion: Float[Tensor, "batch members 2 height width"],
     share: Float[Tensor, "batch members 1 height width"],
 ) -> Float[Tensor, "batch channel height width"]:
@@ -100,14 +128,10 @@ def blur_of_splatting(
     each axis, minus f (1 - f) / 2 times the second difference, averaged over the members by their share.
 
     Args:
-        picture: Any value range.
+        bends: Second differences of the picture, across and down.
         motion: Displacements in pixels.
         share: Of each member; sums to one.
     """
     fraction = motion - motion.floor()
-    right, down = (0.5 * fraction * (1 - fraction) * share).sum(1).chunk(2, dim=1)
-    padded = functional.pad(picture, (1, 1, 1, 1), mode="replicate")
-    middle, across, along = padded[..., 1:-1, 1:-1], padded[..., 1:-1, :], padded[..., 1:-1]
-    return right * (2 * middle - across[..., 2:] - across[..., :-2]) + down * (
-        2 * middle - along[..., 2:, :] - along[..., :-2, :]
-    )
+    across, down = (-0.5 * fraction * (1 - fraction) * share).sum(1).chunk(2, dim=1)
+    return across * bends[0] + down * bends[1]
