@@ -8,6 +8,7 @@ from statistics import fmean, stdev
 
 from midframe import api
 from midframe.core.errors import UsageError
+from midframe.core.file_hash import sha256_of
 
 
 def trained(
@@ -34,8 +35,11 @@ def trained(
         builds_on: As there.
 
     Raises:
-        UsageError: The weights of the earlier call came from another recipe.
+        UsageError: The weights of the earlier call came from another recipe, or from other files.
     """
+    recipe += "".join(
+        f"# {path.name}, SHA-256 {sha256_of(path)}\n" for path in (features, builds_on) if path is not None
+    )
     folder = out / f"{''.join(letter if letter.isalnum() else '-' for letter in name)}-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / "weights.safetensors"

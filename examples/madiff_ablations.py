@@ -124,7 +124,7 @@ scales = [0.5, 0.5, 0.75]
 synthetic = 0.2
 """
 HALF = "codec, hints in half of the samples"
-MOVES: Mapping[str, object] = {"warp": "motion", "anchor": "hint", "head": "pixels", "hint_share": 0.5}
+DEFAULTS: Mapping[str, object] = {"warp": "motion", "anchor": "hint", "head": "pixels", "hint_share": 0.5}
 CODECS: Mapping[str, Mapping[str, object]] = {
     HALF: {},
     "codec, hints in all": {"hint_share": 1.0},
@@ -152,7 +152,7 @@ def main(
     print("variant\t" + "\t".join(f"{hints}\tlooks" for hints in HINTS))
 
     def codec(name: str, seed: int) -> Path:
-        recipe = CODEC.format(**{**MOVES, **CODECS[name]}, **length)
+        recipe = CODEC.format(**{**DEFAULTS, **CODECS[name]}, **length)
         return trained("madiff-codec", name, recipe, bank, out, seed, features=features)
 
     def show(name: str, found: Callable[[int], Figures]) -> None:
@@ -186,9 +186,11 @@ def restored(trained_codec: CodecModel, crops: Sequence[Batch], distance: FrameD
     def make(batch: Batch, hints: str, seed: int) -> Tensor:
         before, target, after = pictures_of(batch)
         earlier, true, later = (codec.encode(frame) for frame in (before, target, after))
-        told = source.between(before, target, after) if hints == "true" else source.pair(before, after)
         if hints == "none":
-            told = (torch.zeros_like(told[0]), torch.zeros_like(told[1]))
+            nothing = before.new_zeros(len(before), source.channels, *before.shape[2:])
+            told = (nothing, nothing)
+        else:
+            told = source.between(before, target, after) if hints == "true" else source.pair(before, after)
         code = codec.quantise(true.latent).latent
         return codec.reconstruct(code, earlier.pyramid, later.pyramid, *told, before, after).frames
 

@@ -134,6 +134,7 @@ def test_the_time_of_a_repair_is_foretold_from_what_decodes(tmp_path: Path, firs
     plan = plan_video(source, tmp_path / "out.mkv", method=Blend(), repair=True, encode=LOSSLESS, measured=True)
     assert plan.estimate is not None
     assert 1 <= plan.estimate.frames < len(PLACES) * FRAMES_AT_PLACE
+    assert "without the frames made for those that do not decode" in dict(plan.lines())["time"]
     with pytest.raises(MediaError, match="Skip damaged frames"):
         plan_video(source, tmp_path / "out.mkv", method=Blend(), multi=2, encode=LOSSLESS, measured=True)
 

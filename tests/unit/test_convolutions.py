@@ -57,6 +57,12 @@ def test_a_block_joins_parts_of_any_order_and_format(dtype: torch.dtype):
     assert torch.allclose(answer, expected, atol=ROUNDING if dtype == torch.float32 else 0.02)
 
 
+@pytest.mark.parametrize("channels", [8, 10, 16, 25])
+def test_a_block_refuses_parts_that_it_has_no_weights_for(channels: int):
+    with pytest.raises(RuntimeError, match="channels"):
+        Block(9, 8, 2, 3)(torch.zeros(1, channels, 4, 6))
+
+
 def test_a_residual_convolution_in_bfloat16_is_as_near_to_the_truth_as_one_step_after_the_other():
     torch.manual_seed(0)
     layer = ResidualConvolution(32)

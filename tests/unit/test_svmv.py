@@ -37,6 +37,7 @@ from midframe.methods.svmv.network import MotionVolumeNetwork, moved_together
 from midframe.methods.svmv.sample import SvmvInterpolator, create, motion_volumes
 from midframe.methods.svmv.synthesis import blur_of_splatting, render, second_differences
 from midframe.methods.svmv.weights_file import build_network, save_network
+from midframe.ops import rows
 from small_svmv import SMALL_SVMV
 
 ROUNDING = 1e-4
@@ -529,3 +530,29 @@ def test_weights_of_another_method_are_refused(tmp_path: Path):
     options = LoadOptions(weights=path, device=torch.device("cpu"), precision=torch.float32)
     with pytest.raises(WeightsError, match="cannot be read"):
         create(options)
+
+
+@pytest.mark.parametrize("alignment", [(1, 1, 1), (0, 0, 0)])
+def test_frames_made_in_strips_are_those_made_at_once(alignment: tuple[int, int, int], monkeypatch):
+    torch.manual_seed(0)
+    config = replace(SMALL_SVMV, cubic=True, sharpen=True, alignment=alignment)
+    network = build_network(config).eval()
+    assert isinstance(network, MotionVolumeNetwork)
+    for parameter in network.parameters():  # fresh ones would send every pixel to its own place
+        torch.nn.init.normal_(parameter, std=0.05)
+    frames, time = window(48, 80), torch.tensor([0.3, 0.5])
+
+    def made() -> tuple[torch.Tensor, torch.Tensor]:
+        rendered = render(network(frames).volume, frames[:, 1], frames[:, 2], time)
+        return rendered.frame.detach(), rendered.uncertainty.detach()
+
+    recorded = made()
+    with torch.no_grad():
+        at_once = made()
+        monkeypatch.setattr(rows, "STRIP_PIXELS", 6 * 80)
+        in_strips = made()
+    assert len(list(rows.strips(frames[:, 1]))) > 3
+    for frame, other, third in zip(recorded, at_once, in_strips, strict=True):
+        assert torch.allclose(frame, other, atol=ROUNDING)
+        assert torch.allclose(frame, third, atol=ROUNDING)
+    assert float((recorded[0] - frames[:, 1]).abs().mean()) > 0.05

@@ -66,7 +66,9 @@ def measure(plan: Plan, interpolator: Interpolator, device: torch.device | None 
         began = time.monotonic()
         frames = _read(plan, start, stop, scanned)
         reading += time.monotonic() - began
-        read += stop if from_start else len(frames)
+        if not frames:
+            continue
+        read += frames[-1].index + 1 if from_start else len(frames)
         began = time.monotonic()
         made = list(fill(frames))
         sizes = _encoded_sizes(plan, made)
@@ -83,14 +85,22 @@ def measure(plan: Plan, interpolator: Interpolator, device: torch.device | None 
     parts = math.ceil(frames_out / frames_in_segment(plan.source.width, plan.source.height))
     later = sum(others) / len(others) if others else opening[0]
     size = parts * sum(opening) / len(opening) + max(0, frames_out - parts) * later
-    return Estimate(seconds=seconds, seconds_per_frame=seconds / frames_out, picture_bytes=round(size), frames=count)
+    return Estimate(
+        seconds=seconds,
+        seconds_per_frame=seconds / frames_out,
+        picture_bytes=round(size),
+        frames=count,
+        # How many there are is known only when all has been decoded.
+        leaves_out="the frames made for those that do not decode" if isinstance(plan.rule, Repair) else "",
+    )
 
 
 def _read(plan: Plan, first: int, stop: int, scanned: Scan) -> list[TimedFrame]:
     """Frames of these numbers, as far as they decode where a plan is to repair what does not."""
     frames: list[TimedFrame] = []
     try:
-        frames.extend(read_frames(plan.source, first, stop, scanned))
+        for frame in read_frames(plan.source, first, stop, scanned):
+            frames.append(frame)
     except MediaError:
         if not isinstance(plan.rule, Repair):
             raise

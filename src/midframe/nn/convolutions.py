@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 SLOPE = 0.2
 """Of LeakyReLU, left of zero."""
-CHANNELS = 16
+CHANNEL_MULTIPLE = 16
 """What the instructions for small number formats take at once: a convolution of 71 channels takes three times as long
 as one of 80 on a CPU with AMX."""
 
@@ -55,9 +55,9 @@ class Block(nn.Module):
 
     def forward(self, *parts: Tensor) -> Tensor:
         """Of parts that are joined along the channels, in the number format of the convolutions."""
-        x = _joined(parts, _compute_dtype(self.enter.weight))
-        # No weights for the zeros at its end.
-        weight = functional.pad(self.enter.weight, (0, 0, 0, 0, 0, x.shape[1] - self.enter.in_channels))
+        spare = -self.enter.in_channels % CHANNEL_MULTIPLE
+        x = _joined(parts, _compute_dtype(self.enter.weight), spare)
+        weight = functional.pad(self.enter.weight, (0, 0, 0, 0, 0, spare))
         entered = functional.conv2d(x, weight, self.enter.bias, padding=1)
         return self.leave(self.body(functional.leaky_relu_(entered, SLOPE)))
 
@@ -90,12 +90,11 @@ class Encoder(nn.Module):
         return self.forward(image)[2]
 
 
-def _joined(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
-    """Join along the channels in one number format, channels last, filled up to whole `CHANNELS` with zeros.
+def _joined(parts: Sequence[Tensor], dtype: torch.dtype, spare: int) -> Tensor:
+    """Join along the channels in one number format, channels last, with spare channels of zeros behind.
 
     Each part is cast before joining: a mixed `cat` would promote all of it to float32 and cast the whole back.
     """
-    spare = -sum(part.shape[1] for part in parts) % CHANNELS
     if spare:
         zero = torch.zeros((), dtype=dtype, device=parts[0].device)
         parts = (*parts, zero.expand(len(parts[0]), spare, *parts[0].shape[2:]))

@@ -10,7 +10,7 @@ from torch import Tensor
 from midframe.ops.flow import resize_flow
 
 STRIP_PIXELS = 2**15
-"""Most pixels of a strip."""
+"""Most pixels of a strip, those of all pictures of a batch, unless two rows have more."""
 
 
 def strips(picture: Tensor) -> Iterator[slice]:
@@ -29,10 +29,11 @@ def by_rows(make: Callable[[slice], Tensor], like: Tensor) -> Tensor:
         like: Of the picture's batch, height and width.
     """
     height = like.shape[-2]
-    if torch.is_grad_enabled():
+    parts = list(strips(like))
+    if torch.is_grad_enabled() or len(parts) == 1:
         return make(slice(0, height))
     made: Tensor | None = None
-    for rows in strips(like):
+    for rows in parts:
         part = make(rows)
         if made is None:
             made = part.new_empty(*part.shape[:-2], height, part.shape[-1])

@@ -23,7 +23,7 @@ MARGIN = 2
 """Pixels around a canvas: what lands outside the picture lies on them, however far off, with all four neighbours."""
 
 LONGEST = 2.0**24
-"""Pixels: the longest displacement that is told from longer ones, which float32 has in whole pixels."""
+"""Pixels: longer displacements count as this one, far outside any picture, and exact in float32 and int32."""
 
 IMPORTANCE_RANGE = 10.0
 """Importance is clamped to plus and minus this before the exponential: a contrast of e^20, well inside float32."""
@@ -103,17 +103,13 @@ def splat_rows(parts: Iterable[tuple[int, Tensor, Tensor, Tensor]], size: tuple[
     Args:
         parts: Of each the number of its first row, and what `splat` takes.
         size: Height and width of the whole picture.
-
-    Raises:
-        ShapeError: There are no parts.
     """
-    landing: Landing | None = None
+    landing: _Landing | None = None
     for top, values, flow, weight in parts:
         values = _with_ones(values)
-        landing = landing or Landing((*values.shape[:2], *size), values.device)
+        landing = landing or _Landing((*values.shape[:2], *size), values.device)
         landing.add(values, flow.float(), weight.float(), top)
-    if landing is None:
-        raise ShapeError("no part of the picture was given.")
+    assert landing is not None  # a picture has a row at least
     return _canvas(landing.sums())
 
 
@@ -126,7 +122,7 @@ def _canvas(sums: Tensor) -> Canvas:
     return Canvas(weighted_values=sums[:, :-1], weight=sums[:, -1:])
 
 
-class Landing:
+class _Landing:
     """Where a picture's pixels land, some rows of it at a time. No gradient passes: see `splat`.
 
     Args:
@@ -141,7 +137,7 @@ class Landing:
         self._cells = torch.zeros(self._batch, self._channels, cells, device=device)
 
     def add(self, values: Tensor, flow: Tensor, weight: Tensor, top: int) -> None:
-        """Send rows of a picture; arguments as of `splat`, float32.
+        """Send rows of a picture; arguments as those of `splat`, in float32.
 
         Args:
             top: Number of the first row.
@@ -157,7 +153,7 @@ class Landing:
             # Beyond the margin all is lost alike. Bounded before it is a whole number, which holds no more than 2^31.
             across, down = whole.clamp_(-LONGEST, LONGEST).int().unbind(1)
             left = (across + column).clamp_(0, self._width + MARGIN)
-            place = (down + row).clamp_(0, self._height + MARGIN).mul_(self._stride).add_(left).long()
+            place = (down + row).clamp_(0, self._height + MARGIN).long().mul_(self._stride).add_(left)
             right_share = weight[:, member, 0] * fraction[:, 0]
             left_share = weight[:, member, 0] - right_share
             for share, beside in ((left_share, 0), (right_share, 1)):
@@ -182,7 +178,7 @@ class _Splat(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, flow: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(values, flow, weight)
-        landing = Landing(values.shape, values.device)
+        landing = _Landing(values.shape, values.device)
         for rows in strips(values):
             landing.add(values[..., rows, :], flow[..., rows, :], weight[..., rows, :], rows.start)
         return landing.sums()

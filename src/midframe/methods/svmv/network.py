@@ -191,12 +191,12 @@ class MotionVolumeNetwork(nn.Module):
             stacked = torch.cat(mean.split(2, dim=1))
             correction = _by_source(self._align(matched.frames, 1, stacked, at_full)) - mean
 
-            def told(rows: slice) -> Tensor:
+            def corrected(rows: slice) -> Tensor:
                 return moved_together(enlarged(rows), mean[..., rows, :], correction[..., rows, :])
 
         else:
-            told = enlarged
-        motions = by_rows(told, pictures)
+            corrected = enlarged
+        motions = by_rows(corrected, pictures)
         # At the ends of a scene a frame is repeated, which says nothing about acceleration.
         source, far = (side.chunk(2)[1] for side in _pairs(matched.frames))
         repeated = (source == far).flatten(1).all(1)

@@ -53,7 +53,7 @@ class SvmvInterpolator:
             raise UsageError(f"The gather variant of SVMV works at the frame's own scale; got {self.scale}.")
         multiple = network.config.size_multiple() * self.scale.denominator
         self._spec = MethodSpec(
-            name="svmv", context=2, times=AnyTime(), size_multiple=multiple, uncertainty=True, pixel_bytes=1500
+            name="svmv", context=2, times=AnyTime(), size_multiple=multiple, uncertainty=True, pixel_bytes=1700
         )
 
     @property

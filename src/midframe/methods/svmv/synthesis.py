@@ -81,21 +81,21 @@ def _sent(
     volume: MotionVolume, picture: Float[Tensor, "batch 3 height width"], time: Float[Tensor, " batch"]
 ) -> Canvas:
     """What one source sends to an instant, counted from it."""
-    bends = second_differences(picture) if volume.detail is not None else None
+    curvature = second_differences(picture) if volume.detail is not None else None
 
-    def told(rows: slice) -> tuple[Tensor, Tensor, Tensor]:
+    def sent(rows: slice) -> tuple[Tensor, Tensor, Tensor]:
         part, colours = volume.rows(rows), picture[..., rows, :]
         weight = part.score.exp() * (1 - time).view(-1, 1, 1, 1, 1)
         motion = part.at(time)
-        if bends is not None and part.detail is not None:
-            across, down = (bend[..., rows, :] for bend in bends)
+        if curvature is not None and part.detail is not None:
+            across, down = (side[..., rows, :] for side in curvature)
             colours = colours + part.detail[:, 0] * blur_of_splatting((across, down), motion, part.share())
         # The square of the brightness travels along: its mean where colours meet tells how much they differ.
         return torch.cat((colours, colours.mean(1, keepdim=True).square()), dim=1), motion, weight
 
     if torch.is_grad_enabled():
-        return splat(*told(slice(None)))
-    return splat_rows(((rows.start, *told(rows)) for rows in strips(picture)), (picture.shape[-2], picture.shape[-1]))
+        return splat(*sent(slice(None)))
+    return splat_rows(((rows.start, *sent(rows)) for rows in strips(picture)), (picture.shape[-2], picture.shape[-1]))
 
 
 def _around(values: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, "batch 1 height width"]:
@@ -118,7 +118,7 @@ def second_differences(picture: Float[Tensor, "batch channel height width"]) -> 
 
 @torch.no_grad()
 def blur_of_splatting(
-    bends: tuple[Float[Tensor, "batch channel height width"], Float[Tensor, "batch channel height width"]],
+    curvature: tuple[Float[Tensor, "batch channel height width"], Float[Tensor, "batch channel height width"]],
     motion: Float[Tensor, "batch members 2 height width"],
     share: Float[Tensor, "batch members 1 height width"],
 ) -> Float[Tensor, "batch channel height width"]:
@@ -128,10 +128,10 @@ def blur_of_splatting(
     each axis, minus f (1 - f) / 2 times the second difference, averaged over the members by their share.
 
     Args:
-        bends: Second differences of the picture, across and down.
+        curvature: Second differences of the picture, across and down.
         motion: Displacements in pixels.
         share: Of each member; sums to one.
     """
     fraction = motion - motion.floor()
     across, down = (-0.5 * fraction * (1 - fraction) * share).sum(1).chunk(2, dim=1)
-    return across * bends[0] + down * bends[1]
+    return across * curvature[0] + down * curvature[1]
