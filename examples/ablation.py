@@ -10,6 +10,16 @@ from midframe import api
 from midframe.core.errors import UsageError
 from midframe.core.file_hash import sha256_of
 
+SCHEDULE_AND_STAGE = """average_decay = 0.98
+precision = "fp32"
+validate_every = {steps}
+checkpoint_minutes = 60
+
+[[stages]]
+until = {steps}
+[stages.samples]"""
+"""End of the schedule in a small recipe, and the head of its only stage; what it samples follows."""
+
 
 def trained(
     method: str,

@@ -23,7 +23,7 @@ from typing import Annotated, TypeAlias
 
 import torch
 import typer
-from ablation import spread, trained
+from ablation import SCHEDULE_AND_STAGE, spread, trained
 from torch import Tensor
 
 from midframe.api.loading import motion_for
@@ -39,6 +39,13 @@ from midframe.methods.madiff.weights_file import CodecModel, load_codec
 from midframe.metrics.difference import capped_psnr
 
 CROPS, SIDE = 24, 128
+SAMPLES = """
+size = 64
+batch = 8
+strides = [0.45, 0.3, 0.25]
+scales = [0.5, 0.5, 0.75]
+synthetic = 0.2
+"""
 CODEC = """
 [codec]
 base_width = 16
@@ -69,19 +76,6 @@ final_learning_rate = 2e-5
 warm_up = {warm_up}
 weight_decay = 0.0
 betas = [0.5, 0.9]
-average_decay = 0.98
-precision = "fp32"
-validate_every = {steps}
-checkpoint_minutes = 60
-
-[[stages]]
-until = {steps}
-[stages.samples]
-size = 64
-batch = 8
-strides = [0.45, 0.3, 0.25]
-scales = [0.5, 0.5, 0.75]
-synthetic = 0.2
 """
 DENOISER = """
 hints = ["flow"]
@@ -109,19 +103,6 @@ final_learning_rate = 2e-5
 warm_up = {warm_up}
 weight_decay = 0.01
 clip = 1.0
-average_decay = 0.98
-precision = "fp32"
-validate_every = {steps}
-checkpoint_minutes = 60
-
-[[stages]]
-until = {steps}
-[stages.samples]
-size = 64
-batch = 8
-strides = [0.45, 0.3, 0.25]
-scales = [0.5, 0.5, 0.75]
-synthetic = 0.2
 """
 HALF = "codec, hints in half of the samples"
 DEFAULTS: Mapping[str, object] = {"warp": "motion", "anchor": "hint", "head": "pixels", "hint_share": 0.5}
@@ -152,7 +133,7 @@ def main(
     print("variant\t" + "\t".join(f"{hints}\tlooks" for hints in HINTS))
 
     def codec(name: str, seed: int) -> Path:
-        recipe = CODEC.format(**{**DEFAULTS, **CODECS[name]}, **length)
+        recipe = (CODEC + SCHEDULE_AND_STAGE + SAMPLES).format(**{**DEFAULTS, **CODECS[name]}, **length)
         return trained("madiff-codec", name, recipe, bank, out, seed, features=features)
 
     def show(name: str, found: Callable[[int], Figures]) -> None:
@@ -163,7 +144,7 @@ def main(
     for name in CODECS:
         show(name, lambda seed, name=name: restored(load_codec(codec(name, seed)), crops, distance))
     for name, hint_input in DENOISERS.items():
-        recipe = DENOISER.format(hint_input=hint_input, **length)
+        recipe = (DENOISER + SCHEDULE_AND_STAGE + SAMPLES).format(hint_input=hint_input, **length)
 
         def denoiser(seed: int, name: str = name, recipe: str = recipe) -> Figures:
             path = trained(

@@ -25,7 +25,7 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
-from ablation import spread, trained
+from ablation import SCHEDULE_AND_STAGE, spread, trained
 from torch import Tensor
 
 from midframe.core.task import Batch
@@ -65,14 +65,8 @@ steps = {steps}
 learning_rate = 1.5e-3
 final_learning_rate = 1e-5
 warm_up = {warm_up}
-average_decay = 0.98
-precision = "fp32"
-validate_every = {steps}
-checkpoint_minutes = 60
-
-[[stages]]
-until = {steps}
-[stages.samples]
+"""
+SAMPLES = """
 context = 2
 size = 64
 batch = 6
@@ -123,7 +117,9 @@ def main(
             continue
         found = []
         for seed in range(1, seeds + 1):
-            recipe = RECIPE.format(**{**FULL, **changes}, steps=steps, warm_up=min(20, steps // 4))
+            recipe = (RECIPE + SCHEDULE_AND_STAGE + SAMPLES).format(
+                **{**FULL, **changes}, steps=steps, warm_up=min(20, steps // 4)
+            )
             network = network_of(trained("svmv", name, recipe, bank, out, seed))
             if seed not in judged:
                 judged[seed] = [busiest(network, crop) for crop in crops]

@@ -54,6 +54,7 @@ def test_a_block_joins_parts_of_any_order_and_format(dtype: torch.dtype):
         expected = block.leave(block.body(torch.nn.functional.leaky_relu(block.enter(joined), SLOPE)))
         answer = block(*parts)
     assert answer.dtype == dtype
+    assert answer.is_contiguous(memory_format=torch.channels_last)
     assert torch.allclose(answer, expected, atol=ROUNDING if dtype == torch.float32 else 0.02)
 
 

@@ -83,7 +83,7 @@ def _sent(
     """What one source sends to an instant, counted from it."""
     curvature = second_differences(picture) if volume.detail is not None else None
 
-    def sent(rows: slice) -> tuple[Tensor, Tensor, Tensor]:
+    def of_rows(rows: slice) -> tuple[Tensor, Tensor, Tensor]:
         part, colours = volume.rows(rows), picture[..., rows, :]
         weight = part.score.exp() * (1 - time).view(-1, 1, 1, 1, 1)
         motion = part.at(time)
@@ -94,8 +94,10 @@ def _sent(
         return torch.cat((colours, colours.mean(1, keepdim=True).square()), dim=1), motion, weight
 
     if torch.is_grad_enabled():
-        return splat(*sent(slice(None)))
-    return splat_rows(((rows.start, *sent(rows)) for rows in strips(picture)), (picture.shape[-2], picture.shape[-1]))
+        return splat(*of_rows(slice(None)))
+    return splat_rows(
+        ((rows.start, *of_rows(rows)) for rows in strips(picture)), (picture.shape[-2], picture.shape[-1])
+    )
 
 
 def _around(values: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, "batch 1 height width"]:
