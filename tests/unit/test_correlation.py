@@ -71,7 +71,7 @@ def test_the_local_correlation_is_a_cosine_and_zero_outside_the_map():
 def test_strips_of_any_height_give_what_the_definition_says(
     correlation, size: tuple[int, int], rows: int, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(correlation_module, "STRIP_NUMBERS", rows * 2 * 6 * size[1] // torch.get_num_threads())
+    monkeypatch.setattr(correlation_module, "STRIP_NUMBERS", rows * 2 * 25 * size[1] // torch.get_num_threads())
     generator = torch.Generator().manual_seed(0)
     first, second = (torch.randn(2, 6, *size, generator=generator) for _ in range(2))
     expected = plainly(correlation, first, second, 2)
@@ -83,7 +83,7 @@ def test_strips_of_any_height_give_what_the_definition_says(
 
 @pytest.mark.parametrize("correlation", CORRELATIONS)
 def test_gradients_are_those_of_the_definition(correlation, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(correlation_module, "STRIP_NUMBERS", 2 * 2 * 4 * 6 // torch.get_num_threads())
+    monkeypatch.setattr(correlation_module, "STRIP_NUMBERS", 2 * 2 * 9 * 6 // torch.get_num_threads())
     generator = torch.Generator().manual_seed(0)
     first, second = (torch.randn(2, 4, 5, 6, dtype=torch.double, generator=generator) for _ in range(2))
     first[0, :, 2, 3] = 0  # as where a colour is that no filter answers to
@@ -96,20 +96,22 @@ def test_gradients_are_those_of_the_definition(correlation, monkeypatch: pytest.
         assert torch.allclose(one, other)
 
 
-def test_products_are_held_of_a_strip_only(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(correlation_module, "STRIP_NUMBERS", 2**14 // torch.get_num_threads())
+def test_a_strip_of_the_maps_is_copied_at_a_time(monkeypatch: pytest.MonkeyPatch):
+    rows, width, offsets, reach = 4, 128, 9, 2
+    monkeypatch.setattr(correlation_module, "STRIP_NUMBERS", rows * offsets * width // torch.get_num_threads())
     held = []
 
     class Watch(torch.overrides.TorchFunctionMode):
         def __torch_function__(self, func, types, args=(), kwargs=None):
             result = func(*args, **(kwargs or {}))
-            if func is torch.mul:
-                held.append(result.numel())
+            if func is torch.nn.functional.pad:
+                held.append(result.shape)
             return result
 
     with Watch():
-        symmetric_correlation(torch.rand(1, 16, 50, 128), torch.rand(1, 16, 50, 128), 1)
-    assert 16 * 128 <= max(held) <= 2**14 < 16 * 50 * 128
+        symmetric_correlation(torch.rand(1, 16, 50, width), torch.rand(1, 16, 50, width), 1)
+    assert len(held) == 13
+    assert max(shape[-2] for shape in held) == rows + 2 * reach
 
 
 @pytest.mark.usefixtures("without_shape_checks")

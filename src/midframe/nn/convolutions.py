@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import cast
 
 import torch
@@ -15,6 +16,8 @@ SLOPE = 0.2
 CHANNEL_MULTIPLE = 16
 """What the instructions for small number formats take at once: a convolution of 71 channels takes three times as long
 as one of 80 on a CPU with AMX."""
+FEW_CHANNELS = 16
+"""Neighbours of fewer are gathered before they are laid channels last: each pass over a frame costs."""
 
 
 class ResidualConvolution(nn.Module):
@@ -30,8 +33,7 @@ class ResidualConvolution(nn.Module):
             return functional.leaky_relu(self.conv(features) * self.beta + features, SLOPE)
         # The same numbers, up to rounding, by one convolution that holds the sizes and the sum: large frames spend
         # most of their time in what is done to each of their pixels besides.
-        weight, bias = self._folded()
-        return functional.leaky_relu_(functional.conv2d(features, weight, bias, padding=1), SLOPE)
+        return _rectified(features, *self._folded())
 
     def _folded(self) -> tuple[Tensor, Tensor]:
         """Weight and bias of the convolution that gives the features and their change in one."""
@@ -58,8 +60,7 @@ class Block(nn.Module):
         spare = -self.enter.in_channels % CHANNEL_MULTIPLE
         x = _joined(parts, _compute_dtype(self.enter.weight), spare)
         weight = functional.pad(self.enter.weight, (0, 0, 0, 0, 0, spare))
-        entered = functional.conv2d(x, weight, self.enter.bias, padding=1)
-        return self.leave(self.body(functional.leaky_relu_(entered, SLOPE)))
+        return self.leave(self.body(_rectified(x, weight, self.enter.bias)))
 
 
 class Encoder(nn.Module):
@@ -68,12 +69,12 @@ class Encoder(nn.Module):
     def __init__(self, widths: tuple[int, int, int]) -> None:
         super().__init__()
         half, quarter, eighth = widths
-        self.to_half = nn.Sequential(_down(3, half), nn.Conv2d(half, half, 3, padding=1))
+        self.to_half = nn.Sequential(_Down(3, half), nn.Conv2d(half, half, 3, padding=1))
         self.to_quarter = nn.Sequential(
-            nn.LeakyReLU(SLOPE), _down(half, quarter), nn.Conv2d(quarter, quarter, 3, padding=1)
+            nn.LeakyReLU(SLOPE), _Down(half, quarter), nn.Conv2d(quarter, quarter, 3, padding=1)
         )
         self.to_eighth = nn.Sequential(
-            nn.LeakyReLU(SLOPE), _down(quarter, eighth), nn.Conv2d(eighth, eighth, 3, padding=1)
+            nn.LeakyReLU(SLOPE), _Down(quarter, eighth), nn.Conv2d(eighth, eighth, 3, padding=1)
         )
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -90,15 +91,60 @@ class Encoder(nn.Module):
         return self.forward(image)[2]
 
 
-def _joined(parts: Sequence[Tensor], dtype: torch.dtype, spare: int) -> Tensor:
-    """Join along the channels in one number format, channels last, with spare channels of zeros behind.
+class _Down(nn.Sequential):
+    """A convolution that halves the size, and LeakyReLU."""
 
-    Each part is cast before joining: a mixed `cat` would promote all of it to float32 and cast the whole back.
-    """
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE, inplace=True))
+
+    def forward(self, input: Tensor) -> Tensor:
+        convolution = cast(nn.Conv2d, self[0])
+        return _rectified(input, convolution.weight, convolution.bias, stride=2)
+
+
+def _rectified(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int = 1) -> Tensor:
+    """LeakyReLU of a 3x3 convolution; without gradients on a CPU in one pass, since a second one over a large frame
+    takes a quarter of the convolution's time."""
+    in_one_pass = None if torch.is_grad_enabled() else _convolution_with_rectifier(x)
+    if in_one_pass is None:
+        return functional.leaky_relu_(functional.conv2d(x, weight, bias, stride, padding=1), SLOPE)
+    weight, bias = weight.to(x.dtype), None if bias is None else bias.to(x.dtype)
+    return in_one_pass(x, weight, bias, [1, 1], [stride, stride], [1, 1], 1, "leaky_relu", [SLOPE], "")
+
+
+def _convolution_with_rectifier(x: Tensor) -> Callable[..., Tensor] | None:
+    """What `torch.compile` makes of the two for such a map; it is no public function, so it need not be there."""
+    if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.bfloat16):
+        return None
+    return getattr(torch.ops.mkldnn, "_convolution_pointwise", None) if torch.backends.mkldnn.is_available() else None
+
+
+def _joined(parts: Sequence[Tensor], dtype: torch.dtype, spare: int) -> Tensor:
+    """Join along the channels in one number format, channels last, with spare channels of zeros behind."""
     if spare:
         zero = torch.zeros((), dtype=dtype, device=parts[0].device)
         parts = (*parts, zero.expand(len(parts[0]), spare, *parts[0].shape[2:]))
-    return torch.cat([_cast(part, dtype) for part in parts], dim=1)
+    if torch.is_grad_enabled() or parts[0].device.type != "cpu":
+        # Each part is cast before joining: a mixed `cat` would promote all to float32 and cast the whole back.
+        return torch.cat([_cast(part, dtype) for part in parts], dim=1)
+    # On a CPU `cat` would lay out all of it on one core.
+    batch, _, height, width = parts[0].shape
+    size = (batch, sum(part.shape[1] for part in parts), height, width)
+    joined = torch.empty(size, dtype=dtype, device=parts[0].device, memory_format=torch.channels_last)
+    start = 0
+    for part in _gathered(part.to(dtype) for part in parts):
+        joined[:, start : start + part.shape[1]].copy_(part)
+        start += part.shape[1]
+    return joined
+
+
+def _gathered(parts: Iterable[Tensor]) -> Iterator[Tensor]:
+    """The parts in their order, neighbours of few channels as one."""
+    for few, run in groupby(parts, lambda part: part.shape[1] < FEW_CHANNELS):
+        if few:
+            yield torch.cat(list(run), dim=1)
+        else:
+            yield from run
 
 
 def _cast(map_: Tensor, dtype: torch.dtype) -> Tensor:
@@ -111,7 +157,3 @@ def _compute_dtype(weight: Tensor) -> torch.dtype:
     if torch.is_autocast_enabled(weight.device.type):
         return torch.get_autocast_dtype(weight.device.type)
     return weight.dtype
-
-
-def _down(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE, inplace=True))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterator
 from types import EllipsisType
 from typing import Any, TypeAlias, cast
 
 import torch
+import torch.nn.functional as functional
 from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -16,8 +16,8 @@ from midframe.core.errors import ShapeError
 
 SHORTEST = 1e-4
 """Length of a feature vector below which it counts as shorter than 1."""
-STRIP_NUMBERS = 2**17
-"""Most products held at once for each thread of a CPU: with their factors they fit into a core's cache of 2 MB."""
+STRIP_NUMBERS = 2**18
+"""Most cosines worked on at once for each thread of a CPU: they fit into a core's cache of 2 MB."""
 
 Offset: TypeAlias = tuple[int, int]
 """Rows down and columns right."""
@@ -51,9 +51,7 @@ def symmetric_correlation(
     """
     if before.shape != after.shape:
         raise ShapeError(f"maps differ: {tuple(before.shape)} and {tuple(after.shape)}.")
-    offsets = _window(radius)
-    mirrored = [(-down, -right) for down, right in offsets]
-    return cast(Tensor, _Cosines.apply(before, after, mirrored, offsets))
+    return cast(Tensor, _Cosines.apply(before, after, radius, True))
 
 
 def local_correlation(
@@ -81,60 +79,55 @@ def local_correlation(
     """
     if fixed.shape != moved.shape:
         raise ShapeError(f"maps differ: {tuple(fixed.shape)} and {tuple(moved.shape)}.")
-    offsets = _window(radius)
-    return cast(Tensor, _Cosines.apply(fixed, moved, [(0, 0)] * len(offsets), offsets))
+    return cast(Tensor, _Cosines.apply(fixed, moved, radius, False))
 
 
 class _Cosines(torch.autograd.Function):
-    """Cosines of one map at p plus an offset and the other at p plus another, for a list of pairs of offsets.
+    """Cosines of one map at p, or at p - k, and the other at p + k, for all offsets k of a window.
 
-    On a CPU it goes strip by strip: whole maps of products would go to memory and back once for each pair, and
-    copies of both maps, normalised, twice; that took most of the time.
+    Channel by channel, products are added for all offsets at once: by views, in which a step from one offset to the
+    next is a step in memory. On a CPU it goes strip by strip, which keeps sums, and copies of both maps, small.
 
-    Its gradient adds to one map of zeros: recorded pair by pair, each would begin with a map of its own.
+    Its gradient adds to one map of zeros: recorded offset by offset, each would begin with a map of its own.
     """
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        first: Tensor,
-        second: Tensor,
-        first_offsets: Sequence[Offset],
-        second_offsets: Sequence[Offset],
-    ) -> Tensor:
-        # In channels-last maps a pixel's few channels are adjacent, and sums over them slow.
+    def forward(ctx: Any, first: Tensor, second: Tensor, radius: int, mirrored: bool) -> Tensor:
+        # In channels-last maps a pixel's few channels are adjacent, and views of one channel slow.
         first, second = first.contiguous(), second.contiguous()
-        pairs = list(zip(first_offsets, second_offsets, strict=True))
         ctx.save_for_backward(first, second)
-        ctx.pairs = pairs
-        batch, _, height, width = first.shape
-        reach = max(abs(down) for pair in pairs for down, _ in pair)
-        cosines = first.new_zeros(batch, len(pairs), height, width)
-        scratch: Tensor | None = None
-        for rows in _strips(first):
-            # All rows that the offsets lead to from these, which are a map of their own then.
-            around = slice(max(rows.start - reach, 0), min(rows.stop + reach, height))
-            one_unit, other_unit = _unit(first[:, :, around]), _unit(second[:, :, around])
-            scratch = torch.empty_like(one_unit) if scratch is None else scratch
-            targets = cosines[:, :, around].unbind(1)
-            inside = rows.start - around.start, rows.stop - around.start
-            for target, (one, other) in zip(targets, pairs, strict=True):
-                place, here, there = _meeting(one, other, inside, (around.stop - around.start, width))
-                target = target[place]
-                products = scratch[..., : target.shape[-2], : target.shape[-1]]
-                torch.sum(torch.mul(one_unit[here], other_unit[there], out=products), 1, out=target)
-        return cosines
+        ctx.radius, ctx.mirrored = radius, mirrored
+        batch, channels, height, width = first.shape
+        # The other map's place relative to the first's: a mirrored offset counts twice. Of those, sums stand where
+        # the first map is read, within a border into which other offsets lead.
+        step, border = (2, radius) if mirrored else (1, 0)
+        side, reach = 2 * radius + 1, step * radius
+        sums = first.new_zeros(batch, side, side, height + 2 * border, width + 2 * border)
+        for rows in _strips(first, side**2):
+            top, bottom = max(rows.start - reach, 0), min(rows.stop + reach, height)
+            outside = (reach, reach, reach - (rows.start - top), reach - (bottom - rows.stop))
+            one, other = _unit(first[:, :, rows]), functional.pad(_unit(second[:, :, top:bottom]), outside)
+            item, channel, row, column = other.stride()
+            windows = other.as_strided(
+                (batch, side, side, channels, one.shape[2], width),
+                (item, step * row, step * column, channel, row, column),
+            )
+            target = sums[..., border + rows.start : border + rows.stop, border : border + width]
+            for factor, window in zip(one[:, None, None].unbind(3), windows.unbind(3), strict=True):
+                target.addcmul_(factor, window)
+        return _centred(sums, border).flatten(1, 2)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         (gradient,) = grad_outputs
         maps = ctx.saved_tensors
-        height, width = gradient.shape[-2:]
+        size = (gradient.shape[-2], gradient.shape[-1])
         one_unit, other_unit = (_unit(map_) for map_ in maps)
         to_first, to_second = torch.zeros_like(one_unit), torch.zeros_like(other_unit)
-        for (one, other), part in zip(ctx.pairs, gradient.split(1, dim=1), strict=True):
-            place, here, there = _meeting(one, other, (0, height), (height, width))
+        for (down, right), part in zip(_window(ctx.radius), gradient.split(1, dim=1), strict=True):
+            mirror = (-down, -right) if ctx.mirrored else (0, 0)
+            place, here, there = _meeting(mirror, (down, right), size)
             to_first[here].addcmul_(other_unit[there], part[place])
             to_second[there].addcmul_(one_unit[here], part[place])
         return _to_map(to_first, one_unit, maps[0]), _to_map(to_second, other_unit, maps[1]), None, None
@@ -146,36 +139,52 @@ def _window(radius: int) -> list[Offset]:
     return [(down, right) for down in span for right in span]
 
 
-def _strips(map_: Tensor) -> Iterator[slice]:
-    """Rows of a map, some at a time. A GPU has no use for short strips.
-
-    How many moves the last digit of a cosine: processes with other numbers of threads may differ in it.
-    """
-    batch, channels, height, width = map_.shape
+def _strips(map_: Tensor, offsets: int) -> Iterator[slice]:
+    """Rows of a map, some at a time. A GPU has no use for short strips."""
+    batch, _, height, width = map_.shape
     most = STRIP_NUMBERS * torch.get_num_threads()
-    rows = max(1, most // (batch * channels * width)) if map_.device.type == "cpu" else height
+    rows = max(1, most // (batch * offsets * width)) if map_.device.type == "cpu" else height
     return (slice(top, min(top + rows, height)) for top in range(0, height, rows))
 
 
-@lru_cache(maxsize=1024)  # All strips but the first and the last few are alike.
-def _meeting(one: Offset, other: Offset, rows: tuple[int, int], size: tuple[int, int]) -> tuple[Part, Part, Part]:
-    """Of these rows, the places from where both offsets lead into the map, and where either of them leads.
+def _centred(sums: Tensor, border: int) -> Tensor:
+    """Move the sums of each offset by it, from where the first map was read to half way between both places.
+
+    Args:
+        sums: (batch, side, side, height, width), zero within a border.
+        border: The largest offset.
+
+    Returns:
+        Without the border; a view.
+    """
+    batch, side, _, height, width = sums.shape
+    item, down, right, row, column = sums.stride()
+    size = (batch, side, side, height - 2 * border, width - 2 * border)
+    if border == 0:
+        return sums
+    # Offset k of a place p stands at p - k: for the first offset that is as far down and right as the border allows,
+    # and a step to the next offset is one place back.
+    return sums.as_strided(size, (item, down - row, right - column, row, column), 2 * border * (row + column))
+
+
+def _meeting(one: Offset, other: Offset, size: tuple[int, int]) -> tuple[Part, Part, Part]:
+    """The places from where both offsets lead into the map, and where either of them leads.
 
     They are empty where there is no such place.
     """
     height, width = size
-    top, bottom = _common(*rows, height, one[0], other[0])
-    left, right = _common(0, width, width, one[1], other[1])
+    top, bottom = _common(height, one[0], other[0])
+    left, right = _common(width, one[1], other[1])
     place, here, there = (
         (..., slice(top + i, bottom + i), slice(left + j, right + j)) for i, j in ((0, 0), one, other)
     )
     return place, here, there
 
 
-def _common(start: int, stop: int, length: int, one: int, other: int) -> tuple[int, int]:
-    """Of a line, the places from where both offsets stay between 0 and a length."""
-    start = max(start, -one, -other)
-    return start, max(start, min(stop, length - one, length - other))
+def _common(length: int, one: int, other: int) -> tuple[int, int]:
+    """Of a line, the places from where both offsets stay between 0 and its length."""
+    start = max(0, -one, -other)
+    return start, max(start, min(length, length - one, length - other))
 
 
 def _unit(map_: Tensor) -> Tensor:
