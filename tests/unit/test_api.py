@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import shutil
 from fractions import Fraction
 from importlib import import_module
 from pathlib import Path
@@ -22,9 +21,7 @@ from midframe.methods.rife.motion import RifeMotion
 from midframe.video.picture import read_picture, write_pictures
 from midframe.weights import catalogue
 
-NEEDS_FFMPEG = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the program ffmpeg is not installed")
 FORMULAS = [name for name, registration in api.methods().items() if not registration.has_network]
-HERE = [pytest.param(name, marks=NEEDS_FFMPEG) if name == "minterpolate" else name for name in FORMULAS]
 
 
 @pytest.fixture
@@ -44,12 +41,12 @@ def test_the_default_method_is_registered() -> None:
     assert api.DEFAULT_METHOD in api.methods()
 
 
-@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize("name", FORMULAS)
 def test_a_method_answers_to_the_name_it_is_registered_under(name: str) -> None:
     assert api.load(name).spec.name == name
 
 
-@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize("name", FORMULAS)
 def test_a_loaded_method_is_an_interpolator(name: str) -> None:
     assert isinstance(api.load(name), Interpolator)
 

@@ -31,7 +31,6 @@ def test_the_public_list_is_what_it_was() -> None:
         "MediaError",
         "MidframeError",
         "MissingExtraError",
-        "MissingProgramError",
         "ProgramError",
         "RecipeError",
         "ShapeError",

@@ -10,8 +10,7 @@ MidframeError
 ├── ShapeError            tensors whose shapes do not fit together
 ├── DeviceError           a device or precision that this machine does not have
 ├── MissingExtraError     an optional dependency is needed; says what to install
-├── ProgramError          an outside program failed
-│   └── MissingProgramError   it is not installed
+├── ProgramError          a filter of FFmpeg is missing or failed
 └── WorkerError           a process that shared the work ended without a word
 """
 
@@ -81,14 +80,7 @@ class MissingExtraError(MidframeError):
 
 
 class ProgramError(MidframeError):
-    """An outside program that failed."""
-
-
-class MissingProgramError(ProgramError):
-    """An outside program that is not installed."""
-
-    def __init__(self, feature: str, program: str) -> None:
-        super().__init__(f"{feature} needs the program {program}, which is not on the search path. Install it first.")
+    """A filter of FFmpeg that is missing or failed."""
 
 
 class WorkerError(MidframeError):

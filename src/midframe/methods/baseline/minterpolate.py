@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Sequence
 from fractions import Fraction
 from math import gcd, lcm
 
-import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from midframe.core.errors import MissingProgramError, ProgramError
+from midframe.core.errors import ProgramError
 from midframe.core.method import AnyTime, Frames, MethodSpec, Window, check_request
 from midframe.ops.luma import luma_bytes
 from midframe.ops.rounding import bytes_to_unit, round_to_bytes
+from midframe.video.filters import filtered, require_filter
 
+FILTER = "minterpolate"
 OPTIONS = "mi_mode=mci:mc_mode=aobmc:me_mode=bidir:vsbmc=1:scd=none"
 """Motion compensation by adaptive overlapped blocks of variable size, bidirectional search. Cuts are the caller's to
 find: beside a repeated border frame every fast motion would pass for one."""
@@ -27,27 +26,24 @@ PIXEL_FORMAT = "yuva444p"
 first, and red, green and blue in the other three: they are never converted, and lose nothing."""
 
 MOST_MADE = 2
-"""Instants made for each one wanted, up to which one run of FFmpeg serves them all."""
+"""Instants made for each one wanted, up to which one run of the filter serves them all."""
 
 
 class MinterpolateInterpolator:
-    """Pipes each pair of frames through `ffmpeg -vf minterpolate`.
+    """Sends each pair of frames through libavfilter's `minterpolate`.
 
     Frames are rounded to 8 bit, and instants to 1/1024 of the gap, as the filter does. It fills the gap between the
     second and the third of four frames: the border frames are repeated to make four of two. Sizes are multiples of
     32, because the filter takes no smaller ones and searches in whole blocks of 16.
 
     Raises:
-        MissingProgramError: FFmpeg is not installed.
+        ProgramError: PyAV's FFmpeg was built without the filter.
     """
 
     spec = MethodSpec(name="minterpolate", context=1, times=AnyTime(), size_multiple=32)
 
     def __init__(self) -> None:
-        program = shutil.which("ffmpeg")
-        if program is None:
-            raise MissingProgramError("Method 'minterpolate'", "ffmpeg")
-        self._program = program
+        require_filter(FILTER, "Method 'minterpolate'")
 
     def interpolate(
         self,
@@ -85,29 +81,13 @@ class MinterpolateInterpolator:
     def _run(
         self, frames: UInt8[Tensor, "window 4 height width"], step: Fraction
     ) -> UInt8[Tensor, "time 4 height width"]:
-        """Pass frames one second apart through the filter; it gives one every `step` seconds from the first on."""
-        height, width = frames.shape[-2:]
-        raw = ["-f", "rawvideo", "-pix_fmt", PIXEL_FORMAT]
-        finished = subprocess.run(
-            [
-                *(self._program, "-nostdin", "-v", "error"),
-                *(*raw, "-video_size", f"{width}x{height}", "-framerate", "1", "-i", "pipe:0"),
-                *("-vf", f"minterpolate=fps={1 / step}:{OPTIONS}"),
-                *(*raw, "pipe:1"),
-            ],
-            input=frames.numpy().tobytes(),
-            capture_output=True,
-            check=False,
-        )
-        if finished.returncode:
-            reason = finished.stderr.decode(errors="replace").strip().splitlines()
-            raise ProgramError(
-                f"ffmpeg ended with {finished.returncode} on a pair of {width}x{height}: "
-                f"{reason[0] if reason else 'it gave no reason'}"
-            )
-        # A copy, because PyTorch takes no read-only memory.
-        made = np.frombuffer(bytearray(finished.stdout), dtype=np.uint8)
-        return torch.from_numpy(made).reshape(-1, *frames.shape[1:])
+        """Pass frames one second apart through the filter; it gives one every `step` seconds from the first on.
+
+        Raises:
+            ProgramError: The filter fails.
+        """
+        made = filtered(frames.numpy(), PIXEL_FORMAT, FILTER, f"fps={1 / step}:{OPTIONS}")
+        return torch.from_numpy(made)
 
 
 def _common_step(times: Sequence[Fraction]) -> Fraction:
@@ -126,5 +106,7 @@ def _pick(
     """
     wanted = [int(position) for position in positions]
     if wanted[-1] >= len(made):
-        raise ProgramError(f"ffmpeg gave {len(made)} frames where {wanted[-1] + 1} or more were expected.")
+        raise ProgramError(
+            f"FFmpeg's minterpolate gave {len(made)} frames where {wanted[-1] + 1} or more were expected."
+        )
     return made[wanted]
