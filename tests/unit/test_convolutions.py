@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from midframe.nn import convolutions
 from midframe.nn.convolutions import SLOPE, Block, Encoder, ResidualConvolution
 
 ROUNDING = 1e-5  # float32, of sums of a few hundred products
@@ -76,3 +77,16 @@ def test_a_residual_convolution_in_bfloat16_is_as_near_to_the_truth_as_one_step_
         folded = layer(small)
     stepwise = layer(small).detach()
     assert (folded - truth).abs().mean() < 1.5 * (stepwise - truth).abs().mean()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_features_are_the_same_in_one_pass_and_in_two(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch):
+    torch.manual_seed(0)
+    encoder, image = Encoder((16, 6, 8)).to(dtype), torch.rand(2, 3, 16, 24)
+    with torch.no_grad():
+        assert convolutions.rectifying_convolution(image) is not None
+        in_one = encoder(image)
+        monkeypatch.setattr(convolutions, "rectifying_convolution", lambda _: None)
+        in_two = encoder(image)
+    for one, two in zip(in_one, in_two, strict=True):
+        assert torch.allclose(one, two, atol=ROUNDING if dtype == torch.float32 else 0.02)

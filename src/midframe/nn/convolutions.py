@@ -105,15 +105,15 @@ class _Down(nn.Sequential):
 def _rectified(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int = 1) -> Tensor:
     """LeakyReLU of a 3x3 convolution; without gradients on a CPU in one pass, since a second one over a large frame
     takes a quarter of the convolution's time."""
-    in_one_pass = None if torch.is_grad_enabled() else _convolution_with_rectifier(x)
+    in_one_pass = None if torch.is_grad_enabled() else rectifying_convolution(x)
     if in_one_pass is None:
         return functional.leaky_relu_(functional.conv2d(x, weight, bias, stride, padding=1), SLOPE)
     weight, bias = weight.to(x.dtype), None if bias is None else bias.to(x.dtype)
     return in_one_pass(x, weight, bias, [1, 1], [stride, stride], [1, 1], 1, "leaky_relu", [SLOPE], "")
 
 
-def _convolution_with_rectifier(x: Tensor) -> Callable[..., Tensor] | None:
-    """What `torch.compile` makes of the two for such a map; it is no public function, so it need not be there."""
+def rectifying_convolution(x: Tensor) -> Callable[..., Tensor] | None:
+    """PyTorch's convolution with an activation, for such a map; it is not public, and so may not be there."""
     if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.bfloat16):
         return None
     return getattr(torch.ops.mkldnn, "_convolution_pointwise", None) if torch.backends.mkldnn.is_available() else None
