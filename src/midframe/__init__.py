@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from midframe.api import interpolate_pictures, interpolate_video, load, methods, plan_video
     from midframe.core.errors import (
         DeviceError,
+        FilterError,
         MediaError,
         MidframeError,
         MissingExtraError,
-        ProgramError,
         RecipeError,
         ShapeError,
         UnknownNameError,
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 __all__ = [
     "DeviceError",
     "EncodeOptions",
+    "FilterError",
     "Interpolator",
     "MediaError",
     "MethodSpec",
     "MidframeError",
     "MissingExtraError",
-    "ProgramError",
     "RecipeError",
     "ShapeError",
     "UnknownNameError",

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as functional
 
-from midframe.core.errors import MissingExtraError, ProgramError
+from midframe.core.errors import FilterError, MissingExtraError
 from midframe.core.method import Interpolator
 from midframe.methods.baseline import (
     BlendInterpolator,
@@ -109,17 +109,17 @@ def test_classical_without_opencv_says_what_to_install(monkeypatch):
 
 def test_an_ffmpeg_without_the_filter_is_named(monkeypatch):
     monkeypatch.setattr(minterpolate, "FILTER", "minterpolat")
-    with pytest.raises(ProgramError, match="'minterpolate' needs FFmpeg's filter 'minterpolat', which PyAV"):
+    with pytest.raises(FilterError, match="'minterpolate' needs FFmpeg's filter 'minterpolat', which PyAV"):
         MinterpolateInterpolator()
 
 
 def test_what_the_filter_refuses_is_reported(monkeypatch):
     monkeypatch.setattr(minterpolate, "OPTIONS", "mi_mode=dream")
-    with pytest.raises(ProgramError, match=r"FFmpeg's minterpolate failed on frames of 96x64: \w+"):
+    with pytest.raises(FilterError, match="FFmpeg's minterpolate failed on frames of 96x64: Invalid argument"):
         MinterpolateInterpolator().interpolate(torch.rand(1, 2, 3, 64, 96), [HALF])
 
 
 def test_too_few_frames_are_reported(monkeypatch):
     monkeypatch.setattr(minterpolate, "filtered", lambda frames, *_: frames[:0])
-    with pytest.raises(ProgramError, match="gave 0 frames where 2 or more were expected"):
+    with pytest.raises(FilterError, match="gave 0 frames where 2 or more were expected"):
         MinterpolateInterpolator().interpolate(torch.rand(1, 2, 3, 64, 96), [HALF])

@@ -31,7 +31,7 @@ def test_the_public_list_is_what_it_was() -> None:
         "MediaError",
         "MidframeError",
         "MissingExtraError",
-        "ProgramError",
+        "FilterError",
         "RecipeError",
         "ShapeError",
         "UnknownNameError",

@@ -10,7 +10,7 @@ MidframeError
 ├── ShapeError            tensors whose shapes do not fit together
 ├── DeviceError           a device or precision that this machine does not have
 ├── MissingExtraError     an optional dependency is needed; says what to install
-├── ProgramError          a filter of FFmpeg is missing or failed
+├── FilterError           a filter of FFmpeg is missing or failed
 └── WorkerError           a process that shared the work ended without a word
 """
 
@@ -79,7 +79,7 @@ class MissingExtraError(MidframeError):
         super().__init__(f"{feature} needs {package}. Install it with: pip install 'midframe[{extra}]'")
 
 
-class ProgramError(MidframeError):
+class FilterError(MidframeError):
     """A filter of FFmpeg that is missing or failed."""
 
 

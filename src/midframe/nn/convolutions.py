@@ -11,6 +11,8 @@ import torch.nn.functional as functional
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from midframe.core.errors import ShapeError
+
 SLOPE = 0.2
 """Of LeakyReLU, left of zero."""
 CHANNEL_MULTIPLE = 16
@@ -92,10 +94,10 @@ class Encoder(nn.Module):
 
 
 class _Down(nn.Sequential):
-    """A convolution that halves the size, and LeakyReLU."""
+    """A convolution that halves the size, and LeakyReLU. A sequence of one, for the names of its weights."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE, inplace=True))
+        super().__init__(nn.Conv2d(inputs, outputs, 3, stride=2, padding=1))
 
     def forward(self, input: Tensor) -> Tensor:
         convolution = cast(nn.Conv2d, self[0])
@@ -108,19 +110,31 @@ def _rectified(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int = 1) 
     in_one_pass = None if torch.is_grad_enabled() else rectifying_convolution(x)
     if in_one_pass is None:
         return functional.leaky_relu_(functional.conv2d(x, weight, bias, stride, padding=1), SLOPE)
-    weight, bias = weight.to(x.dtype), None if bias is None else bias.to(x.dtype)
+    weight, bias = weight.to(x.dtype), None if bias is None else bias.to(x.dtype)  # as autocast would
     return in_one_pass(x, weight, bias, [1, 1], [stride, stride], [1, 1], 1, "leaky_relu", [SLOPE], "")
 
 
 def rectifying_convolution(x: Tensor) -> Callable[..., Tensor] | None:
-    """PyTorch's convolution with an activation, for such a map; it is not public, and so may not be there."""
-    if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.bfloat16):
+    """PyTorch's convolution with an activation, which is not public.
+
+    Returns:
+        None where it does not take the map (not on a CPU, in another number format than float32 and bfloat16, in
+        bfloat16 on a CPU without instructions for it), or is not there.
+    """
+    if x.device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return None
-    return getattr(torch.ops.mkldnn, "_convolution_pointwise", None) if torch.backends.mkldnn.is_available() else None
+    taken = x.dtype == torch.float32 or (x.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return getattr(torch.ops.mkldnn, "_convolution_pointwise", None) if taken else None
 
 
 def _joined(parts: Sequence[Tensor], dtype: torch.dtype, spare: int) -> Tensor:
-    """Join along the channels in one number format, channels last, with spare channels of zeros behind."""
+    """Join along the channels in one number format, channels last, with spare channels of zeros behind.
+
+    Raises:
+        ShapeError: The parts differ in batch, height or width.
+    """
+    if len({(len(part), *part.shape[2:]) for part in parts}) > 1:
+        raise ShapeError(f"parts differ in batch or size: {[tuple(part.shape) for part in parts]}.")
     if spare:
         zero = torch.zeros((), dtype=dtype, device=parts[0].device)
         parts = (*parts, zero.expand(len(parts[0]), spare, *parts[0].shape[2:]))

@@ -86,7 +86,7 @@ class _Cosines(torch.autograd.Function):
     """Cosines of one map at p, or at p - k, and the other at p + k, for all offsets k of a window.
 
     Channel by channel, products are added for all offsets at once: by views, in which a step from one offset to the
-    next is a step in memory. On a CPU it goes strip by strip, which keeps sums, and copies of both maps, small.
+    next is a step in memory. On a CPU it goes strip by strip, so that what is worked on stays in the caches.
 
     Its gradient adds to one map of zeros: recorded offset by offset, each would begin with a map of its own.
     """
@@ -98,8 +98,8 @@ class _Cosines(torch.autograd.Function):
         ctx.save_for_backward(first, second)
         ctx.radius, ctx.mirrored = radius, mirrored
         batch, channels, height, width = first.shape
-        # The other map's place relative to the first's: a mirrored offset counts twice. Of those, sums stand where
-        # the first map is read, within a border into which other offsets lead.
+        # Seen from the place in the first map, the other's is one offset away, or two where offsets are mirrored.
+        # Mirrored sums are kept where the first map is read, at p - k, which may lie up to a radius outside.
         step, border = (2, radius) if mirrored else (1, 0)
         side, reach = 2 * radius + 1, step * radius
         sums = first.new_zeros(batch, side, side, height + 2 * border, width + 2 * border)
@@ -115,7 +115,7 @@ class _Cosines(torch.autograd.Function):
             target = sums[..., border + rows.start : border + rows.stop, border : border + width]
             for factor, window in zip(one[:, None, None].unbind(3), windows.unbind(3), strict=True):
                 target.addcmul_(factor, window)
-        return _centred(sums, border).flatten(1, 2)
+        return (_centred(sums, radius) if mirrored else sums).flatten(1, 2)
 
     @staticmethod
     @once_differentiable
@@ -140,31 +140,31 @@ def _window(radius: int) -> list[Offset]:
 
 
 def _strips(map_: Tensor, offsets: int) -> Iterator[slice]:
-    """Rows of a map, some at a time. A GPU has no use for short strips."""
+    """Rows of a map, some at a time. A GPU has no use for short strips.
+
+    How many moves the last digit of a cosine: processes with other numbers of threads may differ in it.
+    """
     batch, _, height, width = map_.shape
     most = STRIP_NUMBERS * torch.get_num_threads()
     rows = max(1, most // (batch * offsets * width)) if map_.device.type == "cpu" else height
     return (slice(top, min(top + rows, height)) for top in range(0, height, rows))
 
 
-def _centred(sums: Tensor, border: int) -> Tensor:
-    """Move the sums of each offset by it, from where the first map was read to half way between both places.
+def _centred(sums: Tensor, radius: int) -> Tensor:
+    """Mirrored sums moved by their offset k, from p - k to p.
 
     Args:
-        sums: (batch, side, side, height, width), zero within a border.
-        border: The largest offset.
+        sums: (batch, side, side, height, width); the outer `radius` rows and columns lie outside the map: zeros.
+        radius: The largest offset.
 
     Returns:
         Without the border; a view.
     """
     batch, side, _, height, width = sums.shape
     item, down, right, row, column = sums.stride()
-    size = (batch, side, side, height - 2 * border, width - 2 * border)
-    if border == 0:
-        return sums
-    # Offset k of a place p stands at p - k: for the first offset that is as far down and right as the border allows,
-    # and a step to the next offset is one place back.
-    return sums.as_strided(size, (item, down - row, right - column, row, column), 2 * border * (row + column))
+    size = (batch, side, side, height - 2 * radius, width - 2 * radius)
+    # For the first offset, -radius, p - k is as far down and right as the border allows; the next is a place back.
+    return sums.as_strided(size, (item, down - row, right - column, row, column), 2 * radius * (row + column))
 
 
 def _meeting(one: Offset, other: Offset, size: tuple[int, int]) -> tuple[Part, Part, Part]:

@@ -16,7 +16,7 @@ from av.filter import Graph
 from av.video.frame import VideoFrame
 
 from midframe.core.errors import UnknownNameError
-from midframe.video.filters import ready
+from midframe.video.filters import graph_of, ready
 from midframe.video.probe import VideoInfo
 
 MODES = {"off": "", "frames": "send_frame", "fields": "send_field"}
@@ -78,13 +78,9 @@ def deinterlace(
 
 
 def _graph(frame: VideoFrame, time_base: Fraction, info: VideoInfo) -> Graph:
-    """A graph of the filter alone. It must be kept: PyAV's filters do not outlive theirs."""
-    graph = Graph()
-    enter = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=time_base)
     which = "interlaced" if info.interlaced else "all"
     options = f"mode={MODES[info.deinterlace]}:parity=auto:deint={which}"
-    graph.link_nodes(enter, graph.add("bwdif", options), graph.add("buffersink")).configure()
-    return graph
+    return graph_of("bwdif", options, frame.width, frame.height, frame.format, time_base)
 
 
 def _ready(graph: Graph, first: Fraction) -> Iterator[tuple[Fraction, VideoFrame]]:

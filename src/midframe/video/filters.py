@@ -13,20 +13,21 @@ from av.error import FFmpegError
 from av.filter import Graph, filters_available
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
-from av.video.plane import VideoPlane
 from jaxtyping import UInt8
 
-from midframe.core.errors import ProgramError
+from midframe.core.errors import FilterError
+from midframe.video.colour import plane_values
+from midframe.video.probe import reason
 
 
 def require_filter(name: str, feature: str) -> None:
     """Refuse a build of FFmpeg that lacks a filter.
 
     Raises:
-        ProgramError: With what it was needed for.
+        FilterError: With what it was needed for.
     """
     if name not in filters_available:
-        raise ProgramError(
+        raise FilterError(
             f"{feature} needs FFmpeg's filter '{name}', which PyAV {av.__version__} does not have here."
         )
 
@@ -43,29 +44,35 @@ def filtered(
         options: Its own, as FFmpeg writes them.
 
     Raises:
-        ProgramError: The filter fails.
+        FilterError: The filter fails.
     """
     height, width = frames.shape[-2:]
     try:
-        graph = Graph()
-        enter = graph.add_buffer(width=width, height=height, format=VideoFormat(pixel_format), time_base=Fraction(1))
-        graph.link_nodes(enter, graph.add(name, options), graph.add("buffersink")).configure()
+        graph = graph_of(name, options, width, height, VideoFormat(pixel_format), Fraction(1))
         for second, planes in enumerate(frames):
             frame = VideoFrame(width, height, pixel_format)
             frame.pts, frame.time_base = second, Fraction(1)
-            for plane, values in zip(frame.planes, planes, strict=True):
-                _samples(plane)[:] = values
+            for index, values in enumerate(planes):
+                plane_values(frame, index, 8)[:] = values
             graph.vpush(frame)
         graph.vpush(None)
-        made = [np.stack([_samples(plane) for plane in frame.planes]) for frame in ready(graph.vpull)]
+        made = [
+            np.stack([plane_values(frame, index, 8) for index in range(frames.shape[1])])
+            for frame in ready(graph.vpull)
+        ]
     except FFmpegError as error:
-        raise ProgramError(f"FFmpeg's {name} failed on frames of {width}x{height}: {error.strerror}.") from error
+        raise FilterError(f"FFmpeg's {name} failed on frames of {width}x{height}: {reason(error)}.") from error
     return np.stack(made) if made else frames[:0]
 
 
-def _samples(plane: VideoPlane) -> UInt8[np.ndarray, "height width"]:
-    """The plane's own memory, without what lies behind each line."""
-    return np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+def graph_of(
+    name: str, options: str, width: int, height: int, pixel_format: VideoFormat, time_base: Fraction
+) -> Graph:
+    """One filter between a way in and a way out. Keep it: PyAV's filters do not outlive their graph."""
+    graph = Graph()
+    enter = graph.add_buffer(width=width, height=height, format=pixel_format, time_base=time_base)
+    graph.link_nodes(enter, graph.add(name, options), graph.add("buffersink")).configure()
+    return graph
 
 
 def ready(pull: Callable[[], object]) -> Iterator[VideoFrame]:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from midframe.core.errors import ProgramError
+from midframe.core.errors import FilterError
 from midframe.core.method import AnyTime, Frames, MethodSpec, Window, check_request
 from midframe.ops.luma import luma_bytes
 from midframe.ops.rounding import bytes_to_unit, round_to_bytes
@@ -37,7 +37,7 @@ class MinterpolateInterpolator:
     32, because the filter takes no smaller ones and searches in whole blocks of 16.
 
     Raises:
-        ProgramError: PyAV's FFmpeg was built without the filter.
+        FilterError: PyAV's FFmpeg was built without the filter.
     """
 
     spec = MethodSpec(name="minterpolate", context=1, times=AnyTime(), size_multiple=32)
@@ -55,7 +55,7 @@ class MinterpolateInterpolator:
         """See `midframe.core.method.Interpolator.interpolate`.
 
         Raises:
-            ProgramError: FFmpeg fails.
+            FilterError: FFmpeg fails.
         """
         check_request(self.spec, frames, times)
         colours = round_to_bytes(frames)
@@ -84,7 +84,7 @@ class MinterpolateInterpolator:
         """Pass frames one second apart through the filter; it gives one every `step` seconds from the first on.
 
         Raises:
-            ProgramError: The filter fails.
+            FilterError: The filter fails.
         """
         made = filtered(frames.numpy(), PIXEL_FORMAT, FILTER, f"fps={1 / step}:{OPTIONS}")
         return torch.from_numpy(made)
@@ -102,11 +102,11 @@ def _pick(
     """The frames at whole positions.
 
     Raises:
-        ProgramError: There are too few frames.
+        FilterError: There are too few frames.
     """
     wanted = [int(position) for position in positions]
     if wanted[-1] >= len(made):
-        raise ProgramError(
+        raise FilterError(
             f"FFmpeg's minterpolate gave {len(made)} frames where {wanted[-1] + 1} or more were expected."
         )
     return made[wanted]
